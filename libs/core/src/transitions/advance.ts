@@ -1,0 +1,62 @@
+import { isTerminal, StateType, type State } from '../states/state.js';
+import type { FlowRun, Run, TaskRun } from './run.js';
+import type { PolicyChange } from './transition.js';
+
+/**
+ * The flow run after it has entered `state`: every field that follows from its history is brought up to date.
+ *
+ * @param change what the rules changed in the run's policy.
+ */
+export function advanceFlowRun(run: FlowRun, state: State, change: PolicyChange): FlowRun {
+  const policy = { ...run.policy, ...change };
+  const counts = state.type === StateType.Running && !policy.resuming;
+  const cameBack = policy.resuming && (state.type === StateType.Running || isTerminal(state.type));
+  return {
+    ...run,
+    ...bookkeeping(run, state),
+    runCount: counts ? run.runCount + 1 : run.runCount,
+    policy: cameBack ? { ...policy, resuming: false } : policy,
+  };
+}
+
+/**
+ * The task run after it has entered `state`.
+ *
+ * @param flowRunRunCount the attempt of the flow run it belongs to; 0 outside flows.
+ */
+export function advanceTaskRun(run: TaskRun, state: State, flowRunRunCount: number): TaskRun {
+  const runs = state.type === StateType.Running;
+  return {
+    ...run,
+    ...bookkeeping(run, state),
+    runCount: runs ? run.runCount + 1 : run.runCount,
+    flowRunRunCount: runs ? flowRunRunCount : run.flowRunRunCount,
+  };
+}
+
+type Bookkeeping = Pick<
+  Run,
+  'state' | 'expectedStartTime' | 'nextScheduledStartTime' | 'startTime' | 'endTime' | 'totalRunTimeUs'
+>;
+
+function bookkeeping(run: Run, state: State): Bookkeeping {
+  const from = run.state;
+  const started = run.startTime ?? (state.type === StateType.Running ? state.timestamp : null);
+  const ended = isTerminal(state.type);
+  const elapsedUs = from?.type === StateType.Running ? state.timestamp - from.timestamp : 0;
+  return {
+    state,
+    expectedStartTime: run.expectedStartTime ?? state.details.scheduledTime ?? state.timestamp,
+    nextScheduledStartTime: state.type === StateType.Scheduled ? (state.details.scheduledTime ?? state.timestamp) : null,
+    // A run that ends without ever running started when it ended, so that it has a place on a time line.
+    startTime: started ?? (ended ? state.timestamp : null),
+    // A rerun of an ended run clears the end; one terminal state after another keeps the first.
+    endTime: ended ? endTimeOf(run, state) : null,
+    totalRunTimeUs: run.totalRunTimeUs + Math.max(0, elapsedUs),
+  };
+}
+
+function endTimeOf(run: Run, state: State): State['timestamp'] {
+  const alreadyEnded = run.state !== null && isTerminal(run.state.type);
+  return alreadyEnded && run.endTime !== null ? run.endTime : state.timestamp;
+}

@@ -1,0 +1,75 @@
+import type { ProposedState, StateType } from '../states/state.js';
+import type { Instant } from '../time/instant.js';
+import type { Run } from './run.js';
+
+/** A proposal under consideration: which run, what it should become, and when that is decided. */
+export interface Transition<R extends Run = Run> {
+  readonly run: R;
+  readonly proposed: ProposedState;
+  /** Database time. */
+  readonly now: Instant;
+}
+
+/** What a rule may have to know beyond the run itself. Each is loaded only when a rule that applies names it. */
+export interface Facts {
+  /** Whether the run can be started again: it has a deployment, or its flow is registered natively. */
+  readonly reschedulable?: boolean;
+}
+export type FactName = keyof Facts;
+
+/** What one rule says of a transition. */
+export type Ruling =
+  | { readonly kind: 'pass' }
+  | {
+      readonly kind: 'amend';
+      readonly proposed?: ProposedState;
+      /** Becomes part of the run's policy when the transition is written and the rule still applies to it. */
+      readonly policy?: PolicyChange;
+    }
+  | {
+      readonly kind: 'reject';
+      /** The state to enter instead; `null` keeps the current one. */
+      readonly state: ProposedState | null;
+      readonly reason: string;
+      readonly policy?: PolicyChange;
+    }
+  | { readonly kind: 'wait'; readonly retryAfterMs: number; readonly reason: string }
+  | { readonly kind: 'abort'; readonly reason: string };
+
+export interface PolicyChange {
+  readonly resuming?: boolean;
+  readonly pauseKeys?: readonly string[];
+  readonly retryType?: 'in_process' | 'reschedule' | null;
+}
+
+/** Which state types a rule looks at; `null` stands for "no state yet". */
+export type StateFilter = 'any' | readonly (StateType | null)[];
+
+/** One reason to alter a transition. Pure: same transition and facts, same ruling. */
+export interface Rule<R extends Run = Run> {
+  readonly name: string;
+  readonly from: StateFilter;
+  readonly to: StateFilter;
+  readonly needs?: readonly FactName[];
+  decide(transition: Transition<R>, facts: Facts): Ruling;
+}
+
+/** Rules in the order in which they are asked. */
+export type Policy<R extends Run = Run> = readonly Rule<R>[];
+
+export const pass = (): Ruling => ({ kind: 'pass' });
+export const amend = (changes: { proposed?: ProposedState; policy?: PolicyChange }): Ruling => ({
+  kind: 'amend',
+  ...changes,
+});
+/** Enter `state` instead of what was proposed. */
+export const replace = (state: ProposedState, reason: string, policy?: PolicyChange): Ruling => ({
+  kind: 'reject',
+  state,
+  reason,
+  ...(policy && { policy }),
+});
+/** Stay where you are. */
+export const keep = (reason: string): Ruling => ({ kind: 'reject', state: null, reason });
+export const wait = (retryAfterMs: number, reason: string): Ruling => ({ kind: 'wait', retryAfterMs, reason });
+export const abort = (reason: string): Ruling => ({ kind: 'abort', reason });

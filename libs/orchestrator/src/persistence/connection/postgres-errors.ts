@@ -1,0 +1,48 @@
+/** The SQLSTATE codes we act on, by name (https://www.postgresql.org/docs/current/errcodes-appendix.html). */
+export const SqlState = {
+  InvalidPassword: '28P01',
+  InvalidAuthorization: '28000',
+  InvalidCatalogName: '3D000',
+  InsufficientPrivilege: '42501',
+  SerializationFailure: '40001',
+  DeadlockDetected: '40P01',
+  TooManyConnections: '53300',
+  AdminShutdown: '57P01',
+  CrashShutdown: '57P02',
+  CannotConnectNow: '57P03',
+  UndefinedTable: '42P01',
+  InvalidSchemaName: '3F000',
+} as const;
+
+const PASSING_STATES: ReadonlySet<string> = new Set([
+  SqlState.SerializationFailure,
+  SqlState.DeadlockDetected,
+  SqlState.TooManyConnections,
+  SqlState.AdminShutdown,
+  SqlState.CrashShutdown,
+  SqlState.CannotConnectNow,
+]);
+
+const PASSING_SYSTEM_ERRORS: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'ENOENT', // the unix socket of a server that is being restarted
+]);
+
+/** The `code` of an error of `pg`, of Node, or of what wraps them; `undefined` when it has none. */
+export function errorCode(error: unknown): string | undefined {
+  if (typeof error !== 'object' || error === null) return undefined;
+  const { code, driverError } = error as { code?: unknown; driverError?: unknown };
+  if (typeof code === 'string') return code;
+  return driverError === undefined ? undefined : errorCode(driverError);
+}
+
+/** Whether the same statement may well succeed a little later: the server restarts, or somebody else was first. */
+export function isPassing(error: unknown): boolean {
+  const code = errorCode(error);
+  if (code !== undefined) return PASSING_STATES.has(code) || PASSING_SYSTEM_ERRORS.has(code) || code.startsWith('08');
+  // pg reports a connection that ended under a query without any code.
+  return error instanceof Error && /^Connection terminated|^Client has encountered a connection error/.test(error.message);
+}

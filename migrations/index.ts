@@ -1,0 +1,4 @@
+import { RunsAndHistory1763769600000 } from './0001-runs-and-history.js';
+
+/** Every migration, oldest first. A list, not a glob: it works the same compiled, in tests and inside a bundle. */
+export const migrations = [RunsAndHistory1763769600000] as const;
