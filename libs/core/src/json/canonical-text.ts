@@ -1,0 +1,23 @@
+import { Encoder } from './encoder.js';
+
+/**
+ * One text for all values that are equal as data, for hashing: the inputs of a task call, the key of a cache.
+ *
+ * Like `encode`, except that
+ * - the order of keys does not matter, and a field that is `undefined` equals an absent one (in an array it does not);
+ * - maps and sets are sorted too: parallel work fills them in the order in which it happens to finish;
+ * - errors have no `stack`, whose lines and paths change when code is edited.
+ *
+ * `0` and `-0` differ, as do `1`, `1n` and `"1"`. Two values whose encoding is the same have the same text: an instance
+ * of a class equals its plain data.
+ *
+ * @returns `null` when the value cannot be encoded, for example because it contains a function. Never throws. The text is
+ * made for comparing and hashing; `decode` is not promised to read it.
+ */
+export function canonicalText(value: unknown): string | null {
+  try {
+    return JSON.stringify(new Encoder({ subject: 'value', canonical: true }).encode(value));
+  } catch {
+    return null;
+  }
+}
