@@ -5,7 +5,7 @@ export const SEVERITIES = ['high', 'medium', 'low'] as const;
 /** `high`: decide before the next release; `medium`: look into it; `low`: good to know. */
 export type Severity = (typeof SEVERITIES)[number];
 
-export type FindingKind = 'licence' | 'engine' | 'version' | 'deprecated' | 'duplicate';
+type FindingKind = 'licence' | 'engine' | 'version' | 'deprecated' | 'duplicate';
 
 /** Something a person should look at. */
 export interface Finding {
@@ -18,7 +18,7 @@ export interface Finding {
 }
 
 /** How many packages name a licence. */
-export interface LicenceCount {
+interface LicenceCount {
   /** `null`: they name none. */
   readonly expression: string | null;
   readonly class: LicenceClass;
