@@ -6,7 +6,7 @@ import { UnserialisableValueError } from './unserialisable-value-error.js';
 /** A step into a value: an index, a property, or (for maps and sets) the text of the step itself. */
 type Step = number | string | { readonly text: string };
 
-export interface EncoderOptions {
+interface EncoderOptions {
   readonly subject: string;
   /**
    * Tags strings with NUL or lone surrogates. JSON can escape them and PostgreSQL stores such JSON, but refuses to read

@@ -1,7 +1,7 @@
 import { OrchestratorError } from '../errors/orchestrator-error.js';
 
 /** What `UnserialisableValueError` says. */
-export interface UnserialisableValue {
+interface UnserialisableValue {
   /** What the value is, for example `result of task "load"`. */
   readonly subject: string;
   /** Where in the value, for example `$.items[3].callback`; `$` is the value itself. */
