@@ -20,6 +20,7 @@ function esModulePackages(root) {
 
 const swc = JSON.parse(readFileSync(join(__dirname, '.swcrc'), 'utf8'));
 delete swc.exclude; // the build leaves the tests out; Jest must not
+swc.swcrc = false; // or the file would be read a second time, with that exclusion
 const escape = (name) => name.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&');
 const transformed = esModulePackages(join(__dirname, 'node_modules')).map(escape).join('|');
 
@@ -37,8 +38,6 @@ module.exports = {
     '^(\\.{1,2}/.*)\\.js$': '$1',
     '^@nestor/([a-z-]+)$': '<rootDir>/libs/$1/src/index.ts',
   },
-  globalSetup: '<rootDir>/test/support/global-setup.ts',
-  globalTeardown: '<rootDir>/test/support/global-teardown.ts',
   testTimeout: 30_000,
   maxWorkers: 2,
 };

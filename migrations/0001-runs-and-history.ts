@@ -195,7 +195,14 @@ export class RunsAndHistory1763769600000 implements MigrationInterface {
     const schema = quotedSchema(runner);
     await runner.query(`drop view ${schema}.event_feed`);
     for (const table of [
-      'schema_info', 'event', 'log', 'task_run_state', 'flow_run_state', 'task_run', 'flow_run', 'flow',
+      'schema_info',
+      'event',
+      'log',
+      'task_run_state',
+      'flow_run_state',
+      'task_run',
+      'flow_run',
+      'flow',
     ]) {
       await runner.query(`drop table ${schema}.${table}`);
     }
@@ -205,8 +212,7 @@ export class RunsAndHistory1763769600000 implements MigrationInterface {
   }
 }
 
-const STATE_TYPES =
-  `('SCHEDULED', 'PENDING', 'RUNNING', 'PAUSED', 'CANCELLING', 'COMPLETED', 'FAILED', 'CRASHED', 'CANCELLED')`;
+const STATE_TYPES = `('SCHEDULED', 'PENDING', 'RUNNING', 'PAUSED', 'CANCELLING', 'COMPLETED', 'FAILED', 'CRASHED', 'CANCELLED')`;
 
 function quotedSchema(runner: QueryRunner): string {
   const { schema } = runner.dataSource.options as { schema?: string };
@@ -215,7 +221,8 @@ function quotedSchema(runner: QueryRunner): string {
 
 /**
  * Every event: the stored ones, and the one that each state change is. State events are not stored a second time; their
- * id is the id of the state, and they follow the event of the state before if that is less than five minutes old.
+ * id is the id of the state. `run_id` is the run whose state changed; look events of a run up by it, it rides the key of
+ * the history.
  */
 function eventFeed(schema: string): string {
   const stateLabels = `
@@ -227,7 +234,8 @@ function eventFeed(schema: string): string {
     jsonb_build_object('validated_state', jsonb_build_object('type', s.type, 'name', s.name, 'message', s.message))`;
   return `
     create view ${schema}.event_feed as
-      select e.id, e.occurred, e.event, e.resource_id, e.resource, e.related, e.payload, e.received, e.follows
+      select e.id, e.occurred, e.event, e.resource_id, e.resource, e.related, e.payload, e.received, e.follows,
+             null::uuid as run_id
         from ${schema}.event e
       union all
       select s.id, s.timestamp, 'prefect.flow-run.' || s.name, 'prefect.flow-run.' || s.flow_run_id,
@@ -237,7 +245,7 @@ function eventFeed(schema: string): string {
              jsonb_build_array(jsonb_build_object(
                'prefect.resource.id', 'prefect.flow.' || r.flow_id,
                'prefect.resource.role', 'flow', 'prefect.resource.name', f.name)),
-             ${validated}, s.timestamp, s.follows
+             ${validated}, s.timestamp, s.follows, s.flow_run_id
         from ${schema}.flow_run_state s
         join ${schema}.flow_run r on r.id = s.flow_run_id
         join ${schema}.flow f on f.id = r.flow_id
@@ -250,7 +258,7 @@ function eventFeed(schema: string): string {
              case when r.flow_run_id is null then '[]'::jsonb else jsonb_build_array(jsonb_build_object(
                'prefect.resource.id', 'prefect.flow-run.' || r.flow_run_id,
                'prefect.resource.role', 'flow-run')) end,
-             ${validated}, s.timestamp, s.follows
+             ${validated}, s.timestamp, s.follows, s.task_run_id
         from ${schema}.task_run_state s
         join ${schema}.task_run r on r.id = s.task_run_id
        where not s.event_stored`;
@@ -293,6 +301,8 @@ async function createPartitionFunctions(runner: QueryRunner, schema: string): Pr
     declare
       week timestamptz := date_trunc('week', now() at time zone 'UTC') at time zone 'UTC';
     begin
+      -- Nodes that start together would both find a week missing.
+      perform pg_advisory_xact_lock(hashtextextended('${schema}.ensure_partitions', 0));
       while week < until loop
         perform ensure_partition('flow_run', 'id', week, week + interval '7 days');
         perform ensure_partition('task_run', 'id', week, week + interval '7 days');

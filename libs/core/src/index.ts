@@ -1,4 +1,12 @@
 export { OrchestratorError } from './errors/orchestrator-error.js';
+export { canonicalText } from './json/canonical-text.js';
+export { decode } from './json/decode.js';
+export { encode } from './json/encode.js';
+export type { EncodeOptions } from './json/encode.js';
+export { MalformedEncodingError } from './json/malformed-encoding-error.js';
+export { RecordedError } from './json/recorded-error.js';
+export { encodingVersion } from './json/tags.js';
+export { UnserialisableValueError } from './json/unserialisable-value-error.js';
 export { flowRunPolicy } from './policies/flow-run.policy.js';
 export { nativeTaskRunPolicy } from './policies/native-task-run.policy.js';
 export { isTerminal, STATE_TYPES, StateType } from './states/state.js';

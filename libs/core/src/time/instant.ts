@@ -50,7 +50,9 @@ export function parseInstant(text: string): Instant {
   if (!match) throw new RangeError(`"${text}" is not a timestamp such as 2026-11-22T04:55:48.123456Z.`);
   const [, year, month, day, hour, minute, second, fraction = '', offset = 'Z'] = match;
   const wallMs = Date.UTC(Number(year), Number(month) - 1, Number(day), Number(hour), Number(minute), Number(second));
-  return (wallMs * MICROS_PER_MS + Number(fraction.padEnd(6, '0')) - offsetSeconds(offset) * MICROS_PER_SECOND) as Instant;
+  return (wallMs * MICROS_PER_MS +
+    Number(fraction.padEnd(6, '0')) -
+    offsetSeconds(offset) * MICROS_PER_SECOND) as Instant;
 }
 
 /** `2026-11-22T04:55:48.123456Z`: always UTC, always six decimals, so that equal texts are equal instants. */
@@ -69,5 +71,7 @@ function offsetSeconds(offset: string): number {
   if (offset === 'Z') return 0;
   const sign = offset.startsWith('-') ? -1 : 1;
   const digits = offset.slice(1).replace(/:/g, '');
-  return sign * (Number(digits.slice(0, 2)) * 3_600 + Number(digits.slice(2, 4) || 0) * 60 + Number(digits.slice(4, 6) || 0));
+  return (
+    sign * (Number(digits.slice(0, 2)) * 3_600 + Number(digits.slice(2, 4) || 0) * 60 + Number(digits.slice(4, 6) || 0))
+  );
 }

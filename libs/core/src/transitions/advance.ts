@@ -47,7 +47,8 @@ function bookkeeping(run: Run, state: State): Bookkeeping {
   return {
     state,
     expectedStartTime: run.expectedStartTime ?? state.details.scheduledTime ?? state.timestamp,
-    nextScheduledStartTime: state.type === StateType.Scheduled ? (state.details.scheduledTime ?? state.timestamp) : null,
+    nextScheduledStartTime:
+      state.type === StateType.Scheduled ? (state.details.scheduledTime ?? state.timestamp) : null,
     // A run that ends without ever running started when it ended, so that it has a place on a time line.
     startTime: started ?? (ended ? state.timestamp : null),
     // A rerun of an ended run clears the end; one terminal state after another keeps the first.

@@ -62,7 +62,9 @@ export function decide<R extends Run>(
     rejection = ruling.reason;
   }
 
-  const lasting = changes.filter(({ rule, becomes }) => becomes === proposed.type || applies(rule, from, proposed.type));
+  const lasting = changes.filter(
+    ({ rule, becomes }) => becomes === proposed.type || applies(rule, from, proposed.type),
+  );
   const policyChange: PolicyChange = Object.assign({}, ...lasting.map((change) => change.policy)) as PolicyChange;
   return rejection === null
     ? { kind: 'accept', state: proposed, policy: policyChange }
@@ -70,7 +72,7 @@ export function decide<R extends Run>(
 }
 
 /** Whether a rule looks at a move from one state type (or none) to another. */
-export function applies(rule: Pick<Rule, 'from' | 'to'>, from: StateType | null, to: StateType): boolean {
+function applies(rule: Pick<Rule, 'from' | 'to'>, from: StateType | null, to: StateType): boolean {
   return includes(rule.from, from) && includes(rule.to, to);
 }
 

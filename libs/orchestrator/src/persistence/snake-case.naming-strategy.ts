@@ -9,6 +9,6 @@ export class SnakeCaseNamingStrategy extends DefaultNamingStrategy implements Na
 }
 
 /** `totalRunTimeUs` → `total_run_time_us`. */
-export function snakeCase(name: string): string {
+function snakeCase(name: string): string {
   return name.replace(/([a-z0-9])([A-Z])/g, '$1_$2').toLowerCase();
 }

@@ -1,6 +1,8 @@
 import { instantOfMs, parseInstant } from '@nestor/core';
 import { types, type CustomTypesConfig } from 'pg';
 
+type Parser = (text: string) => unknown;
+
 /**
  * How values of PostgreSQL arrive in code, on our connections only (the host's own are not touched).
  *
@@ -8,8 +10,8 @@ import { types, type CustomTypesConfig } from 'pg';
  * microseconds stay below; `json` stays text, because it holds encoded payloads that only the codec may read.
  */
 export const typeParsers: CustomTypesConfig = {
-  getTypeParser(oid: number, format?: 'text' | 'binary') {
-    if (format === 'binary') return types.getTypeParser(oid, 'binary');
+  getTypeParser(oid: number, format?: 'text' | 'binary'): Parser {
+    if (format === 'binary') return types.getTypeParser(oid, 'binary') as Parser;
     switch (oid) {
       case types.builtins.TIMESTAMPTZ:
         return parseTimestamptz;
@@ -18,7 +20,7 @@ export const typeParsers: CustomTypesConfig = {
       case types.builtins.JSON:
         return (text: string) => text;
       default:
-        return types.getTypeParser(oid, 'text');
+        return types.getTypeParser(oid, 'text') as Parser;
     }
   },
 };

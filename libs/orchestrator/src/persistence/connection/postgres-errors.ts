@@ -44,5 +44,7 @@ export function isPassing(error: unknown): boolean {
   const code = errorCode(error);
   if (code !== undefined) return PASSING_STATES.has(code) || PASSING_SYSTEM_ERRORS.has(code) || code.startsWith('08');
   // pg reports a connection that ended under a query without any code.
-  return error instanceof Error && /^Connection terminated|^Client has encountered a connection error/.test(error.message);
+  return (
+    error instanceof Error && /^Connection terminated|^Client has encountered a connection error/.test(error.message)
+  );
 }

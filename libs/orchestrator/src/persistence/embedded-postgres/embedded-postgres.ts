@@ -97,13 +97,16 @@ export class EmbeddedPostgres {
     });
   }
 
-  /** {@link connection} as a URL; a Unix socket is given as `?host=`, which `pg` and `libpq` understand. */
+  /**
+   * {@link connection} as a URL. A Unix socket is given as `?host=`, which `pg` and `libpq` understand; the host name before
+   * it is there for parsers that follow the URL standard, which knows no URL with a user and without a host.
+   */
   get url(): string {
     const { host, port, user, password, database } = this.connection;
     const credentials = `${encodeURIComponent(user)}:${encodeURIComponent(password)}`;
     const name = encodeURIComponent(database);
     return host.startsWith('/')
-      ? `postgres://${credentials}@/${name}?host=${encodeURIComponent(host)}&port=${port}`
+      ? `postgres://${credentials}@localhost/${name}?host=${encodeURIComponent(host)}&port=${port}`
       : `postgres://${credentials}@${host}:${port}/${name}`;
   }
 

@@ -1,0 +1,41 @@
+import { NoCurrentRunError } from '../runtime/engine/engine-errors.js';
+import { currentScope } from '../runtime/engine/run-scope.js';
+import { RunLogger } from './run-logger.js';
+
+/** The run that the code asking is part of. */
+export interface CurrentRun {
+  /** `null` in a task that was called outside any flow. */
+  readonly flowRunId: string | null;
+  readonly flowRunName: string | null;
+  readonly flowName: string | null;
+  /** The innermost task run; `null` in the body of a flow. */
+  readonly taskRunId: string | null;
+  readonly taskRunName: string | null;
+  /** Which attempt of the innermost run this is; counts from 1. */
+  readonly attempt: number;
+  /** Fires when the attempt is over: it timed out, its flow run ended, or the process stops. */
+  readonly signal: AbortSignal;
+  readonly logger: RunLogger;
+}
+
+/**
+ * The run that the code asking is part of, across `await`, timers and whatever else keeps Node's async context.
+ *
+ * @throws {NoCurrentRunError} outside any flow or task.
+ */
+export function currentRun(): CurrentRun {
+  const scope = currentScope();
+  if (!scope) throw new NoCurrentRunError();
+  return {
+    flowRunId: scope.flowRun?.created.id ?? null,
+    flowRunName: scope.flowRun?.created.name ?? null,
+    flowName: scope.flowName,
+    taskRunId: scope.taskRun?.created.id ?? null,
+    taskRunName: scope.taskRun?.created.name ?? null,
+    attempt: scope.attempt.number,
+    get signal() {
+      return scope.attempt.signal;
+    },
+    logger: new RunLogger(scope.log),
+  };
+}

@@ -1,0 +1,44 @@
+import { SetMetadata } from '@nestjs/common';
+import type { AuthoredMethod, ProviderClass } from '../runtime/registry/definitions.js';
+import { currentScope } from '../runtime/engine/run-scope.js';
+import { engineFor } from '../runtime/registry/engine-bindings.js';
+
+/** From the dispatching method that stands on the prototype to the one the author wrote. */
+const authoredMethods = new WeakMap<object, AuthoredMethod>();
+
+/**
+ * Puts a dispatching method in the place of the authored one: it hands the call to the engine that the instance belongs
+ * to, and is the authored method itself where there is none, as in a unit test. Metadata of other decorators, applied
+ * before or after, are found on it as they would be on the method.
+ */
+export function decorate(
+  metadataKey: symbol,
+  options: object,
+  target: object,
+  key: string | symbol,
+  descriptor: TypedPropertyDescriptor<unknown>,
+): void {
+  const authored = descriptor.value as AuthoredMethod;
+  const methodName = String(key);
+
+  const dispatch = function (this: object, ...args: unknown[]): Promise<unknown> {
+    // An unbound method has no instance to tell its engine by; it fails as any unbound method does.
+    if (this === undefined || this === null) return authored.apply(this as unknown as object, args);
+    const provider = this.constructor as ProviderClass;
+    const engine = engineFor(this, provider, methodName, currentScope()?.engine);
+    return engine ? engine.call(provider, methodName, this, args) : authored.apply(this, args);
+  };
+  for (const metadata of Reflect.getMetadataKeys(authored) as unknown[]) {
+    Reflect.defineMetadata(metadata, Reflect.getMetadata(metadata, authored), dispatch);
+  }
+  Object.defineProperty(dispatch, 'name', { value: authored.name, configurable: true });
+  Object.defineProperty(dispatch, 'length', { value: authored.length, configurable: true });
+  authoredMethods.set(dispatch, authored);
+  descriptor.value = dispatch;
+  SetMetadata(metadataKey, options)(target, key, descriptor);
+}
+
+/** The method the author wrote, for a decorated one. */
+export function authoredMethodOf(decorated: object): AuthoredMethod | undefined {
+  return authoredMethods.get(decorated);
+}

@@ -1,0 +1,27 @@
+import 'reflect-metadata';
+import type { AsyncMethod } from './async-method.js';
+import { decorate } from './decorate.js';
+import type { FlowOptions } from './flow.options.js';
+
+/** Metadata key of {@link Flow}. */
+export const FLOW_METADATA = Symbol('nestor.flow');
+
+/**
+ * Makes a method of a provider a flow: every call of it is a run of its own, with parameters, states and a result that
+ * are kept. A call from inside another flow is a subflow of that.
+ *
+ * The run is durable before the method starts, and its outcome is durable when the call settles. The value is the one
+ * that was recorded: instances of classes arrive as plain data. An error arrives as it was thrown. Without an
+ * orchestrator, as in a unit test that constructs the class, the method is an ordinary one.
+ *
+ * @example
+ * ```ts
+ * @Flow({ name: 'nightly-import', retries: 2, retryDelay: '30s', timeout: '1h' })
+ * async importAll(params: ImportParams): Promise<ImportReport> { … }
+ * ```
+ */
+export function Flow(options: FlowOptions = {}) {
+  return <M extends AsyncMethod>(target: object, key: string | symbol, method: TypedPropertyDescriptor<M>): void => {
+    decorate(FLOW_METADATA, options, target, key, method as TypedPropertyDescriptor<unknown>);
+  };
+}

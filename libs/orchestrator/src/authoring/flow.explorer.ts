@@ -1,0 +1,91 @@
+import { Injectable } from '@nestjs/common';
+import { DiscoveryService, MetadataScanner, ModuleRef } from '@nestjs/core';
+import {
+  placeOf,
+  type FlowDefinition,
+  type ProviderClass,
+  type TaskDefinition,
+} from '../runtime/registry/definitions.js';
+import { authoredMethodOf } from './decorate.js';
+import { FLOW_METADATA } from './flow.decorator.js';
+import type { FlowOptions, TaskOptions } from './flow.options.js';
+import { resolvedName, resolvedPolicy, resolvedTimeoutMs } from './resolve-options.js';
+import { TASK_METADATA } from './task.decorator.js';
+
+/** A provider with decorated methods. */
+interface ExploredProvider {
+  readonly provider: ProviderClass;
+  /** `null` for a provider that Nest instantiates anew per request or per consumer. */
+  readonly instance: object | null;
+  readonly definitions: readonly (FlowDefinition | TaskDefinition)[];
+}
+
+/** Finds the decorated methods of every provider and controller of the application; changes nothing. */
+@Injectable()
+export class FlowExplorer {
+  constructor(
+    private readonly discovery: DiscoveryService,
+    private readonly scanner: MetadataScanner,
+    private readonly moduleRef: ModuleRef,
+  ) {}
+
+  /** @throws {InvalidOptionError} and {@link InvalidDurationError} for options that cannot be meant. */
+  explore(): readonly ExploredProvider[] {
+    const explored: ExploredProvider[] = [];
+    for (const wrapper of [...this.discovery.getProviders(), ...this.discovery.getControllers()]) {
+      const instance = (wrapper.isDependencyTreeStatic() && !wrapper.isTransient ? wrapper.instance : null) as unknown;
+      const provider = providerClassOf(instance, wrapper.metatype);
+      if (!provider || wrapper.isAlias) continue;
+      const definitions = this.definitionsOf(provider, instance as object | null);
+      if (definitions.length > 0) explored.push({ provider, instance: instance as object | null, definitions });
+    }
+    return explored;
+  }
+
+  private definitionsOf(provider: ProviderClass, instance: object | null): (FlowDefinition | TaskDefinition)[] {
+    const prototype = provider.prototype as object;
+    return this.scanner.getAllMethodNames(prototype).flatMap((methodName) => {
+      const decorated = (prototype as Record<string, unknown>)[methodName];
+      const method = typeof decorated === 'function' ? authoredMethodOf(decorated) : undefined;
+      if (!method) return [];
+      const place = placeOf({ provider, methodName });
+      const common = { provider, methodName, method };
+      const flow = Reflect.getMetadata(FLOW_METADATA, decorated as object) as FlowOptions | undefined;
+      if (flow) {
+        return {
+          kind: 'flow' as const,
+          ...common,
+          name: resolvedName(flow.name, place, place),
+          policy: resolvedPolicy(flow, place),
+          timeoutMs: resolvedTimeoutMs(flow, place),
+          receiver: async () => instance ?? this.fresh(provider),
+        };
+      }
+      const task = (Reflect.getMetadata(TASK_METADATA, decorated as object) ?? {}) as TaskOptions;
+      const name = resolvedName(task.name, methodName, place);
+      return {
+        kind: 'task' as const,
+        ...common,
+        name,
+        taskKey: `${provider.name}.${name}`,
+        policy: resolvedPolicy(task, place),
+        timeoutMs: resolvedTimeoutMs(task, place),
+      };
+    });
+  }
+
+  private fresh(provider: ProviderClass): Promise<object> {
+    return this.moduleRef.resolve(provider, undefined, { strict: false });
+  }
+}
+
+/** The class whose prototype carries the methods: that of the instance, or the one Nest will instantiate. */
+function providerClassOf(instance: unknown, metatype: unknown): ProviderClass | null {
+  if (typeof instance === 'object' && instance !== null) {
+    const { constructor } = instance as { constructor?: unknown };
+    return typeof constructor === 'function' ? (constructor as ProviderClass) : null;
+  }
+  const isClass =
+    typeof metatype === 'function' && typeof metatype.prototype === 'object' && metatype.prototype !== null;
+  return isClass ? (metatype as unknown as ProviderClass) : null;
+}

@@ -1,0 +1,42 @@
+import { Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
+import { Transactions } from '../persistence/transactions.js';
+import { FlowsRepository } from '../records/flows/flows.repository.js';
+import { OrchestratorEngine } from '../runtime/engine/orchestrator-engine.js';
+import { bindClass, bindInstance, unbindClass } from '../runtime/registry/engine-bindings.js';
+import { FlowRegistry } from '../runtime/registry/flow-registry.js';
+import { FlowExplorer } from './flow.explorer.js';
+
+/**
+ * Fills the registry with what the explorer finds, makes the flows known to the database, and tells the decorated methods
+ * whose they are: from then on a call of one is a run.
+ */
+@Injectable()
+export class FlowRegistrar implements OnModuleInit, OnApplicationShutdown {
+  constructor(
+    private readonly explorer: FlowExplorer,
+    private readonly registry: FlowRegistry,
+    private readonly engine: OrchestratorEngine,
+    private readonly flows: FlowsRepository,
+    private readonly transactions: Transactions,
+  ) {}
+
+  /** @throws {FlowRegisteredTwiceError} and what else is wrong with the definitions, before anything is written. */
+  async onModuleInit(): Promise<void> {
+    const explored = this.explorer.explore();
+    for (const { definitions } of explored) {
+      for (const definition of definitions) this.registry.add(definition);
+    }
+    const names = this.registry.flows().map((flow) => flow.name);
+    if (names.length > 0) {
+      this.registry.setFlowIds(await this.transactions.single((tx) => this.flows.register(tx, names)));
+    }
+    for (const { provider, instance } of explored) {
+      bindClass(provider, this.engine);
+      if (instance) bindInstance(instance, this.engine);
+    }
+  }
+
+  onApplicationShutdown(): void {
+    for (const provider of this.registry.classes()) unbindClass(provider, this.engine);
+  }
+}

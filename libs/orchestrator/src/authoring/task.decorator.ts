@@ -1,0 +1,26 @@
+import 'reflect-metadata';
+import type { AsyncMethod } from './async-method.js';
+import { decorate } from './decorate.js';
+import type { TaskOptions } from './flow.options.js';
+
+/** Metadata key of {@link Task}. */
+export const TASK_METADATA = Symbol('nestor.task');
+
+/**
+ * Makes a method of a provider a task: within a flow, every call of it is a step with states and a recorded outcome.
+ *
+ * The outcome is durable when the call settles. The value is the one that was recorded: instances of classes arrive as
+ * plain data, errors of other classes than the language's own as `RecordedError`, with name, code and fields. A task may
+ * call other tasks; one that is called outside any flow is a run of its own.
+ *
+ * @example
+ * ```ts
+ * @Task({ retries: 3, retryDelay: ['1s', '10s', '1m'], timeout: '30s' })
+ * async fetchPage(url: string): Promise<Page> { … }
+ * ```
+ */
+export function Task(options: TaskOptions = {}) {
+  return <M extends AsyncMethod>(target: object, key: string | symbol, method: TypedPropertyDescriptor<M>): void => {
+    decorate(TASK_METADATA, options, target, key, method as TypedPropertyDescriptor<unknown>);
+  };
+}

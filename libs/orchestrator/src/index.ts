@@ -1,0 +1,68 @@
+// What an application that embeds the orchestrator may use. What is not listed here is private.
+export { Flow } from './authoring/flow.decorator.js';
+export { Task } from './authoring/task.decorator.js';
+export type { FlowOptions, TaskOptions } from './authoring/flow.options.js';
+export { currentRun } from './authoring/current-run.js';
+export type { CurrentRun } from './authoring/current-run.js';
+export { RunLogger } from './authoring/run-logger.js';
+export { InvalidConcurrencyError, mapTasks } from './authoring/map-tasks.js';
+export type { MapTasksOptions } from './authoring/map-tasks.js';
+export { InvalidOptionError } from './authoring/resolve-options.js';
+
+export { OrchestratorModule } from './orchestrator.module.js';
+export type {
+  EmbeddedDatabaseOptions,
+  OrchestratorExtras,
+  OrchestratorOptions,
+  ServerDatabaseOptions,
+} from './orchestrator.options.js';
+
+export { prepareDatabase } from './prepare-database.js';
+export type { PrepareDatabaseOptions } from './prepare-database.js';
+export { EmbeddedPostgres } from './persistence/embedded-postgres/embedded-postgres.js';
+export type { EmbeddedConnection, EmbeddedPostgresOptions } from './persistence/embedded-postgres/embedded-postgres.js';
+
+export { Flows, FlowRunHandle } from './runtime/flows.service.js';
+export type { NewRunOptions } from './runtime/engine/flow-engine.js';
+export { FlowRuns, InvalidQueryError, WaitTimeoutError } from './runtime/flow-runs.service.js';
+export type { ListFlowRuns } from './runtime/flow-runs.service.js';
+export type { FlowRunView, FlowRunWithHistory, TaskRunView } from './runtime/flow-run.view.js';
+
+export {
+  EngineStoppingError,
+  NoCurrentRunError,
+  RunCancelledError,
+  RunCrashedError,
+  RunEndedError,
+  RunTimeoutError,
+} from './runtime/engine/engine-errors.js';
+export {
+  AmbiguousEngineError,
+  FlowNotRegisteredError,
+  FlowRegisteredTwiceError,
+  TaskRegisteredTwiceError,
+} from './runtime/registry/registry-errors.js';
+export { FlowRunNotFoundError } from './records/flow-runs/flow-run-not-found.error.js';
+export { JournalClosedError } from './runtime/transitions/journal.js';
+export {
+  DatabaseLoginError,
+  DatabaseMissingError,
+  DatabaseTooOldError,
+  DatabaseUnreachableError,
+  InvalidDatabaseUrlError,
+  InvalidSchemaNameError,
+  SchemaPermissionError,
+  SchemaTooNewError,
+} from './persistence/connection/database-errors.js';
+
+export {
+  dateOfInstant,
+  formatInstant,
+  InvalidDurationError,
+  isTerminal,
+  OrchestratorError,
+  RecordedError,
+  StateType,
+  UnserialisableValueError,
+} from '@nestor/core';
+export type { Duration, Instant, State } from '@nestor/core';

@@ -1,0 +1,129 @@
+import { Logger, Module, type DynamicModule } from '@nestjs/common';
+import { DiscoveryModule } from '@nestjs/core';
+import { getDataSourceToken, TypeOrmModule } from '@nestjs/typeorm';
+import { migrations } from '../../../migrations/index.js';
+import { FlowExplorer } from './authoring/flow.explorer.js';
+import { FlowRegistrar } from './authoring/flow.registrar.js';
+import {
+  ASYNC_OPTIONS_TYPE,
+  OPTIONS_TYPE,
+  OptionsModuleClass,
+  ORCHESTRATOR_OPTIONS,
+} from './orchestrator.module-definition.js';
+import { resolveOptions, type OrchestratorOptions } from './orchestrator.options.js';
+import { openDataSource, type DataSourceSettings } from './persistence/open-data-source.js';
+import { ORCHESTRATOR_DATA_SOURCE } from './persistence/tokens.js';
+import { Transactions } from './persistence/transactions.js';
+import { entities } from './records/entities.js';
+import { EventsRepository } from './records/events/events.repository.js';
+import { FlowRunsRepository } from './records/flow-runs/flow-runs.repository.js';
+import { FlowsRepository } from './records/flows/flows.repository.js';
+import { LogsRepository } from './records/logs/logs.repository.js';
+import { TaskRunsRepository } from './records/task-runs/task-runs.repository.js';
+import { ENGINE_SETTINGS, type EngineSettings } from './runtime/engine/engine-settings.js';
+import { FlowEngine } from './runtime/engine/flow-engine.js';
+import { OrchestratorEngine } from './runtime/engine/orchestrator-engine.js';
+import { RunLogs } from './runtime/engine/run-logs.js';
+import { TaskEngine } from './runtime/engine/task-engine.js';
+import { FlowRuns } from './runtime/flow-runs.service.js';
+import { Flows } from './runtime/flows.service.js';
+import { PartitionKeeper } from './runtime/maintenance/partition-keeper.js';
+import { FlowRegistry } from './runtime/registry/flow-registry.js';
+import { DatabaseClock } from './runtime/transitions/database-clock.js';
+import { Journal } from './runtime/transitions/journal.js';
+import { TransitionService } from './runtime/transitions/transition.service.js';
+
+@Module({})
+class OrchestratorOptionsModule extends OptionsModuleClass {}
+
+const DEFAULT_NAME = 'nestor';
+
+/**
+ * Orchestration inside a Nest application: import it once, decorate methods of your providers, and their calls are
+ * tracked, durable runs. What it exports can be injected everywhere without a further import.
+ *
+ * It opens a data source of its own, in a schema of its own, and migrates it when it starts; your entities and ours do
+ * not meet. `app.close()` lets runs drain and leaves nothing open.
+ *
+ * @example
+ * ```ts
+ * @Module({ imports: [OrchestratorModule.forRoot()], providers: [NightlyImport] })
+ * export class AppModule {}
+ * ```
+ */
+@Module({})
+export class OrchestratorModule {
+  /**
+   * With options that are known when the module is written.
+   *
+   * Starting fails with a clear error when the database cannot be used: see the codes `DATABASE_…`, `SCHEMA_…` and
+   * `EMBEDDED_POSTGRES_…`.
+   */
+  static forRoot(options: typeof OPTIONS_TYPE = {}): DynamicModule {
+    return moduleOf(OrchestratorOptionsModule.forRoot(options), options.name);
+  }
+
+  /** With options that a factory or class computes from injected services. `name` has to be given outside of it. */
+  static forRootAsync(options: typeof ASYNC_OPTIONS_TYPE): DynamicModule {
+    return moduleOf(OrchestratorOptionsModule.forRootAsync(options), options.name);
+  }
+}
+
+function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicModule {
+  return {
+    module: OrchestratorModule,
+    global: true,
+    imports: [
+      optionsModule,
+      DiscoveryModule,
+      TypeOrmModule.forRootAsync({
+        name,
+        imports: [optionsModule],
+        inject: [ORCHESTRATOR_OPTIONS],
+        useFactory: (options: OrchestratorOptions) => ({
+          type: 'postgres' as const,
+          // What fails here (a wrong URL, a schema that is too new) is not mended by trying again.
+          toRetry: () => false,
+          settings: dataSourceSettings(options),
+        }),
+        dataSourceFactory: (factoryOptions) =>
+          openDataSource((factoryOptions as unknown as { settings: DataSourceSettings }).settings),
+      }),
+    ],
+    providers: [
+      { provide: ORCHESTRATOR_DATA_SOURCE, useExisting: getDataSourceToken(name) },
+      { provide: ENGINE_SETTINGS, inject: [ORCHESTRATOR_OPTIONS], useFactory: engineSettings },
+      Transactions,
+      FlowsRepository,
+      FlowRunsRepository,
+      TaskRunsRepository,
+      LogsRepository,
+      EventsRepository,
+      DatabaseClock,
+      Journal,
+      TransitionService,
+      RunLogs,
+      FlowRegistry,
+      TaskEngine,
+      FlowEngine,
+      OrchestratorEngine,
+      FlowExplorer,
+      FlowRegistrar,
+      PartitionKeeper,
+      Flows,
+      FlowRuns,
+    ],
+    exports: [Flows, FlowRuns],
+  };
+}
+
+function engineSettings(options: OrchestratorOptions): EngineSettings {
+  const { app, buildId, drainMs } = resolveOptions(options);
+  return { app, buildId, drainMs };
+}
+
+function dataSourceSettings(options: OrchestratorOptions): DataSourceSettings {
+  const { app, schema, database } = resolveOptions(options);
+  const logger = new Logger('Database');
+  return { app, schema, database, entities, migrations, log: (line) => logger.log(line) };
+}

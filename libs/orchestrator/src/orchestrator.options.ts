@@ -1,0 +1,69 @@
+import { durationMs, type Duration } from '@nestor/core';
+
+/** Your own server. */
+export interface ServerDatabaseOptions {
+  /** `postgres://user:password@host:5432/database`, PostgreSQL 14 or newer. The role must be able to create the schema. */
+  readonly url: string;
+  /** The most connections this process holds. Default 10. */
+  readonly poolSize?: number;
+}
+
+/** The embedded server: PostgreSQL 18 from the package's optional dependencies, started when it does not run already. */
+export interface EmbeddedDatabaseOptions {
+  /** Directory for the data, shared by all processes that name it. Default `.nestor` in the working directory. */
+  readonly home?: string;
+  /** The most connections this process holds. Default 10. */
+  readonly poolSize?: number;
+}
+
+/** Options of `OrchestratorModule.forRoot()`. Everything has a default. */
+export interface OrchestratorOptions {
+  /** Where state is kept. Default: the embedded server. */
+  readonly database?: ServerDatabaseOptions | EmbeddedDatabaseOptions;
+  /** The PostgreSQL schema for our tables, apart from yours; created when absent. Default `nestor`. */
+  readonly schema?: string;
+  /** The application these processes belong to; several applications may share a schema. Default `default`. */
+  readonly app?: string;
+  /** Names the code that runs, such as a git commit; kept with every run. Default: none. */
+  readonly buildId?: string;
+  /** How long a shutdown waits for runs to end by themselves before it cuts them off. Default `25s`. */
+  readonly drain?: Duration;
+}
+
+/** Options that must be known before the others can be computed. */
+export interface OrchestratorExtras {
+  /** Tells the orchestrators of one process apart. Default `nestor`; name every further one. */
+  readonly name?: string;
+}
+
+/** The options with every default filled in. */
+interface ResolvedOptions {
+  readonly database:
+    { readonly url: string; readonly poolSize: number } | { readonly home: string; readonly poolSize: number };
+  readonly schema: string;
+  readonly app: string;
+  readonly buildId: string | null;
+  readonly drainMs: number;
+}
+
+export const DEFAULT_OPTIONS = {
+  home: '.nestor',
+  poolSize: 10,
+  schema: 'nestor',
+  app: 'default',
+  drain: '25s',
+} as const;
+
+/** @throws {InvalidDurationError} when `drain` is no duration. */
+export function resolveOptions(options: OrchestratorOptions): ResolvedOptions {
+  const database = options.database ?? {};
+  const poolSize = database.poolSize ?? DEFAULT_OPTIONS.poolSize;
+  return {
+    database:
+      'url' in database ? { url: database.url, poolSize } : { home: database.home ?? DEFAULT_OPTIONS.home, poolSize },
+    schema: options.schema ?? DEFAULT_OPTIONS.schema,
+    app: options.app ?? DEFAULT_OPTIONS.app,
+    buildId: options.buildId ?? null,
+    drainMs: durationMs(options.drain ?? DEFAULT_OPTIONS.drain, 'option "drain" of OrchestratorModule'),
+  };
+}

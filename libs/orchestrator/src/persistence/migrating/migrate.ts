@@ -1,0 +1,57 @@
+import type { Client } from 'pg';
+import type { DataSource } from 'typeorm';
+import { SchemaPermissionError } from '../connection/database-errors.js';
+import { errorCode, SqlState } from '../connection/postgres-errors.js';
+import { appliedMigrations, refuseTooNewSchema } from './schema-state.js';
+
+/** Partitions exist at least this far ahead; a process that runs on keeps it so (`PartitionKeeper`). */
+const PARTITIONS_AHEAD = `interval '3 weeks'`;
+
+/**
+ * Brings the schema up to this code, once, however many processes start together: whoever holds the advisory lock
+ * migrates, the others wait and find nothing left to do. A schema that is up to date costs no lock.
+ *
+ * @param client a session of its own: the lock belongs to it.
+ * @throws {SchemaTooNewError} when the schema demands newer code.
+ * @throws {SchemaPermissionError} when the role may not create or change the schema.
+ */
+export async function migrate(client: Client, dataSource: DataSource, schema: string): Promise<void> {
+  try {
+    if (!(await isUpToDate(client, dataSource, schema))) {
+      await underMigrationLock(client, schema, async () => {
+        if (await isUpToDate(client, dataSource, schema)) return;
+        await client.query(`create schema if not exists "${schema}"`);
+        await dataSource.runMigrations({ transaction: 'each' });
+      });
+    }
+    await ensurePartitions(client, schema);
+  } catch (error) {
+    if (errorCode(error) === SqlState.InsufficientPrivilege) throw new SchemaPermissionError(schema, error);
+    throw error;
+  }
+}
+
+/** Creates the partitions of the coming weeks where they are missing. */
+export async function ensurePartitions(
+  session: { query(sql: string): Promise<unknown> },
+  schema: string,
+): Promise<void> {
+  await session.query(`select "${schema}".ensure_partitions(now() + ${PARTITIONS_AHEAD})`);
+}
+
+async function isUpToDate(client: Client, dataSource: DataSource, schema: string): Promise<boolean> {
+  await refuseTooNewSchema(client, schema);
+  const applied = await appliedMigrations(client, schema);
+  return dataSource.migrations.every((migration) => applied.has(migration.name ?? migration.constructor.name));
+}
+
+async function underMigrationLock(client: Client, schema: string, work: () => Promise<void>): Promise<void> {
+  // The key carries database and schema: advisory locks are one name space per server process, not per schema.
+  const key = `select hashtextextended('nestor.migrate:' || current_database() || ':${schema}', 0)`;
+  await client.query(`select pg_advisory_lock((${key}))`);
+  try {
+    await work();
+  } finally {
+    await client.query(`select pg_advisory_unlock((${key}))`);
+  }
+}

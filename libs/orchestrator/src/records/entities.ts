@@ -1,0 +1,18 @@
+import { EventEntity } from './events/event.entity.js';
+import { FlowEntity } from './flows/flow.entity.js';
+import { FlowRunStateEntity } from './flow-runs/flow-run-state.entity.js';
+import { FlowRunEntity } from './flow-runs/flow-run.entity.js';
+import { LogEntity } from './logs/log.entity.js';
+import { TaskRunStateEntity } from './task-runs/task-run-state.entity.js';
+import { TaskRunEntity } from './task-runs/task-run.entity.js';
+
+/** Every entity of our data source. */
+export const entities = [
+  FlowEntity,
+  FlowRunEntity,
+  FlowRunStateEntity,
+  TaskRunEntity,
+  TaskRunStateEntity,
+  LogEntity,
+  EventEntity,
+] as const;

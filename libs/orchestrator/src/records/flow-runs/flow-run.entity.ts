@@ -1,0 +1,79 @@
+import { Check, Column, Entity, Index, PrimaryColumn } from 'typeorm';
+import { RunColumns, stateTypeCheck } from '../run-columns.js';
+
+/** One execution of a flow. Partitioned by `id`. */
+@Entity('flow_run')
+@Check('flow_run_state_type_check', stateTypeCheck('state_type'))
+@Index('flow_run_flow_idx', ['flowId', 'id'])
+@Index('flow_run_expected_start_idx', ['expectedStartTime', 'id'])
+@Index('flow_run_due_idx', ['nextScheduledStartTime', 'id'], { where: `state_type = 'SCHEDULED'` })
+@Index('flow_run_active_idx', ['stateType', 'id'], {
+  where: `state_type in ('PENDING', 'RUNNING', 'CANCELLING', 'PAUSED')`,
+})
+@Index('flow_run_parent_idx', ['parentTaskRunId'], { where: 'parent_task_run_id is not null' })
+export class FlowRunEntity extends RunColumns {
+  @PrimaryColumn('uuid', { primaryKeyConstraintName: 'flow_run_pkey' })
+  id!: string;
+
+  @Column('uuid')
+  flowId!: string;
+
+  /** The application whose processes may run it; several may share a schema. */
+  @Column('text', { default: 'default' })
+  app!: string;
+
+  /** The run at the top of the tree this one belongs to; itself when nobody called it. */
+  @Column('uuid')
+  rootFlowRunId!: string;
+
+  /** The task run that stands for this run in the flow that called it. */
+  @Column('uuid', { nullable: true })
+  parentTaskRunId!: string | null;
+
+  @Column('uuid', { nullable: true })
+  deploymentId!: string | null;
+
+  @Column('text', { nullable: true })
+  deploymentVersion!: string | null;
+
+  @Column('uuid', { nullable: true })
+  workQueueId!: string | null;
+
+  @Column('text', { nullable: true })
+  workQueueName!: string | null;
+
+  @Column('text', { nullable: true })
+  flowVersion!: string | null;
+
+  @Column('text', { nullable: true })
+  buildId!: string | null;
+
+  /** The version of the encoding of parameters, results and replay keys of the whole run. */
+  @Column('smallint', { default: 1 })
+  encodingVersion!: number;
+
+  /** Encoded, by name. */
+  @Column('json', { default: () => "'{}'" })
+  parameters!: string;
+
+  @Column('text', { nullable: true })
+  idempotencyKey!: string | null;
+
+  @Column('jsonb', { default: () => "'{}'" })
+  context!: Record<string, unknown>;
+
+  @Column('jsonb', { nullable: true })
+  createdBy!: Record<string, unknown> | null;
+
+  @Column('text', { nullable: true })
+  infrastructurePid!: string | null;
+
+  @Column('uuid', { nullable: true })
+  infrastructureDocumentId!: string | null;
+
+  @Column('jsonb', { nullable: true })
+  jobVariables!: Record<string, unknown> | null;
+
+  @Column('boolean', { default: false })
+  autoScheduled!: boolean;
+}

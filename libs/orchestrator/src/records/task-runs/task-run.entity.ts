@@ -1,0 +1,45 @@
+import type { Instant } from '@nestor/core';
+import { Check, Column, Entity, Index, PrimaryColumn } from 'typeorm';
+import { InstantColumn } from '../../persistence/columns/instant.column.js';
+import { RunColumns, stateTypeCheck } from '../run-columns.js';
+
+/** One execution of a task. Partitioned by `id`. */
+@Entity('task_run')
+@Check('task_run_state_type_check', stateTypeCheck('state_type'))
+@Index('task_run_flow_run_idx', ['flowRunId', 'id'])
+export class TaskRunEntity extends RunColumns {
+  @PrimaryColumn('uuid', { primaryKeyConstraintName: 'task_run_pkey' })
+  id!: string;
+
+  /** `null` when the task was called outside any flow. */
+  @Column('uuid', { nullable: true })
+  flowRunId!: string | null;
+
+  /** The task run whose body called this one. */
+  @Column('uuid', { nullable: true })
+  parentTaskRunId!: string | null;
+
+  /** Which task: its name, qualified by its provider. */
+  @Column('text')
+  taskKey!: string;
+
+  /** Which call of the task within its run; with `taskKey` this is what a replayed call is recognised by. */
+  @Column('text')
+  dynamicKey!: string;
+
+  @Column('text', { nullable: true })
+  taskVersion!: string | null;
+
+  @Column('text', { nullable: true })
+  cacheKey!: string | null;
+
+  @InstantColumn({ nullable: true })
+  cacheExpiration!: Instant | null;
+
+  /** The attempt of the flow run in which this run was last started. */
+  @Column('integer', { default: 0 })
+  flowRunRunCount!: number;
+
+  @Column('jsonb', { default: () => "'{}'" })
+  taskInputs!: Record<string, unknown>;
+}

@@ -1,0 +1,72 @@
+import { OrchestratorError } from '@nestor/core';
+
+/** A flow or task took longer than its `timeout`. */
+export class RunTimeoutError extends OrchestratorError {
+  readonly code = 'RUN_TIMED_OUT';
+
+  constructor(
+    readonly runName: string,
+    readonly timeoutMs: number,
+  ) {
+    super(`"${runName}" did not finish within its timeout of ${timeoutMs} ms.`);
+  }
+}
+
+/**
+ * A call from an attempt that is over: it timed out, or its run ended, while its code went on. Nothing was executed and
+ * nothing was written.
+ */
+export class RunEndedError extends OrchestratorError {
+  readonly code = 'RUN_ENDED';
+
+  constructor(
+    readonly runName: string,
+    /** Why the attempt is over. */
+    readonly reason: string,
+  ) {
+    super(`"${runName}" has ended (${reason}); code of it that is still running can start no more tasks or flows.`);
+  }
+}
+
+/** The flow run was cancelled by somebody else while it ran. */
+export class RunCancelledError extends OrchestratorError {
+  readonly code = 'RUN_CANCELLED';
+
+  constructor(readonly flowRunId: string) {
+    super(`Flow run ${flowRunId} was cancelled.`);
+  }
+}
+
+/** Something else than its own code ended the flow run: the process that ran it stopped, or somebody set its state. */
+export class RunCrashedError extends OrchestratorError {
+  readonly code = 'RUN_CRASHED';
+
+  constructor(
+    readonly flowRunId: string,
+    readonly reason: string,
+  ) {
+    super(`Flow run ${flowRunId} did not finish: ${reason}`);
+  }
+}
+
+/** The application is shutting down and starts nothing new. */
+export class EngineStoppingError extends OrchestratorError {
+  readonly code = 'ENGINE_STOPPING';
+
+  constructor(readonly place: string) {
+    super(
+      `The application is shutting down; ${place} was not started. Call it again on another node, or after the restart.`,
+    );
+  }
+}
+
+/** `currentRun()` was called outside any flow or task. */
+export class NoCurrentRunError extends OrchestratorError {
+  readonly code = 'NO_CURRENT_RUN';
+
+  constructor() {
+    super(
+      'There is no current run here; currentRun() works inside methods decorated with @Flow() or @Task(), and what they await.',
+    );
+  }
+}

@@ -1,0 +1,170 @@
+import { Inject, Injectable, Logger, type BeforeApplicationShutdown } from '@nestjs/common';
+import type { CallEngine } from '../registry/engine-bindings.js';
+import type { FlowDefinition, ProviderClass, TaskDefinition } from '../registry/definitions.js';
+import { placeOf } from '../registry/definitions.js';
+import { FlowRegistry } from '../registry/flow-registry.js';
+import { Journal } from '../transitions/journal.js';
+import type { LiveFlowRun } from '../transitions/live-run.js';
+import { Attempt } from './attempt.js';
+import { EngineStoppingError } from './engine-errors.js';
+import { ENGINE_SETTINGS, type EngineSettings } from './engine-settings.js';
+import { FlowEngine, type FlowExecution, type NewRunOptions } from './flow-engine.js';
+import { RunLogs } from './run-logs.js';
+import { currentScope } from './run-scope.js';
+import { TaskEngine, type TaskCall } from './task-engine.js';
+
+/** What is left of the shutdown once runs have been cut off: their last states still have to be written. */
+const LAST_WRITES_MS = 5_000;
+
+/** A run that was started in the background. */
+interface StartedRun {
+  readonly live: LiveFlowRun;
+  /** Settles as the run does. */
+  readonly ended: Promise<unknown>;
+}
+
+/**
+ * The engine of one application: takes the calls of decorated methods, keeps count of what is running, and lets it drain
+ * when the application shuts down.
+ */
+@Injectable()
+export class OrchestratorEngine implements CallEngine, BeforeApplicationShutdown {
+  private readonly logger = new Logger(OrchestratorEngine.name);
+  /** Everything that runs here is within this attempt; it ends when the shutdown waits no longer. */
+  private readonly application = new Attempt('the application', 1, null);
+  /** Whatever was called from outside any run and has not settled. */
+  private readonly active = new Set<Promise<unknown>>();
+  private readonly activeFlowRuns = new Map<string, Promise<unknown>>();
+  private stopping = false;
+
+  constructor(
+    private readonly registry: FlowRegistry,
+    private readonly flowEngine: FlowEngine,
+    private readonly taskEngine: TaskEngine,
+    private readonly journal: Journal,
+    private readonly logs: RunLogs,
+    @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
+  ) {}
+
+  knows(provider: ProviderClass, methodName: string): boolean {
+    return this.registry.find(provider, methodName) !== undefined;
+  }
+
+  /** @throws {EngineStoppingError} when the application shuts down and the call comes from outside any run. */
+  async call(
+    provider: ProviderClass,
+    methodName: string,
+    receiver: object,
+    args: readonly unknown[],
+  ): Promise<unknown> {
+    const definition = this.registry.find(provider, methodName);
+    if (!definition) throw new Error(`${provider.name}.${methodName} is bound to an engine that does not know it.`);
+    const scope = currentScope();
+    if (!scope) this.assertAccepting(placeOf(definition));
+    if (definition.kind === 'task') return this.tracked(this.callTask(definition, receiver, args));
+    return this.tracked(
+      scope ? this.callSubflow(definition, receiver, args) : this.callFlow(definition, receiver, args),
+    );
+  }
+
+  /**
+   * Creates a run and lets it run in this process.
+   *
+   * @returns once the run is durable.
+   */
+  async start(definition: FlowDefinition, args: readonly unknown[], options: NewRunOptions): Promise<StartedRun> {
+    this.assertAccepting(placeOf(definition));
+    const receiver = await definition.receiver();
+    const live = await this.flowEngine.create(definition, args, options);
+    const ended = this.tracked(this.execute({ live, definition, receiver, args }));
+    ended.catch(() => undefined); // the run's own state says how it ended; whoever holds the handle hears of it there
+    return { live, ended };
+  }
+
+  /** Settles as the run does, if it runs in this process. */
+  endOf(flowRunId: string): Promise<unknown> | undefined {
+    return this.activeFlowRuns.get(flowRunId);
+  }
+
+  /** Waits for what is running, at most as long as the drain may take; cuts off the rest; always resolves. */
+  async beforeApplicationShutdown(): Promise<void> {
+    this.stopping = true;
+    const { drainMs } = this.settings;
+    if (!(await settledWithin(this.active, drainMs))) {
+      this.logger.warn(`${this.active.size} runs did not end within ${drainMs} ms and are cut off.`);
+    }
+    this.application.end('the application shut down');
+    await settledWithin(this.active, LAST_WRITES_MS);
+    await this.journal.close(LAST_WRITES_MS);
+    await this.logs.close();
+  }
+
+  private async callFlow(definition: FlowDefinition, receiver: object, args: readonly unknown[]): Promise<unknown> {
+    const live = await this.flowEngine.create(definition, args);
+    return this.execute({ live, definition, receiver, args });
+  }
+
+  /** A flow within a run: a run of its own, and a task run in the caller that stands for it. */
+  private callSubflow(definition: FlowDefinition, receiver: object, args: readonly unknown[]): Promise<unknown> {
+    const caller = currentScope()?.flowRun;
+    const call = {
+      name: definition.name,
+      taskKey: `flow:${definition.name}`,
+      policy: NO_RETRIES,
+      timeoutMs: null,
+      args,
+    };
+    return this.runTask(call, async (trackingTask) => {
+      const live = await this.flowEngine.create(definition, args, {}, caller ? { caller, trackingTask } : undefined);
+      return this.flowEngine.execute({ live, definition, receiver, args }, this, this.around());
+    });
+  }
+
+  private callTask(definition: TaskDefinition, receiver: object, args: readonly unknown[]): Promise<unknown> {
+    const { name, taskKey, policy, timeoutMs, method } = definition;
+    return this.runTask({ name, taskKey, policy, timeoutMs, args }, () => method.apply(receiver, [...args]));
+  }
+
+  private runTask(call: Omit<TaskCall, 'body'>, body: TaskCall['body']): Promise<unknown> {
+    return this.taskEngine.run({ ...call, body }, this, this.around());
+  }
+
+  private around(): Attempt {
+    return currentScope()?.attempt ?? this.application;
+  }
+
+  private async execute(execution: FlowExecution): Promise<unknown> {
+    const { id } = execution.live.created;
+    const ended = this.flowEngine.execute(execution, this, this.around());
+    this.activeFlowRuns.set(id, ended);
+    try {
+      return await ended;
+    } finally {
+      this.activeFlowRuns.delete(id);
+    }
+  }
+
+  /** Calls within a run are part of it; only those from outside have to be waited for. */
+  private tracked<T>(call: Promise<T>): Promise<T> {
+    if (currentScope()) return call;
+    this.active.add(call);
+    const forget = (): void => void this.active.delete(call);
+    call.then(forget, forget);
+    return call;
+  }
+
+  private assertAccepting(place: string): void {
+    if (this.stopping) throw new EngineStoppingError(place);
+  }
+}
+
+const NO_RETRIES = { retries: 0, retryDelaysMs: [] } as const;
+
+async function settledWithin(promises: Iterable<Promise<unknown>>, ms: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeUp = new Promise<false>((resolve) => (timer = setTimeout(() => resolve(false), ms)));
+  const allSettled = Promise.allSettled(promises).then(() => true as const);
+  const settled = await Promise.race([allSettled, timeUp]);
+  clearTimeout(timer);
+  return settled;
+}

@@ -1,0 +1,71 @@
+import { decode, encode, UnserialisableValueError } from '@nestor/core';
+import type { Attempt } from './attempt.js';
+import { RunTimeoutError, type RunEndedError } from './engine-errors.js';
+
+/** How one attempt of a body ended. */
+export type Outcome =
+  | { readonly kind: 'returned'; readonly encoded: string }
+  | { readonly kind: 'threw'; readonly error: unknown; readonly timedOut: boolean }
+  /** Somebody ended the attempt while the body was running: the run around it is over, or the process stops. */
+  | { readonly kind: 'cut-off'; readonly error: RunEndedError };
+
+/**
+ * Runs a body to its outcome; never rejects. Afterwards the attempt is over, also for code of it that goes on: nobody
+ * listens to that any more, and its calls start nothing.
+ *
+ * @param timeoutMs `null` for no limit.
+ */
+export function outcomeOf(body: () => Promise<unknown>, attempt: Attempt, timeoutMs: number | null): Promise<Outcome> {
+  return new Promise((resolve) => {
+    let timer: NodeJS.Timeout | null = null;
+    const settle = (outcome: Outcome, reason: string): void => {
+      if (timer) clearTimeout(timer);
+      attempt.onCutOff = null;
+      attempt.end(reason);
+      resolve(outcome); // only the first one counts
+    };
+    const threw = (error: unknown): void => settle({ kind: 'threw', error, timedOut: false }, 'its attempt is over');
+
+    attempt.onCutOff = (error) => settle({ kind: 'cut-off', error }, error.reason);
+    if (timeoutMs !== null) {
+      timer = setTimeout(() => {
+        const error = new RunTimeoutError(attempt.runName, timeoutMs);
+        settle({ kind: 'threw', error, timedOut: true }, 'it timed out');
+      }, timeoutMs);
+    }
+    try {
+      body().then((value) => {
+        try {
+          settle({ kind: 'returned', encoded: encode(value) }, 'its attempt is over');
+        } catch (error) {
+          threw(error);
+        }
+      }, threw);
+    } catch (error) {
+      threw(error); // a guard of the method threw before it returned its promise
+    }
+  });
+}
+
+/** The encoded form of whatever was thrown. Of an error everything that can be kept is; anything else may have no form. */
+export function encodeError(error: unknown): string {
+  try {
+    return encode(error);
+  } catch (encodeFailure) {
+    if (!(encodeFailure instanceof UnserialisableValueError)) throw encodeFailure;
+    return encode(new Error(failureMessage(error)));
+  }
+}
+
+/** What the caller gets: the recorded value, live and replayed alike. */
+export function recorded(encoded: string): unknown {
+  return decode(encoded);
+}
+
+const MAX_MESSAGE = 10_000;
+
+/** `TypeError: x is not a function`: the message of a failed state, bounded because people read it. */
+export function failureMessage(error: unknown): string {
+  const text = error instanceof Error ? `${error.name}: ${error.message}` : `Thrown: ${String(error)}`;
+  return text.length > MAX_MESSAGE ? `${text.slice(0, MAX_MESSAGE)}…` : text;
+}

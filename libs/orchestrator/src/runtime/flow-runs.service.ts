@@ -1,0 +1,169 @@
+import { decode, durationMs, isTerminal, OrchestratorError, StateType, type Duration } from '@nestor/core';
+import { Injectable } from '@nestjs/common';
+import type { FlowRunEntity } from '../records/flow-runs/flow-run.entity.js';
+import { FlowRunNotFoundError } from '../records/flow-runs/flow-run-not-found.error.js';
+import { FlowRunsRepository } from '../records/flow-runs/flow-runs.repository.js';
+import { FlowsRepository } from '../records/flows/flows.repository.js';
+import type { LogEntity } from '../records/logs/log.entity.js';
+import { LogsRepository } from '../records/logs/logs.repository.js';
+import { TaskRunsRepository } from '../records/task-runs/task-runs.repository.js';
+import { RunCancelledError, RunCrashedError } from './engine/engine-errors.js';
+import { OrchestratorEngine } from './engine/orchestrator-engine.js';
+import {
+  flowRunView,
+  taskRunView,
+  type FlowRunView,
+  type FlowRunWithHistory,
+  type TaskRunView,
+} from './flow-run.view.js';
+
+/** Pauses between looks at a run that another process executes. */
+const FIRST_LOOK_MS = 25;
+const LAST_LOOK_MS = 1_000;
+const MAX_PAGE = 200;
+
+/** Waiting for a run took longer than was allowed; the run itself goes on. */
+export class WaitTimeoutError extends OrchestratorError {
+  readonly code = 'WAIT_TIMED_OUT';
+
+  constructor(
+    readonly flowRunId: string,
+    readonly waitedMs: number,
+  ) {
+    super(`Flow run ${flowRunId} did not end within ${waitedMs} ms; it goes on. Wait again, or longer.`);
+  }
+}
+
+/** A page of that size, or an id of that form, cannot be asked for. */
+export class InvalidQueryError extends OrchestratorError {
+  readonly code = 'INVALID_QUERY';
+}
+
+/** Narrows {@link FlowRuns.list}. */
+export interface ListFlowRuns {
+  /** 1 to 200; default 50. */
+  readonly limit?: number;
+  /** The id of the last run of the page before. */
+  readonly before?: string;
+  readonly stateTypes?: readonly StateType[];
+}
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+/** Looks runs up and waits for them, whichever process executes them. */
+@Injectable()
+export class FlowRuns {
+  constructor(
+    private readonly engine: OrchestratorEngine,
+    private readonly flowRuns: FlowRunsRepository,
+    private readonly taskRuns: TaskRunsRepository,
+    private readonly flows: FlowsRepository,
+    private readonly logs: LogsRepository,
+  ) {}
+
+  /** The run with its parameters and states; `null` when there is none of that id. */
+  async find(id: string): Promise<FlowRunWithHistory | null> {
+    const row = UUID.test(id) ? await this.flowRuns.find(id) : null;
+    if (!row) return null;
+    const [view] = await this.views([row]);
+    if (!view) return null;
+    return { ...view, parameters: decode(row.parameters), states: await this.flowRuns.history(id) };
+  }
+
+  /** @throws {FlowRunNotFoundError} when there is no run of that id. */
+  async get(id: string): Promise<FlowRunWithHistory> {
+    const run = await this.find(id);
+    if (!run) throw new FlowRunNotFoundError(id);
+    return run;
+  }
+
+  /**
+   * A page of runs, newest first.
+   *
+   * @throws {InvalidQueryError} when `limit` or `before` cannot be meant.
+   */
+  async list({ limit = 50, before, stateTypes }: ListFlowRuns = {}): Promise<FlowRunView[]> {
+    const page = { limit: checkedLimit(limit), ...(stateTypes && { stateTypes }) };
+    if (before !== undefined && !UUID.test(before))
+      throw new InvalidQueryError(`"${before}" is not the id of a flow run.`);
+    return this.views(await this.flowRuns.list({ ...page, ...(before !== undefined && { before }) }));
+  }
+
+  /**
+   * The task runs of a run, in the order in which they were called, a page at a time.
+   *
+   * @param page `limit` 1 to 200, default 200; `after` is the id of the last task run of the page before.
+   * @throws {InvalidQueryError} when `limit` cannot be meant.
+   */
+  async taskRunsOf(
+    flowRunId: string,
+    { limit = MAX_PAGE, after }: { readonly limit?: number; readonly after?: string } = {},
+  ): Promise<TaskRunView[]> {
+    const page = { limit: checkedLimit(limit), ...(after !== undefined && { after }) };
+    return (await this.taskRuns.list(flowRunId, page)).map(taskRunView);
+  }
+
+  /** The first lines (1,000 at most) that the run and its tasks logged, oldest first. */
+  logsOf(flowRunId: string): Promise<Pick<LogEntity, 'timestamp' | 'level' | 'name' | 'message' | 'taskRunId'>[]> {
+    return this.logs.list(flowRunId, { limit: 1_000 });
+  }
+
+  /**
+   * Waits until a run has ended.
+   *
+   * @returns what the flow returned, as it was recorded.
+   * @throws what the flow threw, as it was recorded.
+   * @throws {FlowRunNotFoundError} when there is no run of that id.
+   * @throws {RunCancelledError} and {@link RunCrashedError} when something else than its own code ended it.
+   * @throws {WaitTimeoutError} when it has not ended within `timeout` (default: no limit).
+   */
+  async result(id: string, { timeout }: { readonly timeout?: Duration } = {}): Promise<unknown> {
+    const timeoutMs = timeout === undefined ? Infinity : durationMs(timeout, 'timeout of FlowRuns.result');
+    const deadline = performance.now() + timeoutMs;
+    let pauseMs = FIRST_LOOK_MS;
+    for (;;) {
+      const row = UUID.test(id) ? await this.flowRuns.find(id) : null;
+      if (!row) throw new FlowRunNotFoundError(id);
+      if (row.stateType !== null && isTerminal(row.stateType)) return outcomeOfRow(row);
+      const left = deadline - performance.now();
+      if (left <= 0) throw new WaitTimeoutError(id, timeoutMs);
+      // Here the engine tells; of other processes' runs only the database does.
+      await endOrPause(this.engine.endOf(id), Math.min(this.engine.endOf(id) ? LAST_LOOK_MS : pauseMs, left));
+      pauseMs = Math.min(pauseMs * 2, LAST_LOOK_MS);
+    }
+  }
+
+  private async views(rows: readonly FlowRunEntity[]): Promise<FlowRunView[]> {
+    const flows = await this.flows.findByIds([...new Set(rows.map((row) => row.flowId))]);
+    const names = new Map(flows.map((flow) => [flow.id, flow.name]));
+    return rows.map((row) => flowRunView(row, names.get(row.flowId) ?? row.flowId));
+  }
+}
+
+function outcomeOfRow(row: FlowRunEntity): unknown {
+  const outcome = row.result === null ? undefined : decode(row.result);
+  switch (row.stateType) {
+    case StateType.Completed:
+      return outcome;
+    case StateType.Failed:
+      // A flow may throw anything, and so what was recorded of it.
+
+      throw outcome;
+    case StateType.Cancelled:
+      throw new RunCancelledError(row.id);
+    default:
+      throw new RunCrashedError(row.id, `it is ${row.stateName ?? 'gone'}.`);
+  }
+}
+
+function checkedLimit(limit: number): number {
+  if (Number.isInteger(limit) && limit >= 1 && limit <= MAX_PAGE) return limit;
+  throw new InvalidQueryError(`The limit is ${limit}; it must be a whole number from 1 to ${MAX_PAGE}.`);
+}
+
+async function endOrPause(end: Promise<unknown> | undefined, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const pause = new Promise<void>((resolve) => (timer = setTimeout(resolve, ms)));
+  await Promise.race(end ? [pause, Promise.allSettled([end])] : [pause]);
+  clearTimeout(timer);
+}

@@ -1,0 +1,74 @@
+import { Injectable } from '@nestjs/common';
+import { placeOf, type FlowDefinition, type ProviderClass, type TaskDefinition } from './definitions.js';
+import { FlowNotRegisteredError, FlowRegisteredTwiceError, TaskRegisteredTwiceError } from './registry-errors.js';
+
+/** The flows and tasks of this application: by name, and by class and method. */
+@Injectable()
+export class FlowRegistry {
+  private readonly flowsByName = new Map<string, FlowDefinition>();
+  private readonly tasksByKey = new Map<string, TaskDefinition>();
+  private readonly byClass = new Map<ProviderClass, Map<string, FlowDefinition | TaskDefinition>>();
+  private readonly flowIds = new Map<string, string>();
+
+  /**
+   * Adds a definition. The same method of the same class may come again (a class provided by two modules).
+   *
+   * @throws {FlowRegisteredTwiceError} when another method has the flow's name.
+   * @throws {TaskRegisteredTwiceError} when another method of the class has the task's name.
+   */
+  add(definition: FlowDefinition | TaskDefinition): void {
+    if (definition.kind === 'flow') {
+      const other = this.flowsByName.get(definition.name);
+      if (other && !isSamePlace(other, definition)) {
+        throw new FlowRegisteredTwiceError(definition.name, [placeOf(other), placeOf(definition)]);
+      }
+      this.flowsByName.set(definition.name, definition);
+    } else {
+      const other = this.tasksByKey.get(definition.taskKey);
+      if (other && !isSamePlace(other, definition)) {
+        throw new TaskRegisteredTwiceError(definition.taskKey, [placeOf(other), placeOf(definition)]);
+      }
+      this.tasksByKey.set(definition.taskKey, definition);
+    }
+    const methods = this.byClass.get(definition.provider) ?? new Map<string, FlowDefinition | TaskDefinition>();
+    this.byClass.set(definition.provider, methods.set(definition.methodName, definition));
+  }
+
+  /** The definition of a method of a class, `undefined` when it is not registered. */
+  find(provider: ProviderClass, methodName: string): FlowDefinition | TaskDefinition | undefined {
+    return this.byClass.get(provider)?.get(methodName);
+  }
+
+  /** @throws {FlowNotRegisteredError} when the method is not a registered flow. */
+  getFlow(provider: ProviderClass, methodName: string): FlowDefinition {
+    const definition = this.find(provider, methodName);
+    if (definition?.kind === 'flow') return definition;
+    throw new FlowNotRegisteredError(placeOf({ provider, methodName }), [...this.flowsByName.keys()]);
+  }
+
+  flows(): readonly FlowDefinition[] {
+    return [...this.flowsByName.values()];
+  }
+
+  classes(): readonly ProviderClass[] {
+    return [...this.byClass.keys()];
+  }
+
+  /** Notes the ids under which the database knows the flows. */
+  setFlowIds(ids: ReadonlyMap<string, string>): void {
+    for (const [name, id] of ids) this.flowIds.set(name, id);
+  }
+
+  /** The id of a registered flow; known once the application has started. */
+  flowId(name: string): string {
+    const id = this.flowIds.get(name);
+    if (id === undefined) throw new FlowNotRegisteredError(name, [...this.flowIds.keys()]);
+    return id;
+  }
+}
+
+type Place = Pick<FlowDefinition, 'provider' | 'methodName'>;
+
+function isSamePlace(one: Place, other: Place): boolean {
+  return one.provider === other.provider && one.methodName === other.methodName;
+}

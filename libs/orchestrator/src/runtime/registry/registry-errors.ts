@@ -1,0 +1,58 @@
+import { OrchestratorError } from '@nestor/core';
+
+/** Two methods claim one flow name, so that a run of it could not be told where it belongs. */
+export class FlowRegisteredTwiceError extends OrchestratorError {
+  readonly code = 'FLOW_REGISTERED_TWICE';
+
+  constructor(
+    readonly flowName: string,
+    /** Both methods, as `Class.method`. */
+    readonly places: readonly [string, string],
+  ) {
+    super(
+      `Flow "${flowName}" is registered twice (${places.join(', ')}); give one of them another name: @Flow({ name: '…' }).`,
+    );
+  }
+}
+
+/** Two tasks of one provider claim one name, so that replay could not tell them apart. */
+export class TaskRegisteredTwiceError extends OrchestratorError {
+  readonly code = 'TASK_REGISTERED_TWICE';
+
+  constructor(
+    readonly taskKey: string,
+    readonly places: readonly [string, string],
+  ) {
+    super(
+      `Task "${taskKey}" is registered twice (${places.join(', ')}); give one of them another name: @Task({ name: '…' }).`,
+    );
+  }
+}
+
+/** The method asked for is not a flow of this application. */
+export class FlowNotRegisteredError extends OrchestratorError {
+  readonly code = 'FLOW_NOT_REGISTERED';
+
+  constructor(
+    /** `Class.method`. */
+    readonly place: string,
+    readonly registered: readonly string[],
+  ) {
+    super(
+      `${place} is not a registered flow. Decorate it with @Flow() and list ${place.split('.')[0]} among the providers of a ` +
+        `module. Registered are: ${registered.length > 0 ? registered.join(', ') : 'none'}.`,
+    );
+  }
+}
+
+/** Several applications in this process registered the class, and nothing tells whose run this call should be. */
+export class AmbiguousEngineError extends OrchestratorError {
+  readonly code = 'ENGINE_AMBIGUOUS';
+
+  constructor(readonly place: string) {
+    super(
+      `${place} is registered by several applications in this process, and this instance belongs to none of them. ` +
+        `Take the instance from the application (app.get) instead of constructing it.`,
+    );
+  }
+}

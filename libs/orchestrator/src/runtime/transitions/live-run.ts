@@ -1,0 +1,18 @@
+import type { FlowRun, TaskRun } from '@nestor/core';
+import type { NewFlowRun } from '../../records/flow-runs/flow-run-rows.js';
+import type { NewTaskRun } from '../../records/task-runs/task-run-rows.js';
+
+/** A flow run that this process executes: its rules are decided from memory. */
+export interface LiveFlowRun {
+  readonly created: NewFlowRun;
+  /** The run as of its latest decision; ahead of the database by what the journal has not written yet. */
+  image: FlowRun;
+  /** Refused moves are decided again one after another, in the order in which they were proposed. */
+  settling: Promise<unknown>;
+}
+
+/** A task run that this process executes. */
+export interface LiveTaskRun {
+  readonly created: NewTaskRun;
+  image: TaskRun;
+}
