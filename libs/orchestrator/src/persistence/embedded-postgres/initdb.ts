@@ -20,7 +20,8 @@ const incompletePrefix = (home: ClusterHome): string => `${basename(home.data)}.
 
 /**
  * Creates the cluster's data directory. It is made under another name and renamed when it is complete and on disk, so an
- * interrupted attempt is never taken for a cluster. `initdb` flushes what it wrote itself; measured, that costs nothing here.
+ * interrupted attempt is never taken for a cluster. `initdb` flushes what it wrote itself: leaving that out (`--no-sync`)
+ * saved 0.17 s of 1.13 s on average (five rounds, from -0.1 to 0.55 s), and a sync of our own would then be needed.
  */
 export async function createData(home: ClusterHome, binaries: Binaries, platform: string): Promise<void> {
   const incomplete = join(home.path, incompletePrefix(home) + randomBytes(6).toString('hex'));

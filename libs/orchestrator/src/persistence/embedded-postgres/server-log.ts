@@ -1,5 +1,14 @@
-import { closeSync, constants, fchownSync, fstatSync, openSync, readSync, statSync, truncateSync } from 'node:fs';
-import { appendFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  closeSync,
+  constants,
+  fchownSync,
+  fstatSync,
+  openSync,
+  readSync,
+  statSync,
+  truncateSync,
+} from 'node:fs';
 
 import type { ClusterHome } from './cluster-home.js';
 import { unlessMissing } from './system-errors.js';
@@ -20,16 +29,21 @@ export function serverLogSize(home: ClusterHome): number {
   return unlessMissing(() => statSync(home.log).size) ?? 0;
 }
 
+/** Answers to our own knocking, which would push what matters out of the quoted lines. */
+const NOT_YET =
+  /FATAL: +the database system is (starting up|not yet accepting connections|in recovery mode|shutting down)/;
+
 /** The last lines written at or after byte `from`. */
 export function readServerLog(home: ClusterHome, from: number): string[] {
-  return lastLines(unlessMissing(() => readFrom(home.log, Math.max(from, serverLogSize(home) - KEPT_BYTES))) ?? '');
+  const position = Math.max(from, serverLogSize(home) - KEPT_BYTES);
+  return lastLines(unlessMissing(() => readFrom(home.log, position)) ?? '');
 }
 
 /** The last non-empty lines of `text`, as many as belong into an error message. */
 export function lastLines(text: string): string[] {
   return text
     .split(/\r?\n/)
-    .filter((line) => line.trim() !== '')
+    .filter((line) => line.trim() !== '' && !NOT_YET.test(line))
     .slice(-QUOTED_LINES);
 }
 
