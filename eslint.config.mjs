@@ -103,6 +103,8 @@ export default defineConfig(
       '@typescript-eslint/consistent-type-imports': ['error', { fixStyle: 'inline-type-imports' }],
       '@typescript-eslint/consistent-type-exports': ['error', { fixMixedExportsWithInlineTypeSpecifier: true }],
 
+      // A DTO's field keeps its type, although the default shows it: validation reads it.
+      '@typescript-eslint/no-inferrable-types': ['error', { ignoreProperties: true }],
       '@typescript-eslint/no-extraneous-class': 'off', // a Nest module is a class with nothing but a decorator
       '@typescript-eslint/no-empty-function': 'off',
       '@typescript-eslint/no-unsafe-enum-comparison': 'off',

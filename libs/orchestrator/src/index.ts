@@ -25,6 +25,7 @@ export type { EmbeddedConnection, EmbeddedPostgresOptions } from './persistence/
 export { Flows, FlowRunHandle } from './runtime/flows.service.js';
 export type { NewRunOptions } from './runtime/engine/flow-engine.js';
 export { FlowRuns, InvalidQueryError, WaitTimeoutError } from './runtime/flow-runs.service.js';
+export { Readiness } from './runtime/readiness.service.js';
 export type { ListFlowRuns } from './runtime/flow-runs.service.js';
 export type { FlowRunView, FlowRunWithHistory, TaskRunView } from './runtime/flow-run.view.js';
 
@@ -60,6 +61,7 @@ export {
   formatInstant,
   InvalidDurationError,
   isTerminal,
+  msBetween,
   OrchestratorError,
   RecordedError,
   StateType,

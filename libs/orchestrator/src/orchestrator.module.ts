@@ -28,6 +28,7 @@ import { TaskEngine } from './runtime/engine/task-engine.js';
 import { FlowRuns } from './runtime/flow-runs.service.js';
 import { Flows } from './runtime/flows.service.js';
 import { PartitionKeeper } from './runtime/maintenance/partition-keeper.js';
+import { Readiness } from './runtime/readiness.service.js';
 import { FlowRegistry } from './runtime/registry/flow-registry.js';
 import { DatabaseClock } from './runtime/transitions/database-clock.js';
 import { Journal } from './runtime/transitions/journal.js';
@@ -112,8 +113,9 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
       PartitionKeeper,
       Flows,
       FlowRuns,
+      Readiness,
     ],
-    exports: [Flows, FlowRuns],
+    exports: [Flows, FlowRuns, Readiness],
   };
 }
 

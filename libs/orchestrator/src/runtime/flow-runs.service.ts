@@ -46,6 +46,8 @@ export interface ListFlowRuns {
   /** The id of the last run of the page before. */
   readonly before?: string;
   readonly stateTypes?: readonly StateType[];
+  /** Only runs of this flow; of a flow nobody knows there are none. */
+  readonly flowName?: string;
 }
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
@@ -82,8 +84,10 @@ export class FlowRuns {
    *
    * @throws {InvalidQueryError} when `limit` or `before` cannot be meant.
    */
-  async list({ limit = 50, before, stateTypes }: ListFlowRuns = {}): Promise<FlowRunView[]> {
-    const page = { limit: checkedLimit(limit), ...(stateTypes && { stateTypes }) };
+  async list({ limit = 50, before, stateTypes, flowName }: ListFlowRuns = {}): Promise<FlowRunView[]> {
+    const flow = flowName === undefined ? undefined : await this.flows.findByName(flowName);
+    if (flow === null) return [];
+    const page = { limit: checkedLimit(limit), ...(stateTypes && { stateTypes }), ...(flow && { flowId: flow.id }) };
     if (before !== undefined && !UUID.test(before))
       throw new InvalidQueryError(`"${before}" is not the id of a flow run.`);
     return this.views(await this.flowRuns.list({ ...page, ...(before !== undefined && { before }) }));
@@ -101,6 +105,11 @@ export class FlowRuns {
   ): Promise<TaskRunView[]> {
     const page = { limit: checkedLimit(limit), ...(after !== undefined && { after }) };
     return (await this.taskRuns.list(flowRunId, page)).map(taskRunView);
+  }
+
+  /** How many task runs of a run are in which state; states that none is in are absent. */
+  countTaskRuns(flowRunId: string): Promise<Partial<Record<StateType, number>>> {
+    return this.taskRuns.countByState(flowRunId);
   }
 
   /** The first lines (1,000 at most) that the run and its tasks logged, oldest first. */

@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { State } from '@nestor/core';
+import type { State, StateType } from '@nestor/core';
 import { DataSource, MoreThan, type Repository } from 'typeorm';
 import { schemaOf } from '../../persistence/schema-of.js';
 import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
@@ -40,6 +40,18 @@ export class TaskRunsRepository {
       order: { id: 'ASC' },
       take: limit,
     });
+  }
+
+  /** How many runs of a flow run are in which state. Rides `task_run_flow_run_idx`. */
+  async countByState(flowRunId: string): Promise<Partial<Record<StateType, number>>> {
+    const rows = await this.runs
+      .createQueryBuilder('run')
+      .select('run.state_type', 'type')
+      .addSelect('count(*)', 'count')
+      .where('run.flow_run_id = :flowRunId', { flowRunId })
+      .groupBy('run.state_type')
+      .getRawMany<{ type: StateType; count: number }>();
+    return Object.fromEntries(rows.map(({ type, count }) => [type, count]));
   }
 
   /** Every state the run has been in, oldest first. */

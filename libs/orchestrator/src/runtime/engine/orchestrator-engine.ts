@@ -46,6 +46,11 @@ export class OrchestratorEngine implements CallEngine, BeforeApplicationShutdown
     @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
   ) {}
 
+  /** Whether a shutdown has begun. */
+  get isStopping(): boolean {
+    return this.stopping;
+  }
+
   knows(provider: ProviderClass, methodName: string): boolean {
     return this.registry.find(provider, methodName) !== undefined;
   }

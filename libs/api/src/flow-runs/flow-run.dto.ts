@@ -1,0 +1,57 @@
+import { formatInstant, type Instant, type State } from '@nestor/core';
+import type { FlowRunView, FlowRunWithHistory, TaskRunView } from '@nestor/orchestrator';
+
+/** A flow run on the wire: names and units of the HTTP contract (ISO instants with microseconds, durations in seconds). */
+export function flowRunDto(run: FlowRunView) {
+  return {
+    id: run.id,
+    name: run.name,
+    flow_id: run.flowId,
+    flow_name: run.flowName,
+    parent_task_run_id: run.parentTaskRunId,
+    state_type: run.stateType,
+    state_name: run.stateName,
+    tags: run.tags,
+    run_count: run.runCount,
+    created: formatInstant(run.created),
+    expected_start_time: iso(run.expectedStartTime),
+    start_time: iso(run.startTime),
+    end_time: iso(run.endTime),
+    total_run_time: run.totalRunTimeMs / 1_000,
+  };
+}
+
+/** The same with its parameters and history. */
+export function flowRunDetailsDto(run: FlowRunWithHistory) {
+  return { ...flowRunDto(run), parameters: run.parameters, states: run.states.map(stateDto) };
+}
+
+export function taskRunDto(run: TaskRunView) {
+  return {
+    id: run.id,
+    name: run.name,
+    task_key: run.taskKey,
+    flow_run_id: run.flowRunId,
+    parent_task_run_id: run.parentTaskRunId,
+    state_type: run.stateType,
+    state_name: run.stateName,
+    run_count: run.runCount,
+    start_time: iso(run.startTime),
+    end_time: iso(run.endTime),
+    total_run_time: run.totalRunTimeMs / 1_000,
+  };
+}
+
+function stateDto(state: State) {
+  return {
+    id: state.id,
+    type: state.type,
+    name: state.name,
+    message: state.message,
+    timestamp: formatInstant(state.timestamp),
+  };
+}
+
+function iso(instant: Instant | null): string | null {
+  return instant === null ? null : formatInstant(instant);
+}

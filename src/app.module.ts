@@ -1,0 +1,21 @@
+import { Module, type DynamicModule } from '@nestjs/common';
+import { ApiModule } from '@nestor/api';
+import { OrchestratorModule } from '@nestor/orchestrator';
+import type { Settings } from './config/environment.js';
+import { DependencyAuditModule } from './examples/dependency-audit/dependency-audit.module.js';
+
+/** The bundled orchestrator: engine, API and the examples, in one process. */
+@Module({})
+export class AppModule {
+  static with(settings: Settings): DynamicModule {
+    const { database, schema, app, drainMs, buildId, auth, host } = settings;
+    return {
+      module: AppModule,
+      imports: [
+        OrchestratorModule.forRoot({ database, schema, app, drain: drainMs, ...(buildId !== null && { buildId }) }),
+        ApiModule.forRoot({ auth, allowedHosts: [host.toLowerCase()] }),
+        DependencyAuditModule,
+      ],
+    };
+  }
+}
