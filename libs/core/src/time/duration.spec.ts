@@ -48,6 +48,16 @@ describe('durationMs', () => {
     expect(() => durationMs(value as Duration, 'timeout')).toThrow(InvalidDurationError);
   });
 
+  it.each([
+    [NaN, 'NaN'],
+    [-1, '-1'],
+    ['1 day', '"1 day"'],
+    [null, 'null'],
+    [undefined, 'undefined'],
+  ])('names %p as %s', (value, text) => {
+    expect(() => durationMs(value as Duration, 'delay')).toThrow(`The delay is ${text}, which is not a duration`);
+  });
+
   it('says what the duration is for, what it is, and what would do', () => {
     const error = thrownBy(() => durationMs('soon' as Duration, 'timeout of flow "etl"'));
     expect(error).toBeInstanceOf(OrchestratorError);

@@ -18,7 +18,7 @@ export class InvalidDurationError extends OrchestratorError {
     readonly subject: string,
   ) {
     super(
-      `The ${subject} is ${JSON.stringify(value) ?? String(value)}, which is not a duration; ` +
+      `The ${subject} is ${typeof value === 'string' ? JSON.stringify(value) : String(value)}, which is not a duration; ` +
         `use milliseconds (90000) or a number with a unit (ms, s, m, h, d), such as "90s".`,
     );
   }
@@ -36,6 +36,7 @@ export function durationMs(duration: Duration, subject: string): number {
     throw new InvalidDurationError(duration, subject);
   }
   const match = typeof duration === 'string' ? DURATION.exec(duration) : null;
-  if (!match) throw new InvalidDurationError(duration, subject);
-  return Number(match[1]) * MS_PER_UNIT[match[2] as DurationUnit];
+  const ms = match ? Number(match[1]) * MS_PER_UNIT[match[2] as DurationUnit] : NaN;
+  if (!Number.isFinite(ms)) throw new InvalidDurationError(duration, subject);
+  return Math.round(ms * 1_000) / 1_000; // whole microseconds: 1.005 s are 1004.9999999999999 ms in binary
 }

@@ -13,7 +13,7 @@ import {
 
 const micros = (value: number): Instant => value as Instant;
 
-/** From the year 1 to the last one whose microseconds a number holds exactly. */
+/** Within the years whose microseconds a number holds exactly: 1685 to 2255. */
 const instants = fc
   .integer({ min: Date.UTC(1700, 0, 1), max: Date.UTC(2254, 11, 31) })
   .chain((ms) => fc.integer({ min: 0, max: 999 }).map((rest) => micros(ms * 1_000 + rest)));
@@ -29,6 +29,7 @@ describe('parseInstant', () => {
     ['the epoch', '1970-01-01T00:00:00Z', 0],
     ['the microsecond before the epoch', '1969-12-31T23:59:59.999999Z', -1],
     ['long before the epoch', '1900-01-01 00:00:00.25+00', -2_208_988_799_750_000],
+    ['a leap second', '2016-12-31T23:59:60Z', 1_483_228_800_000_000],
     ['a leap day', '2024-02-29T00:00:00Z', 1_709_164_800_000_000],
   ])('reads %s: %s', (_, text, expected) => {
     expect(parseInstant(text)).toBe(expected);
@@ -150,7 +151,7 @@ describe('arithmetic', () => {
 
   it('undoes itself', () => {
     fc.assert(
-      fc.property(instants, fc.integer({ min: -1e12, max: 1e12 }), (instant, ms) => {
+      fc.property(instants, fc.integer({ min: -1e9, max: 1e9 }), (instant, ms) => {
         expect(msBetween(instant, addMs(instant, ms))).toBe(ms);
       }),
     );

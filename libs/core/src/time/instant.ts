@@ -47,12 +47,12 @@ export function msBetween(from: Instant, to: Instant): number {
  */
 export function parseInstant(text: string): Instant {
   const match = TIMESTAMP.exec(text);
-  if (!match) throw new RangeError(`"${text}" is not a timestamp such as 2026-11-22T04:55:48.123456Z.`);
+  if (!match) throw notATimestamp(text);
   const [, year, month, day, hour, minute, second, fraction = '', offset = 'Z'] = match;
-  const wallMs = Date.UTC(Number(year), Number(month) - 1, Number(day), Number(hour), Number(minute), Number(second));
-  return (wallMs * MICROS_PER_MS +
-    Number(fraction.padEnd(6, '0')) -
-    offsetSeconds(offset) * MICROS_PER_SECOND) as Instant;
+  const wallMs = wallClockMs(Number(year), Number(month), Number(day), Number(hour), Number(minute), Number(second));
+  const aheadSeconds = offsetSeconds(offset);
+  if (Number.isNaN(wallMs + aheadSeconds)) throw notATimestamp(text);
+  return (wallMs * MICROS_PER_MS + Number(fraction.padEnd(6, '0')) - aheadSeconds * MICROS_PER_SECOND) as Instant;
 }
 
 /** `2026-11-22T04:55:48.123456Z`: always UTC, always six decimals, so that equal texts are equal instants. */
@@ -62,16 +62,34 @@ export function formatInstant(instant: Instant): string {
   return `${new Date(seconds * 1_000).toISOString().slice(0, 19)}.${String(micros).padStart(6, '0')}Z`;
 }
 
-/** The nearest `Date`, for libraries that want one. Loses what is finer than a millisecond. */
+/** The `Date` of the millisecond an instant lies in, for libraries that want one. Loses what is finer. */
 export function dateOfInstant(instant: Instant): Date {
   return new Date(Math.floor(instant / MICROS_PER_MS));
 }
 
+function notATimestamp(text: string): RangeError {
+  return new RangeError(`"${text}" is not a timestamp such as 2026-11-22T04:55:48.123456Z.`);
+}
+
+/** The calendar repeats after 400 years. */
+const CALENDAR_CYCLE_MS = 146_097 * 86_400_000;
+
+/** What the clock on a wall in Greenwich shows, in milliseconds; `NaN` when no clock ever shows it. Second 60 is a leap second. */
+function wallClockMs(year: number, month: number, day: number, hour: number, minute: number, second: number): number {
+  if (month < 1 || month > 12 || day < 1 || hour > 23 || minute > 59 || second > 60) return NaN;
+  // One cycle later and back again: `Date.UTC` takes the years 0 to 99 for those of the twentieth century.
+  const ms = Date.UTC(year + 400, month - 1, day, hour, minute, second) - CALENDAR_CYCLE_MS;
+  if (day > 28 && new Date(Date.UTC(year + 400, month - 1, day)).getUTCDate() !== day) return NaN; // 30 February
+  return ms;
+}
+
+/** Seconds that a clock of this offset is ahead of Greenwich; `NaN` when there is no such offset. */
 function offsetSeconds(offset: string): number {
   if (offset === 'Z') return 0;
   const sign = offset.startsWith('-') ? -1 : 1;
   const digits = offset.slice(1).replace(/:/g, '');
-  return (
-    sign * (Number(digits.slice(0, 2)) * 3_600 + Number(digits.slice(2, 4) || 0) * 60 + Number(digits.slice(4, 6) || 0))
-  );
+  const hours = Number(digits.slice(0, 2));
+  const minutes = Number(digits.slice(2, 4));
+  const seconds = Number(digits.slice(4, 6));
+  return hours > 23 || minutes > 59 || seconds > 59 ? NaN : sign * (hours * 3_600 + minutes * 60 + seconds);
 }
