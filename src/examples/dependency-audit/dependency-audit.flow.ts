@@ -8,7 +8,7 @@ import { PackageInspector, type PackageFacts } from './package.inspector.js';
 
 export const DEPENDENCY_AUDIT = 'dependency-audit';
 
-export interface AuditParams {
+interface AuditParams {
   /** The project's `package-lock.json`, with `node_modules` beside it. */
   readonly lockFile: string;
   /** The Markdown file to write; its directory has to exist. */

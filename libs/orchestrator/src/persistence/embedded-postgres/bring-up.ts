@@ -26,7 +26,7 @@ const MAX_STARTS = 20;
 const RESTART_PAUSE_MS = 250;
 
 /** What bringing a server up needs to know. */
-export interface BringUp {
+interface BringUp {
   readonly home: ClusterHome;
   readonly distribution: Distribution;
   readonly database: string;

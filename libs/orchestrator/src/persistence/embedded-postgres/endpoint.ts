@@ -21,7 +21,7 @@ const SOCKET_PORT = 5432;
 const MAX_SOCKET_PATH_BYTES = 103;
 
 /** Unix sockets are kept from other users by permissions, so they are used wherever the path fits. */
-export function usesSocket(home: ClusterHome): boolean {
+function usesSocket(home: ClusterHome): boolean {
   const path = join(home.socket, `.s.PGSQL.${SOCKET_PORT}`);
   return process.platform !== 'win32' && Buffer.byteLength(path) <= MAX_SOCKET_PATH_BYTES;
 }

@@ -52,7 +52,7 @@ export function removeStaleFiles(home: ClusterHome): void {
   removeSocketDirectory(home);
 }
 
-export function removeSocketDirectory(home: ClusterHome): void {
+function removeSocketDirectory(home: ClusterHome): void {
   rmSync(home.socket, { recursive: true, force: true });
 }
 
@@ -80,7 +80,7 @@ export async function waitForOrphans(home: ClusterHome, timeoutMs: number = ORPH
 }
 
 /** A postmaster that was just started. */
-export interface LaunchedPostmaster {
+interface LaunchedPostmaster {
   readonly child: ChildProcess;
   /** Resolves when it has ended, or could not be run at all, with an error for the latter. */
   readonly ended: Promise<OrchestratorError | undefined>;

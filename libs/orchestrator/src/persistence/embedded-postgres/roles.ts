@@ -21,7 +21,7 @@ const CONNECT_TIMEOUT_MS = 5_000;
  * `ready`: it let it in; `unprovisioned`: role or database are not (or no longer) there, or its password is another;
  * `busy`: it is starting, recovering or stopping; `absent`: nobody answers, or not our server.
  */
-export type Reception = 'ready' | 'unprovisioned' | 'busy' | 'absent';
+type Reception = 'ready' | 'unprovisioned' | 'busy' | 'absent';
 
 /** Tries to connect as the application role. Whatever goes wrong with that is an answer. */
 export async function knock(home: ClusterHome, endpoint: Endpoint, database: string): Promise<Reception> {
