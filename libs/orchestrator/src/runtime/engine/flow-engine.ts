@@ -149,9 +149,12 @@ export class FlowEngine {
       branch: new Branch(''),
       log: (level, message) => this.logs.append(source, level, message),
     };
-    return withScope(scope, () =>
-      outcomeOf(() => definition.method.apply(receiver, [...args]), attempt, definition.timeoutMs),
-    );
+    const body = {
+      subject: `flow "${definition.name}"`,
+      run: () => definition.method.apply(receiver, [...args]),
+      timeoutMs: definition.timeoutMs,
+    };
+    return withScope(scope, () => outcomeOf(body, attempt));
   }
 
   private fail(live: LiveFlowRun, outcome: Outcome & { kind: 'threw' }): Promise<Answer> {

@@ -12,6 +12,7 @@ import { FlowEngine, type FlowExecution, type NewRunOptions } from './flow-engin
 import { RunLogs } from './run-logs.js';
 import { currentScope } from './run-scope.js';
 import { TaskEngine, type TaskCall } from './task-engine.js';
+import { callAfter } from './wait-until.js';
 
 /** What is left of the shutdown once runs have been cut off: their last states still have to be written. */
 const LAST_WRITES_MS = 5_000;
@@ -114,6 +115,7 @@ export class OrchestratorEngine implements CallEngine, BeforeApplicationShutdown
     const caller = currentScope()?.flowRun;
     const call = {
       name: definition.name,
+      subject: `flow "${definition.name}"`,
       taskKey: `flow:${definition.name}`,
       policy: NO_RETRIES,
       timeoutMs: null,
@@ -127,7 +129,9 @@ export class OrchestratorEngine implements CallEngine, BeforeApplicationShutdown
 
   private callTask(definition: TaskDefinition, receiver: object, args: readonly unknown[]): Promise<unknown> {
     const { name, taskKey, policy, timeoutMs, method } = definition;
-    return this.runTask({ name, taskKey, policy, timeoutMs, args }, () => method.apply(receiver, [...args]));
+    return this.runTask({ name, subject: `task "${taskKey}"`, taskKey, policy, timeoutMs, args }, () =>
+      method.apply(receiver, [...args]),
+    );
   }
 
   private runTask(call: Omit<TaskCall, 'body'>, body: TaskCall['body']): Promise<unknown> {
@@ -166,10 +170,10 @@ export class OrchestratorEngine implements CallEngine, BeforeApplicationShutdown
 const NO_RETRIES = { retries: 0, retryDelaysMs: [] } as const;
 
 async function settledWithin(promises: Iterable<Promise<unknown>>, ms: number): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const timeUp = new Promise<false>((resolve) => (timer = setTimeout(() => resolve(false), ms)));
+  let stopTimer = (): void => undefined;
+  const timeUp = new Promise<false>((resolve) => (stopTimer = callAfter(ms, () => resolve(false))));
   const allSettled = Promise.allSettled(promises).then(() => true as const);
   const settled = await Promise.race([allSettled, timeUp]);
-  clearTimeout(timer);
+  stopTimer();
   return settled;
 }

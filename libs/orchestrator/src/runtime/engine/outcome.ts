@@ -1,6 +1,7 @@
 import { decode, encode, UnserialisableValueError } from '@nestor/core';
 import type { Attempt } from './attempt.js';
 import { RunTimeoutError, type RunEndedError } from './engine-errors.js';
+import { callAfter } from './wait-until.js';
 
 /** How one attempt of a body ended. */
 export type Outcome =
@@ -9,17 +10,24 @@ export type Outcome =
   /** Somebody ended the attempt while the body was running: the run around it is over, or the process stops. */
   | { readonly kind: 'cut-off'; readonly error: RunEndedError };
 
+/** What an attempt runs, and what it is told apart by. */
+interface Body {
+  /** What is run, for messages: `flow "nightly-import"`. */
+  readonly subject: string;
+  readonly run: () => Promise<unknown>;
+  /** `null` for no limit. */
+  readonly timeoutMs: number | null;
+}
+
 /**
  * Runs a body to its outcome; never rejects. Afterwards the attempt is over, also for code of it that goes on: nobody
  * listens to that any more, and its calls start nothing.
- *
- * @param timeoutMs `null` for no limit.
  */
-export function outcomeOf(body: () => Promise<unknown>, attempt: Attempt, timeoutMs: number | null): Promise<Outcome> {
+export function outcomeOf({ subject, run, timeoutMs }: Body, attempt: Attempt): Promise<Outcome> {
   return new Promise((resolve) => {
-    let timer: NodeJS.Timeout | null = null;
+    let stopTimer = (): void => undefined;
     const settle = (outcome: Outcome, reason: string): void => {
-      if (timer) clearTimeout(timer);
+      stopTimer();
       attempt.onCutOff = null;
       attempt.end(reason);
       resolve(outcome); // only the first one counts
@@ -28,15 +36,16 @@ export function outcomeOf(body: () => Promise<unknown>, attempt: Attempt, timeou
 
     attempt.onCutOff = (error) => settle({ kind: 'cut-off', error }, error.reason);
     if (timeoutMs !== null) {
-      timer = setTimeout(() => {
+      stopTimer = callAfter(timeoutMs, () => {
         const error = new RunTimeoutError(attempt.runName, timeoutMs);
         settle({ kind: 'threw', error, timedOut: true }, 'it timed out');
-      }, timeoutMs);
+      });
     }
     try {
-      body().then((value) => {
+      run().then((value) => {
         try {
-          settle({ kind: 'returned', encoded: encode(value) }, 'its attempt is over');
+          const encoded = encode(value, { subject: `result of ${subject}` });
+          settle({ kind: 'returned', encoded }, 'its attempt is over');
         } catch (error) {
           threw(error);
         }
@@ -66,6 +75,14 @@ const MAX_MESSAGE = 10_000;
 
 /** `TypeError: x is not a function`: the message of a failed state, bounded because people read it. */
 export function failureMessage(error: unknown): string {
-  const text = error instanceof Error ? `${error.name}: ${error.message}` : `Thrown: ${String(error)}`;
+  const text = textOf(error).replaceAll('\0', '\\0'); // PostgreSQL's text holds no NUL
   return text.length > MAX_MESSAGE ? `${text.slice(0, MAX_MESSAGE)}…` : text;
+}
+
+function textOf(error: unknown): string {
+  try {
+    return error instanceof Error ? `${error.name}: ${error.message}` : `Thrown: ${String(error)}`;
+  } catch {
+    return 'Thrown: an object that cannot be shown'; // its `toString` is missing, or throws itself
+  }
 }

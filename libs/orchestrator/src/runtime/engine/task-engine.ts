@@ -15,6 +15,8 @@ import { waitUntil } from './wait-until.js';
 /** A call that becomes a task run. */
 export interface TaskCall {
   readonly name: string;
+  /** What is called, for messages: `task "Orders.ship"`. */
+  readonly subject: string;
   readonly taskKey: string;
   readonly policy: RetryPolicy;
   readonly timeoutMs: number | null;
@@ -117,7 +119,8 @@ export class TaskEngine {
       branch: new Branch(`${live.created.taskKey}:${live.created.dynamicKey}`),
       log: (level, message) => this.logs.append(source, level, message),
     };
-    return withScope(scope, () => outcomeOf(() => call.body(live), attempt, call.timeoutMs));
+    const body = { subject: call.subject, run: () => call.body(live), timeoutMs: call.timeoutMs };
+    return withScope(scope, () => outcomeOf(body, attempt));
   }
 
   private logFailure(live: LiveTaskRun, error: unknown): void {

@@ -14,6 +14,21 @@ export async function waitUntil(instant: Instant, now: () => Instant, signal?: A
   }
 }
 
+/**
+ * Calls `callback` once, `ms` from now, however long that is.
+ *
+ * @returns a function that calls it off.
+ */
+export function callAfter(ms: number, callback: () => void): () => void {
+  let timer: NodeJS.Timeout;
+  const sleep = (left: number): void => {
+    const next = Math.min(left, MAX_TIMER_MS);
+    timer = setTimeout(() => (next < left ? sleep(left - next) : callback()), next);
+  };
+  sleep(ms);
+  return () => clearTimeout(timer);
+}
+
 function wait(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const done = (): void => {

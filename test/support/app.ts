@@ -1,0 +1,31 @@
+import { Module, type INestApplicationContext, type ModuleMetadata } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { OrchestratorModule, type OrchestratorOptions } from '@nestor/orchestrator';
+import { RecordingLogger } from './recording-logger.js';
+
+export interface TestAppOptions extends Omit<OrchestratorOptions, 'database'>, ModuleMetadata {
+  /** Which database; the one of the test file. */
+  readonly url: string;
+  readonly poolSize?: number;
+  readonly logger?: RecordingLogger;
+}
+
+/** The module of an application with the given providers, on a database of a test. */
+export function testModule({ url, poolSize, imports = [], providers, controllers, ...options }: TestAppOptions) {
+  const database = { url, ...(poolSize !== undefined && { poolSize }) };
+  @Module({
+    imports: [OrchestratorModule.forRoot({ ...options, database }), ...imports],
+    ...(providers && { providers }),
+    ...(controllers && { controllers }),
+  })
+  class TestAppModule {}
+  return TestAppModule;
+}
+
+/** Starts an application without HTTP. Whoever starts it closes it. */
+export function startApp({
+  logger = new RecordingLogger(),
+  ...options
+}: TestAppOptions): Promise<INestApplicationContext> {
+  return NestFactory.createApplicationContext(testModule(options), { logger, abortOnError: false });
+}
