@@ -1,8 +1,14 @@
 import { addMicros, instantOfMicros, instantOfMs, msBetween, type Instant } from '@nestor/core';
-import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
+import { Inject, Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import { performance } from 'node:perf_hooks';
 import { DataSource } from 'typeorm';
 import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
+
+/** Clocks of two machines drift apart by some milliseconds a minute at worst. */
+const MEASURE_AFTER_MS = 60_000;
+
+/** The first one on a connection is slow; the best of three is within a fraction of a millisecond on a local network. */
+const READINGS = 3;
 
 /** A wall clock that was set tells itself apart from ordinary drift by more than this. */
 const JUMP_MS = 50;
@@ -11,14 +17,16 @@ const JUMP_MS = 50;
  * The database's time without asking the database each time.
  *
  * State times, due times and leases are database time, so that nodes whose clocks differ agree on what came first. The
- * offset between our monotonic clock and the server's is measured at the start and again whenever somebody brings a
- * fresh reading; the reading that took the shortest round trip is the most exact one. A jump of our own wall clock (the
- * machine slept, which stops the monotonic clock) is followed until the next reading.
+ * offset between our monotonic clock and the server's is measured at the start and, while somebody asks for the time,
+ * every minute; of a few readings the one with the shortest round trip is the most exact. An idle process asks nothing.
+ * A jump of our own wall clock (the machine slept, which stops the monotonic clock) is followed until the next reading.
  */
 @Injectable()
 export class DatabaseClock implements OnModuleInit {
   private offsetUs = 0;
   private wallLeadMs = wallLeadMs();
+  private measuredAt = localNow();
+  private readonly logger = new Logger(DatabaseClock.name);
 
   constructor(@Inject(ORCHESTRATOR_DATA_SOURCE) private readonly dataSource: DataSource) {}
 
@@ -28,25 +36,35 @@ export class DatabaseClock implements OnModuleInit {
 
   /** Database time now, estimated. */
   now(): Instant {
+    if (msBetween(this.measuredAt, localNow()) > MEASURE_AFTER_MS) this.measureInPassing();
     const jumpMs = wallLeadMs() - this.wallLeadMs;
     const jumpUs = Math.abs(jumpMs) > JUMP_MS ? Math.round(jumpMs * 1_000) : 0;
     return addMicros(localNow(), this.offsetUs + jumpUs);
   }
 
+  private measureInPassing(): void {
+    this.measuredAt = localNow(); // once, also when it fails: the next minute brings the next chance
+    this.measure().catch((error: unknown) => {
+      this.logger.debug(`The database's clock could not be read; the last reading is used on. ${String(error)}`);
+    });
+  }
+
   /** Reads the server's clock a few times and keeps the most exact reading. */
-  async measure(): Promise<void> {
-    let best = Infinity;
-    for (let reading = 0; reading < 3; reading += 1) {
+  private async measure(): Promise<void> {
+    let best = { roundTripMs: Infinity, offsetUs: this.offsetUs };
+    for (let reading = 0; reading < READINGS; reading += 1) {
       const before = localNow();
       const rows = await this.dataSource.query<{ now: Instant }[]>('select clock_timestamp() as now');
       const after = localNow();
       const roundTripMs = msBetween(before, after);
-      if (rows[0] && roundTripMs < best) {
-        best = roundTripMs;
-        this.offsetUs = rows[0].now - Math.round((before + after) / 2);
-        this.wallLeadMs = wallLeadMs();
+      const serverNow = rows[0]?.now;
+      if (serverNow !== undefined && roundTripMs < best.roundTripMs) {
+        best = { roundTripMs, offsetUs: serverNow - Math.round((before + after) / 2) };
       }
     }
+    this.offsetUs = best.offsetUs;
+    this.wallLeadMs = wallLeadMs();
+    this.measuredAt = localNow();
   }
 }
 
