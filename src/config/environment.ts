@@ -1,7 +1,12 @@
 import 'reflect-metadata';
 import { plainToInstance, Type } from 'class-transformer';
 import { IsInt, IsOptional, IsString, Matches, Max, Min, MinLength, validateSync } from 'class-validator';
-import { durationMs, OrchestratorError } from '@nestor/core';
+import { durationMs, InvalidDurationError, OrchestratorError, type Duration } from '@nestor/core';
+
+const PORT_RANGE = { message: 'NESTOR_PORT must be a whole number from 0 to 65535' };
+const POOL_SIZE_RANGE = { message: 'NESTOR_POOL_SIZE must be a whole number from 1 to 1000' };
+/** Timers end at 24.8 days; nobody waits for a shutdown anywhere near as long. */
+const LONGEST_DRAIN = '24h';
 
 /** Every variable the bundled orchestrator reads, with its default. */
 class Environment {
@@ -22,9 +27,9 @@ class Environment {
 
   /** The port to listen on; 0 takes any free one. */
   @Type(() => Number)
-  @IsInt()
-  @Min(0)
-  @Max(65_535)
+  @IsInt(PORT_RANGE)
+  @Min(0, PORT_RANGE)
+  @Max(65_535, PORT_RANGE)
   NESTOR_PORT: number = 4200;
 
   /** `user:password` that the API asks for; needed to listen beyond the loopback address. */
@@ -43,14 +48,14 @@ class Environment {
 
   /** The most database connections of this process. */
   @Type(() => Number)
-  @IsInt()
-  @Min(1)
-  @Max(1_000)
+  @IsInt(POOL_SIZE_RANGE)
+  @Min(1, POOL_SIZE_RANGE)
+  @Max(1_000, POOL_SIZE_RANGE)
   NESTOR_POOL_SIZE: number = 10;
 
-  /** How long a shutdown waits for runs, such as `25s`. */
-  @Matches(/^\d+(\.\d+)?(ms|s|m|h|d)$/, { message: 'NESTOR_DRAIN must be a duration such as 25s' })
-  NESTOR_DRAIN: `${number}s` = '25s';
+  /** How long a shutdown waits for runs, such as `25s`; at most a day. */
+  @IsString()
+  NESTOR_DRAIN: string = '25s';
 
   /** Names the code that runs, such as a git commit; kept with every run. */
   @IsOptional()
@@ -84,23 +89,25 @@ export class InvalidEnvironmentError extends OrchestratorError {
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|::1)$/;
 
 /**
- * Reads the settings of the bundled orchestrator. A variable that is empty counts as not set.
+ * Reads the settings of the bundled orchestrator. A variable that is blank counts as not set.
  *
  * @throws {InvalidEnvironmentError} naming every variable that is wrong and what is wrong with it.
  */
 export function readEnvironment(variables: NodeJS.ProcessEnv = process.env): Settings {
-  const given = Object.entries(variables).filter(([, value]) => value !== undefined && value !== '');
+  const given = Object.entries(variables).filter(([, value]) => value !== undefined && value.trim() !== '');
   const known = Object.keys(new Environment()).concat(['DATABASE_URL', 'NESTOR_AUTH', 'NESTOR_BUILD_ID']);
   const environment = plainToInstance(Environment, Object.fromEntries(given.filter(([name]) => known.includes(name))), {
     exposeDefaultValues: true,
   });
-  const problems = validateSync(environment).flatMap((error) => Object.values(error.constraints ?? {}));
+  const problems = validateSync(environment).flatMap((error) => [...new Set(Object.values(error.constraints ?? {}))]);
+  const drainMs = drainMsOf(environment.NESTOR_DRAIN);
+  if (drainMs === null) problems.push(`NESTOR_DRAIN must be a duration such as 25s, at most ${LONGEST_DRAIN}`);
   if (!LOOPBACK.test(environment.NESTOR_HOST) && environment.NESTOR_AUTH === undefined) {
     problems.push(
       `NESTOR_HOST is "${environment.NESTOR_HOST}", which others can reach; set NESTOR_AUTH=user:password as well, or keep 127.0.0.1`,
     );
   }
-  if (problems.length > 0) throw new InvalidEnvironmentError(problems);
+  if (drainMs === null || problems.length > 0) throw new InvalidEnvironmentError(problems);
 
   const poolSize = environment.NESTOR_POOL_SIZE;
   return {
@@ -114,7 +121,17 @@ export function readEnvironment(variables: NodeJS.ProcessEnv = process.env): Set
     auth: environment.NESTOR_AUTH ?? null,
     schema: environment.NESTOR_SCHEMA,
     app: environment.NESTOR_APP,
-    drainMs: durationMs(environment.NESTOR_DRAIN, 'variable NESTOR_DRAIN'),
+    drainMs,
     buildId: environment.NESTOR_BUILD_ID ?? null,
   };
+}
+
+function drainMsOf(text: string): number | null {
+  try {
+    const ms = durationMs(text as Duration, 'variable NESTOR_DRAIN');
+    return ms <= durationMs(LONGEST_DRAIN, 'longest drain') ? ms : null;
+  } catch (error) {
+    if (error instanceof InvalidDurationError) return null;
+    throw error;
+  }
 }

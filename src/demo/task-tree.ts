@@ -5,14 +5,17 @@ const SHOWN_ONE_BY_ONE = 5;
 const PAGE = 200;
 
 /** The task runs of a flow run as a tree with their times. */
-export async function taskTree(flowRuns: FlowRuns, run: FlowRunView): Promise<{ text: string; count: number }> {
+export async function taskTree(
+  flowRuns: Pick<FlowRuns, 'taskRunsOf'>,
+  run: Pick<FlowRunView, 'id' | 'name' | 'flowName' | 'stateName' | 'startTime' | 'endTime'>,
+): Promise<{ text: string; count: number }> {
   const tasks = await allTaskRuns(flowRuns, run.id);
-  const children = groupByParent(tasks);
-  const lines = [`${run.flowName} ${run.name} · ${run.stateName} · ${duration(run)}`, ...branch(null, children, '')];
+  const children = groupBy(tasks, (task) => task.parentTaskRunId);
+  const lines = [`${run.flowName} ${run.name} · ${run.stateName} · ${duration(run)}`, ...branch([null], children, '')];
   return { text: lines.join('\n'), count: tasks.length };
 }
 
-async function allTaskRuns(flowRuns: FlowRuns, flowRunId: string): Promise<TaskRunView[]> {
+async function allTaskRuns(flowRuns: Pick<FlowRuns, 'taskRunsOf'>, flowRunId: string): Promise<TaskRunView[]> {
   const all: TaskRunView[] = [];
   for (let page: TaskRunView[] | null = null; page === null || page.length === PAGE;) {
     const after = all.at(-1)?.id;
@@ -22,25 +25,30 @@ async function allTaskRuns(flowRuns: FlowRuns, flowRunId: string): Promise<TaskR
   return all;
 }
 
-function groupByParent(tasks: readonly TaskRunView[]): Map<string | null, TaskRunView[]> {
-  const groups = new Map<string | null, TaskRunView[]>();
-  for (const task of tasks) groups.set(task.parentTaskRunId, [...(groups.get(task.parentTaskRunId) ?? []), task]);
-  return groups;
-}
-
-function branch(parent: string | null, children: Map<string | null, TaskRunView[]>, indent: string): string[] {
-  const byTask = new Map<string, TaskRunView[]>();
-  for (const task of children.get(parent) ?? []) byTask.set(task.taskKey, [...(byTask.get(task.taskKey) ?? []), task]);
-  const groups = [...byTask.values()];
-  return groups.flatMap((runs, index) => {
-    const last = index === groups.length - 1;
-    const shown = runs.length > SHOWN_ONE_BY_ONE ? [summaryOf(runs)] : runs.map(lineOf);
-    const deeper = runs.flatMap((run) => branch(run.id, children, `${indent}${last ? '   ' : '│  '}`));
-    return [...shown.map((line) => `${indent}${last ? '└─ ' : '├─ '}${line}`), ...deeper];
+/** What the given parents called, one line each, and below every line what was called from there. */
+function branch(
+  parents: readonly (string | null)[],
+  children: ReadonlyMap<string | null, readonly TaskRunView[]>,
+  indent: string,
+): string[] {
+  const called = parents.flatMap((parent) => children.get(parent) ?? []);
+  const shown = [...groupBy(called, (run) => run.taskKey).values()].flatMap((runs) =>
+    runs.length > SHOWN_ONE_BY_ONE ? [runs] : runs.map((run) => [run]),
+  );
+  return shown.flatMap((runs, index) => {
+    const last = index === shown.length - 1;
+    const deeper = branch(
+      runs.map((run) => run.id),
+      children,
+      `${indent}${last ? '   ' : '│  '}`,
+    );
+    return [`${indent}${last ? '└─ ' : '├─ '}${lineOf(runs)}`, ...deeper];
   });
 }
 
-function lineOf(run: TaskRunView): string {
+function lineOf(runs: readonly TaskRunView[]): string {
+  const [run] = runs;
+  if (!run || runs.length > 1) return summaryOf(runs);
   const attempts = run.runCount > 1 ? ` · ${run.runCount} attempts` : '';
   return `${run.taskKey} · ${run.stateName} · ${duration(run)}${attempts}`;
 }
@@ -48,10 +56,18 @@ function lineOf(run: TaskRunView): string {
 function summaryOf(runs: readonly TaskRunView[]): string {
   const times = runs.map((run) => run.totalRunTimeMs).sort((a, b) => a - b);
   const median = times[Math.floor(times.length / 2)] ?? 0;
-  const states = new Map<string, number>();
-  for (const { stateName } of runs) states.set(stateName ?? '–', (states.get(stateName ?? '–') ?? 0) + 1);
-  const names = [...states].map(([name, count]) => `${count} ${name}`).join(', ');
-  return `${runs[0]?.taskKey} × ${runs.length} · ${names} · median ${ms(median)}, slowest ${ms(times.at(-1) ?? 0)}`;
+  const states = [...groupBy(runs, (run) => run.stateName ?? '–')].map(([name, those]) => `${those.length} ${name}`);
+  return `${runs[0]?.taskKey} × ${runs.length} · ${states.join(', ')} · median ${ms(median)}, slowest ${ms(times.at(-1) ?? 0)}`;
+}
+
+function groupBy<Item, Key>(items: readonly Item[], keyOf: (item: Item) => Key): Map<Key, Item[]> {
+  const groups = new Map<Key, Item[]>();
+  for (const item of items) {
+    const group = groups.get(keyOf(item));
+    if (group) group.push(item);
+    else groups.set(keyOf(item), [item]);
+  }
+  return groups;
 }
 
 function duration(run: Pick<FlowRunView, 'startTime' | 'endTime'>): string {

@@ -3,7 +3,7 @@ import { APP_FILTER, APP_GUARD, APP_PIPE } from '@nestjs/core';
 import { AccessGuard } from './access/access.guard.js';
 import { ACCESS_SETTINGS, type AccessSettings } from './access/access.settings.js';
 import { ErrorFilter } from './errors/error.filter.js';
-import { validationPipe } from './errors/validation.pipe.js';
+import { ContractValidationPipe } from './errors/validation.pipe.js';
 import { FlowRunsController } from './flow-runs/flow-runs.controller.js';
 import { HealthController } from './health/health.controller.js';
 
@@ -18,7 +18,7 @@ export class ApiModule {
         { provide: ACCESS_SETTINGS, useValue: access },
         { provide: APP_GUARD, useClass: AccessGuard },
         { provide: APP_FILTER, useClass: ErrorFilter },
-        { provide: APP_PIPE, useFactory: validationPipe },
+        { provide: APP_PIPE, useClass: ContractValidationPipe },
       ],
     };
   }

@@ -1,25 +1,47 @@
-import { UnprocessableEntityException, ValidationPipe, type ValidationError } from '@nestjs/common';
+import {
+  UnprocessableEntityException,
+  ValidationPipe,
+  type ArgumentMetadata,
+  type ValidationError,
+} from '@nestjs/common';
+
+/** What class-validator found; the pipe knows where in the request. */
+class InvalidInput {
+  constructor(readonly errors: readonly ValidationError[]) {}
+}
 
 /** Validates bodies and queries against their DTO classes; what is wrong is answered in the shape of the contract. */
-export function validationPipe(): ValidationPipe {
-  return new ValidationPipe({
-    transform: true,
-    exceptionFactory: (errors: ValidationError[]) =>
-      new UnprocessableEntityException({
+export class ContractValidationPipe extends ValidationPipe {
+  constructor() {
+    super({ transform: true, exceptionFactory: (errors: ValidationError[]) => new InvalidInput(errors) });
+  }
+
+  override async transform(value: unknown, metadata: ArgumentMetadata): Promise<unknown> {
+    try {
+      return await super.transform(value, metadata);
+    } catch (error) {
+      if (!(error instanceof InvalidInput)) throw error;
+      throw new UnprocessableEntityException({
         exception_message: 'Invalid request received.',
-        exception_detail: errors.flatMap((error) => details(error, [])),
-      }),
-  });
+        exception_detail: error.errors.flatMap((each) => details(each, [metadata.type])),
+        request_body: metadata.type === 'body' ? value : null,
+      });
+    }
+  }
 }
 
 interface Detail {
   readonly loc: readonly string[];
   readonly msg: string;
   readonly type: string;
+  readonly input: unknown;
 }
 
-function details({ property, constraints = {}, children = [] }: ValidationError, path: readonly string[]): Detail[] {
+function details(
+  { property, value, constraints = {}, children = [] }: ValidationError,
+  path: readonly string[],
+): Detail[] {
   const loc = [...path, property];
-  const own = Object.entries(constraints).map(([type, msg]) => ({ loc, msg, type }));
+  const own = Object.entries(constraints).map(([type, msg]) => ({ type, loc, msg, input: value as unknown }));
   return [...own, ...children.flatMap((child) => details(child, loc))];
 }

@@ -1,9 +1,10 @@
 import { Controller, Get, Param, Query } from '@nestjs/common';
 import { FlowRuns } from '@nestor/orchestrator';
+import { UuidPipe } from '../errors/uuid.pipe.js';
 import { flowRunDetailsDto, flowRunDto, taskRunDto } from './flow-run.dto.js';
 import { PageQuery } from './page.query.js';
 
-/** `next` is the `cursor` of the following page, `null` on the last one. */
+/** `next` is the `cursor` of the following page, which may turn out to be empty; `null` when there is none. */
 interface Page<Item> {
   readonly items: readonly Item[];
   readonly next: string | null;
@@ -21,18 +22,20 @@ export class FlowRunsController {
   }
 
   @Get(':id')
-  async get(@Param('id') id: string): Promise<ReturnType<typeof flowRunDetailsDto>> {
+  async get(@Param('id', UuidPipe) id: string): Promise<ReturnType<typeof flowRunDetailsDto>> {
     return flowRunDetailsDto(await this.flowRuns.get(id));
   }
 
   /** In the order in which they were called. */
   @Get(':id/task_runs')
   async taskRuns(
-    @Param('id') id: string,
+    @Param('id', UuidPipe) id: string,
     @Query() { limit, cursor }: PageQuery,
   ): Promise<Page<ReturnType<typeof taskRunDto>>> {
     const page = { limit, ...(cursor !== undefined && { after: cursor }) };
-    return pageOf((await this.flowRuns.taskRunsOf(id, page)).map(taskRunDto), limit);
+    const taskRuns = await this.flowRuns.taskRunsOf(id, page);
+    if (taskRuns.length === 0) await this.flowRuns.get(id); // nothing there, or no such run?
+    return pageOf(taskRuns.map(taskRunDto), limit);
   }
 }
 
