@@ -58,6 +58,5 @@ export async function mapTasks<Item, Result>(
 function inBranches(): <T>(index: number, call: () => Promise<T>) => Promise<T> {
   const scope = currentScope();
   if (!scope) return (_, call) => call();
-  const mapping = scope.branch.nextName('map');
-  return (index, call) => withScope({ ...scope, branch: scope.branch.item(mapping, index) }, call);
+  return (index, call) => withScope({ ...scope, branch: scope.branch.item(index) }, call);
 }

@@ -8,25 +8,25 @@ import { canonicalText } from '@nestor/core';
  * depends on how branches interleave, nor on where in the source the call stands.
  */
 export class Branch {
-  private readonly occurrences = new Map<string, number>();
+  /** @param occurrences how often each call was made so far, in this branch and in those of its items. */
+  constructor(
+    private readonly path: string,
+    private readonly occurrences = new Map<string, number>(),
+  ) {}
 
-  constructor(private readonly path: string) {}
-
-  /** The branch of one item of the list that this branch maps with `call`. */
-  item(call: string, index: number): Branch {
-    return new Branch(`${this.path}/${call}[${index}]`);
-  }
-
-  /** A name that is unique among the calls of the same kind in this branch, in their order. */
-  nextName(kind: string): string {
-    return `${kind}#${this.count(kind)}`;
+  /**
+   * The branch of one item of a list that is mapped here. Items of several lists share it by their index: numbering the
+   * lists would make the keys depend on which of two parallel branches comes to its list first.
+   */
+  item(index: number): Branch {
+    return new Branch(`${this.path}[${index}]`, this.occurrences);
   }
 
   /** The key of the next call of `callee` with these inputs: equal again when the run is replayed. */
   keyOf(callee: string, args: readonly unknown[]): string {
     const inputs = canonicalText(args);
     // Inputs without a canonical form (functions, cycles) can be told apart only by the order of their calls.
-    if (inputs === null) return `o${this.count(`${callee}\0order`)}-${this.pathHash()}`;
+    if (inputs === null) return `o${this.count(`${callee}\0${this.path}\0order`)}-${this.pathHash()}`;
     const hash = createHash('sha256').update(this.path).update('\0').update(inputs).digest('base64url').slice(0, 22);
     return `${hash}-${this.count(`${callee}\0${hash}`)}`;
   }

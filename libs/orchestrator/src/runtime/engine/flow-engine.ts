@@ -36,9 +36,9 @@ export interface NewRunOptions {
   readonly tags?: readonly string[];
 }
 
-/** The task run that stands for a subflow, and the run that called it. */
-interface SubflowParent {
-  readonly caller: LiveFlowRun;
+/** Where a subflow is called, and the task run that stands for it there. */
+interface SubflowCall {
+  readonly caller: RunScope;
   readonly trackingTask: LiveTaskRun;
 }
 
@@ -65,17 +65,17 @@ export class FlowEngine {
     definition: FlowDefinition,
     args: readonly unknown[],
     options: NewRunOptions = {},
-    parent?: SubflowParent,
+    call?: SubflowCall,
   ): Promise<LiveFlowRun> {
     const parameters = encode(parametersOf(args), { subject: `parameters of flow "${definition.name}"` });
-    const id = parent ? subflowId(parent) : newId();
+    const id = call ? subflowId(call) : newId();
     return this.transitions.createFlowRun(
       {
         id,
         flowId: this.registry.flowId(definition.name),
         app: this.settings.app,
-        rootFlowRunId: parent?.caller.created.rootFlowRunId ?? id,
-        parentTaskRunId: parent?.trackingTask.created.id ?? null,
+        rootFlowRunId: call?.caller.flowRun?.created.rootFlowRunId ?? id,
+        parentTaskRunId: call?.trackingTask.created.id ?? null,
         name: options.name ?? nameOfRun(id),
         parameters,
         tags: options.tags ?? [],
@@ -188,7 +188,9 @@ function sourceOf({ created }: LiveFlowRun): LogSource {
   return { name: created.name, flowRunId: created.id, taskRunId: null };
 }
 
-/** The same for the same call of the same attempt, so that resuming the caller finds the run again. */
-function subflowId({ caller, trackingTask: { created } }: SubflowParent): string {
-  return derivedId(caller.created.id, `${caller.image.runCount}\0${created.taskKey}\0${created.dynamicKey}`);
+/** The same for the same call of the same attempt, of flow or task, so that resuming the caller finds the run again. */
+function subflowId({ caller, trackingTask }: SubflowCall): string {
+  const { taskKey, dynamicKey, flowRunId, id } = trackingTask.created;
+  const call = [caller.taskRun?.created.id ?? '', caller.attempt.number, taskKey, dynamicKey];
+  return derivedId(flowRunId ?? id, call.join('\0'));
 }

@@ -6,11 +6,11 @@ import { FlowRegistry } from '../registry/flow-registry.js';
 import { Journal } from '../transitions/journal.js';
 import type { LiveFlowRun } from '../transitions/live-run.js';
 import { Attempt } from './attempt.js';
-import { EngineStoppingError } from './engine-errors.js';
+import { EngineStoppingError, RunEndedError } from './engine-errors.js';
 import { ENGINE_SETTINGS, type EngineSettings } from './engine-settings.js';
 import { FlowEngine, type FlowExecution, type NewRunOptions } from './flow-engine.js';
 import { RunLogs } from './run-logs.js';
-import { currentScope } from './run-scope.js';
+import { currentScope, outsideAnyScope, type RunScope } from './run-scope.js';
 import { TaskEngine, type TaskCall } from './task-engine.js';
 import { callAfter } from './wait-until.js';
 
@@ -57,7 +57,14 @@ export class OrchestratorEngine implements CallEngine, BeforeApplicationShutdown
   }
 
   /** @throws {EngineStoppingError} when the application shuts down and the call comes from outside any run. */
-  async call(
+  call(provider: ProviderClass, methodName: string, receiver: object, args: readonly unknown[]): Promise<unknown> {
+    const dispatch = (): Promise<unknown> => this.dispatch(provider, methodName, receiver, args);
+    // A run of another application cannot have parts here: its records are elsewhere.
+    const elsewhere = currentScope() !== undefined && currentScope()?.engine !== this;
+    return quietWhenCutOff(elsewhere ? outsideAnyScope(dispatch) : dispatch());
+  }
+
+  private async dispatch(
     provider: ProviderClass,
     methodName: string,
     receiver: object,
@@ -69,17 +76,28 @@ export class OrchestratorEngine implements CallEngine, BeforeApplicationShutdown
     if (!scope) this.assertAccepting(placeOf(definition));
     if (definition.kind === 'task') return this.tracked(this.callTask(definition, receiver, args));
     return this.tracked(
-      scope ? this.callSubflow(definition, receiver, args) : this.callFlow(definition, receiver, args),
+      scope ? this.callSubflow(scope, definition, receiver, args) : this.callFlow(definition, receiver, args),
     );
   }
 
   /**
-   * Creates a run and lets it run in this process.
+   * Creates a run and lets it run in this process; it is no part of the run that asks for it, if one does.
    *
    * @returns once the run is durable.
+   * @throws {EngineStoppingError} when the application shuts down.
+   * @throws {RunEndedError} when the attempt that asks is over.
    */
   async start(definition: FlowDefinition, args: readonly unknown[], options: NewRunOptions): Promise<StartedRun> {
     this.assertAccepting(placeOf(definition));
+    currentScope()?.attempt.assertLive();
+    return outsideAnyScope(() => this.tracked(this.createAndExecute(definition, args, options)));
+  }
+
+  private async createAndExecute(
+    definition: FlowDefinition,
+    args: readonly unknown[],
+    options: NewRunOptions,
+  ): Promise<StartedRun> {
     const receiver = await definition.receiver();
     const live = await this.flowEngine.create(definition, args, options);
     const ended = this.tracked(this.execute({ live, definition, receiver, args }));
@@ -96,11 +114,11 @@ export class OrchestratorEngine implements CallEngine, BeforeApplicationShutdown
   async beforeApplicationShutdown(): Promise<void> {
     this.stopping = true;
     const { drainMs } = this.settings;
-    if (!(await settledWithin(this.active, drainMs))) {
+    if (!(await this.idleWithin(drainMs))) {
       this.logger.warn(`${this.active.size} runs did not end within ${drainMs} ms and are cut off.`);
     }
     this.application.end('the application shut down');
-    await settledWithin(this.active, LAST_WRITES_MS);
+    await this.idleWithin(LAST_WRITES_MS);
     await this.journal.close(LAST_WRITES_MS);
     await this.logs.close();
   }
@@ -111,8 +129,12 @@ export class OrchestratorEngine implements CallEngine, BeforeApplicationShutdown
   }
 
   /** A flow within a run: a run of its own, and a task run in the caller that stands for it. */
-  private callSubflow(definition: FlowDefinition, receiver: object, args: readonly unknown[]): Promise<unknown> {
-    const caller = currentScope()?.flowRun;
+  private callSubflow(
+    caller: RunScope,
+    definition: FlowDefinition,
+    receiver: object,
+    args: readonly unknown[],
+  ): Promise<unknown> {
     const call = {
       name: definition.name,
       subject: `flow "${definition.name}"`,
@@ -122,7 +144,7 @@ export class OrchestratorEngine implements CallEngine, BeforeApplicationShutdown
       args,
     };
     return this.runTask(call, async (trackingTask) => {
-      const live = await this.flowEngine.create(definition, args, {}, caller ? { caller, trackingTask } : undefined);
+      const live = await this.flowEngine.create(definition, args, {}, { caller, trackingTask });
       return this.flowEngine.execute({ live, definition, receiver, args }, this, this.around());
     });
   }
@@ -162,6 +184,21 @@ export class OrchestratorEngine implements CallEngine, BeforeApplicationShutdown
     return call;
   }
 
+  /** Waits until nothing is active, neither what was nor what that began; `false` when it takes longer than `ms`. */
+  private async idleWithin(ms: number): Promise<boolean> {
+    let timeIsUp = false;
+    let stopTimer = (): void => undefined;
+    const timer = new Promise<void>((resolve) => {
+      stopTimer = callAfter(ms, () => {
+        timeIsUp = true;
+        resolve();
+      });
+    });
+    while (this.active.size > 0 && !timeIsUp) await Promise.race([Promise.allSettled(this.active), timer]);
+    stopTimer();
+    return this.active.size === 0;
+  }
+
   private assertAccepting(place: string): void {
     if (this.stopping) throw new EngineStoppingError(place);
   }
@@ -169,11 +206,16 @@ export class OrchestratorEngine implements CallEngine, BeforeApplicationShutdown
 
 const NO_RETRIES = { retries: 0, retryDelaysMs: [] } as const;
 
-async function settledWithin(promises: Iterable<Promise<unknown>>, ms: number): Promise<boolean> {
-  let stopTimer = (): void => undefined;
-  const timeUp = new Promise<false>((resolve) => (stopTimer = callAfter(ms, () => resolve(false))));
-  const allSettled = Promise.allSettled(promises).then(() => true as const);
-  const settled = await Promise.race([allSettled, timeUp]);
-  stopTimer();
-  return settled;
+/**
+ * A call that nobody awaits is cut off when its run ends. Node ends a process in which nobody handles a rejection, and a
+ * forgotten `await` must not take all the other runs down; whoever does await gets the error as ever.
+ */
+function quietWhenCutOff<T>(call: Promise<T>): Promise<T> {
+  const quiet = new Promise<T>((resolve, reject) => {
+    call.then(resolve, (error: unknown) => {
+      if (error instanceof RunEndedError) quiet.catch(() => undefined);
+      reject(error);
+    });
+  });
+  return quiet;
 }

@@ -28,3 +28,8 @@ export function currentScope(): RunScope | undefined {
 export function withScope<T>(scope: RunScope, work: () => T): T {
   return scopes.run(scope, work);
 }
+
+/** Runs `work` outside any run: what it calls is no part of the run that asks. */
+export function outsideAnyScope<T>(work: () => T): T {
+  return scopes.exit(work);
+}

@@ -49,6 +49,7 @@ export class TaskEngine {
     this.transitions.proposeForTaskRun(live, pending(), attempts).inPassing();
     this.transitions.proposeForTaskRun(live, running(), attempts).inPassing();
     for (;;) {
+      if (around.ended) throw this.close(live, around.ended, attempts);
       const outcome = await this.attempt(call, live, caller, engine, around);
       if (outcome.kind === 'returned') {
         await this.transitions.proposeForTaskRun(live, completed(), attempts, { result: outcome.encoded }).durable();
@@ -71,7 +72,7 @@ export class TaskEngine {
       inPassing();
       if (answer.state?.details.scheduledTime !== undefined) {
         await waitUntil(answer.state.details.scheduledTime, this.transitions.now, around.signal);
-        if (around.ended) throw this.close(live, around.ended, attempts);
+        if (around.ended) continue;
         this.transitions.proposeForTaskRun(live, running(), attempts).inPassing();
       }
     }
