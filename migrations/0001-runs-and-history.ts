@@ -135,11 +135,11 @@ export class RunsAndHistory1763769600000 implements MigrationInterface {
           constraint ${run}_state_type_check check (type in ${STATE_TYPES})
         ) partition by range (timestamp)`);
       await runner.query(`create table ${schema}.${run}_state_default partition of ${schema}.${run}_state default`);
+      await runner.query(`
+        comment on column ${schema}.${run}_state.event_stored is
+          'A foreign client reported this state as an event of its own, which is in table event.'`);
     }
     await runner.query(`create index flow_run_state_id_idx on ${schema}.flow_run_state (id)`);
-    await runner.query(`
-      comment on column ${schema}.task_run_state.event_stored is
-        'A foreign client reported this state as an event of its own, which is in table event.'`);
 
     await runner.query(`
       create table ${schema}.log (

@@ -30,7 +30,10 @@ export abstract class StateColumns {
   follows!: string | null;
 
   /** Whether the event of this state is in table `event`, because a foreign client sent it. */
-  @Column('boolean', { default: false })
+  @Column('boolean', {
+    default: false,
+    comment: 'A foreign client reported this state as an event of its own, which is in table event.',
+  })
   eventStored!: boolean;
 
   abstract timestamp: Instant;

@@ -11,7 +11,7 @@ type Labels = Record<string, string>;
 @Entity('event')
 @Index('event_name_idx', ['event', 'occurred', 'id'])
 @Index('event_resource_idx', ['resourceId', 'occurred'])
-@Index('event_related_ids_idx', ['relatedResourceIds'])
+@Index('event_related_ids_idx', ['relatedResourceIds'], { type: 'gin' })
 export class EventEntity {
   @PrimaryInstantColumn({ primaryKeyConstraintName: 'event_pkey' })
   occurred!: Instant;

@@ -1,0 +1,56 @@
+import type { TestDatabase } from '@nestor/testing';
+import { migrations } from '../../../../migrations/index.js';
+import { openDataSource } from '../../../../libs/orchestrator/src/persistence/open-data-source.js';
+import type { OrchestratorDataSource } from '../../../../libs/orchestrator/src/persistence/orchestrator-data-source.js';
+import { Transactions } from '../../../../libs/orchestrator/src/persistence/transactions.js';
+import { entities } from '../../../../libs/orchestrator/src/records/entities.js';
+import { EventsRepository } from '../../../../libs/orchestrator/src/records/events/events.repository.js';
+import { FlowRunsRepository } from '../../../../libs/orchestrator/src/records/flow-runs/flow-runs.repository.js';
+import { FlowsRepository } from '../../../../libs/orchestrator/src/records/flows/flows.repository.js';
+import { LogsRepository } from '../../../../libs/orchestrator/src/records/logs/logs.repository.js';
+import { TaskRunsRepository } from '../../../../libs/orchestrator/src/records/task-runs/task-runs.repository.js';
+import { testDatabase } from '../../../support/database.js';
+import { sql } from '../../../support/sql.js';
+
+/** A database without our schema, as a newcomer has it. */
+export async function emptyDatabase(): Promise<TestDatabase> {
+  const database = await testDatabase();
+  await sql(database, 'drop schema nestor cascade');
+  return database;
+}
+
+interface OpenOptions {
+  readonly schema?: string;
+  readonly poolSize?: number;
+  readonly log?: (line: string) => void;
+}
+
+/** Our data source on a database: what an application does before anything else. Whoever opens it destroys it. */
+export function open({ url }: Pick<TestDatabase, 'url'>, options: OpenOptions = {}): Promise<OrchestratorDataSource> {
+  const { schema = 'nestor', poolSize = 4, log = () => undefined } = options;
+  return openDataSource({ app: 'test', schema, database: { url, poolSize }, entities, migrations, log });
+}
+
+/** Everything that reads and writes records, on one data source, without the application around it. */
+export interface Store {
+  readonly dataSource: OrchestratorDataSource;
+  readonly transactions: Transactions;
+  readonly flows: FlowsRepository;
+  readonly flowRuns: FlowRunsRepository;
+  readonly taskRuns: TaskRunsRepository;
+  readonly logs: LogsRepository;
+  readonly events: EventsRepository;
+}
+
+export async function openStore(database: Pick<TestDatabase, 'url'>, options: OpenOptions = {}): Promise<Store> {
+  const dataSource = await open(database, options);
+  return {
+    dataSource,
+    transactions: new Transactions(dataSource),
+    flows: new FlowsRepository(dataSource),
+    flowRuns: new FlowRunsRepository(dataSource),
+    taskRuns: new TaskRunsRepository(dataSource),
+    logs: new LogsRepository(dataSource),
+    events: new EventsRepository(dataSource),
+  };
+}
