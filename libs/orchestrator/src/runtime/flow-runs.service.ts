@@ -88,22 +88,23 @@ export class FlowRuns {
     const flow = flowName === undefined ? undefined : await this.flows.findByName(flowName);
     if (flow === null) return [];
     const page = { limit: checkedLimit(limit), ...(stateTypes && { stateTypes }), ...(flow && { flowId: flow.id }) };
-    if (before !== undefined && !UUID.test(before))
-      throw new InvalidQueryError(`"${before}" is not the id of a flow run.`);
-    return this.views(await this.flowRuns.list({ ...page, ...(before !== undefined && { before }) }));
+    return this.views(
+      await this.flowRuns.list({ ...page, ...(before !== undefined && { before: checkedId(before, 'flow') }) }),
+    );
   }
 
   /**
    * The task runs of a run, in the order in which they were called, a page at a time.
    *
    * @param page `limit` 1 to 200, default 200; `after` is the id of the last task run of the page before.
-   * @throws {InvalidQueryError} when `limit` cannot be meant.
+   * @throws {InvalidQueryError} when `limit` or `after` cannot be meant.
    */
   async taskRunsOf(
     flowRunId: string,
     { limit = MAX_PAGE, after }: { readonly limit?: number; readonly after?: string } = {},
   ): Promise<TaskRunView[]> {
-    const page = { limit: checkedLimit(limit), ...(after !== undefined && { after }) };
+    const page = { limit: checkedLimit(limit), ...(after !== undefined && { after: checkedId(after, 'task') }) };
+    if (!UUID.test(flowRunId)) return [];
     return (await this.taskRuns.list(flowRunId, page)).map(taskRunView);
   }
 
@@ -113,7 +114,10 @@ export class FlowRuns {
   }
 
   /** The first lines (1,000 at most) that the run and its tasks logged, oldest first. */
-  logsOf(flowRunId: string): Promise<Pick<LogEntity, 'timestamp' | 'level' | 'name' | 'message' | 'taskRunId'>[]> {
+  async logsOf(
+    flowRunId: string,
+  ): Promise<Pick<LogEntity, 'timestamp' | 'level' | 'name' | 'message' | 'taskRunId'>[]> {
+    if (!UUID.test(flowRunId)) return [];
     return this.logs.list(flowRunId, { limit: 1_000 });
   }
 
@@ -168,6 +172,11 @@ function outcomeOfRow(row: FlowRunEntity): unknown {
 function checkedLimit(limit: number): number {
   if (Number.isInteger(limit) && limit >= 1 && limit <= MAX_PAGE) return limit;
   throw new InvalidQueryError(`The limit is ${limit}; it must be a whole number from 1 to ${MAX_PAGE}.`);
+}
+
+function checkedId(id: string, kind: 'flow' | 'task'): string {
+  if (UUID.test(id)) return id;
+  throw new InvalidQueryError(`"${id}" is not the id of a ${kind} run.`);
 }
 
 async function endOrPause(end: Promise<unknown> | undefined, ms: number): Promise<void> {

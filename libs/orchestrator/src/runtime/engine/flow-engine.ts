@@ -1,5 +1,6 @@
 import {
   addMs,
+  cancelled,
   completed,
   crashed,
   encode,
@@ -104,13 +105,13 @@ export class FlowEngine {
       if (outcome.kind === 'returned') {
         const answer = await this.transitions.proposeForFlowRun(live, completed(), { result: outcome.encoded });
         if (answer.state?.type === StateType.Completed) return recorded(outcome.encoded);
-        throw endedOtherwise(live, answer.state);
+        throw await this.endedOtherwise(live, answer.state);
       }
       if (outcome.kind === 'cut-off') throw await this.crash(live, outcome.error);
       this.logFailure(live, outcome.error);
       const answer = await this.fail(live, outcome);
       if (answer.state?.type === StateType.Failed) throw outcome.error;
-      if (answer.state?.type !== StateType.Scheduled) throw endedOtherwise(live, answer.state);
+      if (answer.state?.type !== StateType.Scheduled) throw await this.endedOtherwise(live, answer.state);
     }
   }
 
@@ -128,7 +129,7 @@ export class FlowEngine {
         await waitUntil(until, this.transitions.now, around.signal);
         continue;
       }
-      if (answer.state?.type !== StateType.Running) throw endedOtherwise(live, answer.state);
+      if (answer.state?.type !== StateType.Running) throw await this.endedOtherwise(live, answer.state);
       started.attempt = new Attempt(live.created.name, live.image.runCount, around);
       return started.attempt;
     }
@@ -166,22 +167,24 @@ export class FlowEngine {
   /** Closes a run whose body was cut off, unless it has been closed already; gives the error its caller gets. */
   private async crash(live: LiveFlowRun, { reason }: RunEndedError): Promise<Error> {
     const answer = await this.transitions.proposeForFlowRun(live, crashed({ message: `Cut off: ${reason}.` }));
-    return endedOtherwise(live, answer.state);
+    return this.endedOtherwise(live, answer.state);
+  }
+
+  /** What the caller of a run gets that somebody else ended, or asked to end: then this is where it does. */
+  private async endedOtherwise(live: LiveFlowRun, state: State | null): Promise<Error> {
+    const { id } = live.created;
+    if (state?.type === StateType.Cancelling) await this.transitions.proposeForFlowRun(live, cancelled());
+    if (state?.type === StateType.Cancelled || state?.type === StateType.Cancelling) return new RunCancelledError(id);
+    return new RunCrashedError(
+      id,
+      state ? `it is ${state.name}${state.message ? `: ${state.message}` : ''}.` : 'it is gone.',
+    );
   }
 
   private logFailure(live: LiveFlowRun, error: unknown): void {
     const stack = error instanceof Error && error.stack !== undefined ? error.stack : failureMessage(error);
     this.logs.append(sourceOf(live), LogLevel.Error, `The attempt failed. ${stack}`);
   }
-}
-
-function endedOtherwise(live: LiveFlowRun, state: State | null): Error {
-  const { id } = live.created;
-  if (state?.type === StateType.Cancelled || state?.type === StateType.Cancelling) return new RunCancelledError(id);
-  return new RunCrashedError(
-    id,
-    state ? `it is ${state.name}${state.message ? `: ${state.message}` : ''}.` : 'it is gone.',
-  );
 }
 
 function sourceOf({ created }: LiveFlowRun): LogSource {

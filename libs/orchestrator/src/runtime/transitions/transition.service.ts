@@ -4,6 +4,7 @@ import {
   advanceTaskRun,
   decide,
   flowRunPolicy,
+  isTerminal,
   nativeTaskRunPolicy,
   type Facts,
   type FlowRun,
@@ -180,6 +181,11 @@ export class TransitionService {
         const current = await this.flowRuns.load(live.created.id);
         if (!current) throw new FlowRunNotFoundError(live.created.id);
         live.image = current;
+        if (current.state && isTerminal(current.state.type)) {
+          // The rules let an ended run begin again, but not by a proposal from before its end: whoever ended it is right.
+          const reason = `The run has ended meanwhile: it is ${current.state.type}.`;
+          return { verdict: { kind: 'abort' as const, reason }, state: current.state };
+        }
         const { answer, entry } = this.decideForFlowRun(live, proposed, options);
         if (!entry || (await this.journal.write(entry)) === 'written') return answer;
       }
