@@ -19,14 +19,14 @@ async function main(): Promise<void> {
   });
   try {
     if (stop.aborted) return;
-    await serve(app, settings);
+    await serve(app, settings, stop);
     await aborted(stop);
   } finally {
     await app.close(); // or the embedded server would stay behind
   }
 }
 
-async function serve(app: NestFastifyApplication, settings: Settings): Promise<void> {
+async function serve(app: NestFastifyApplication, settings: Settings, stop: AbortSignal): Promise<void> {
   const logger = new Logger('Nestor');
   app.setGlobalPrefix('api');
   const url = await listen(app, settings.host, settings.port);
@@ -34,7 +34,7 @@ async function serve(app: NestFastifyApplication, settings: Settings): Promise<v
   logger.log(`Ready in ${Math.round(process.uptime() * 1_000)} ms: ${url}/api/flow_runs lists the runs.`);
   if (!audit) return;
   logger.log(`A first flow is running: ${url}/api/flow_runs/${audit.run.id}`);
-  void announceEnd(app, audit, logger);
+  void announceEnd(app, audit, logger, stop);
 }
 
 main().catch(exitWith);

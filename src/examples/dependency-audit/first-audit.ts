@@ -30,18 +30,20 @@ export async function startFirstAudit(app: INestApplicationContext, home: string
   return lockFile ? startAudit(app, home) : null;
 }
 
-/** Says how an audit ended as soon as it has. Never rejects. */
+/** Says how an audit ended as soon as it has, unless the process is to stop by then. Never rejects. */
 export async function announceEnd(
   app: INestApplicationContext,
   { run, reportFile }: StartedAudit,
   logger: Logger,
+  stop: AbortSignal,
 ): Promise<void> {
   try {
     await run.result().catch(() => undefined); // what it threw is in the message of its last state
     const { stateType, states } = await app.get(FlowRuns).get(run.id);
+    if (stop.aborted) return;
     if (stateType === StateType.Completed) logger.log(`The first flow is COMPLETED; its report is in ${reportFile}`);
     else logger.warn(`The first flow is ${stateType}: ${states.at(-1)?.message}`);
   } catch (error) {
-    logger.warn(`How the first flow ended could not be found out: ${String(error)}`);
+    if (!stop.aborted) logger.warn(`How the first flow ended could not be found out: ${String(error)}`);
   }
 }
