@@ -31,7 +31,7 @@ it('the demo audits a project, shows how, and ends with a line for programs', as
   expect(taskRuns).toBeGreaterThan(500);
 
   expect(demo.lines[0]).toContain(`(${id}) audits the packages of package-lock.json.`);
-  const progress = demo.lines.filter((line) => / task runs: /.test(line));
+  const progress = demo.lines.filter((line) => line.includes(' task runs: '));
   expect(progress.length).toBeGreaterThanOrEqual(2);
   expect(progress.at(-1)).toBe(`Completed: task runs: ${taskRuns} completed`);
   expect(new Set(progress).size).toBe(progress.length);

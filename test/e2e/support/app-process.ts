@@ -38,7 +38,7 @@ export class AppProcess {
     this.process.stdout?.setEncoding('utf8').on('data', (text: string) => (this.stdout += text));
     this.process.stderr?.setEncoding('utf8').on('data', (text: string) => (this.stderr += text));
     // Not "exit": what was printed last may still be on its way then.
-    this.exit = once(this.process, 'close').then(([code, signal]) => ({ code, signal }) as Exit);
+    this.exit = once(this.process, 'close').then(([code, signal]) => ({ code, signal }));
   }
 
   get pid(): number {
