@@ -75,7 +75,12 @@ export class Journal {
     };
     this.enqueue({ entry, settle, fail });
     if (this.queue.length >= MAX_BATCH) this.scheduleFlush();
-    else this.rideAlong ??= setTimeout(() => this.scheduleFlush(), RIDE_ALONG_MS);
+    else {
+      this.rideAlong ??= setTimeout(() => {
+        this.rideAlong = null;
+        this.scheduleFlush();
+      }, RIDE_ALONG_MS);
+    }
   }
 
   /**
@@ -90,6 +95,26 @@ export class Journal {
     }
     this.closed = true;
     clearTimeout(deadline);
+  }
+
+  /**
+   * Asks the database for something that may be asked twice, again and again while it is away.
+   *
+   * @throws {JournalClosedError} when the process stops first.
+   */
+  async patiently<T>(work: () => Promise<T>): Promise<T> {
+    const { signal } = this.giveUp;
+    for (let pauseMs = RETRY_FIRST_MS; ; pauseMs = Math.min(pauseMs * 2, RETRY_LAST_MS)) {
+      if (signal.aborted) throw new JournalClosedError();
+      try {
+        return await unlessAborted(work(), signal);
+      } catch (error) {
+        if (error instanceof JournalClosedError || !isPassing(error)) throw error;
+        if (signal.aborted) throw new JournalClosedError({ cause: error });
+        this.logger.warn(`The database is away (${String(error)}); trying again in ${pauseMs} ms.`);
+        await pause(pauseMs, signal);
+      }
+    }
   }
 
   private enqueue(queued: QueuedEntry): void {
@@ -119,21 +144,14 @@ export class Journal {
 
   /** Never rejects: every entry of the batch is settled or failed in the end. */
   private async flush(entries: readonly QueuedEntry[]): Promise<void> {
-    let pauseMs = RETRY_FIRST_MS;
-    for (;;) {
-      try {
-        const moved = await this.writeBatch(foldEntries(entries));
-        for (const { entry, settle } of entries) {
-          settle?.(entry.kind === 'move-flow-run' && !moved.has(entry.move.run.id) ? 'refused' : 'written');
-        }
-        return;
-      } catch (error) {
-        if (!isPassing(error)) return this.isolate(entries, error);
-        if (this.giveUp.signal.aborted) return failAll(entries, new JournalClosedError({ cause: error }));
-        this.logger.warn(`The database is away (${String(error)}); trying again in ${pauseMs} ms.`);
-        await pause(pauseMs, this.giveUp.signal);
-        pauseMs = Math.min(pauseMs * 2, RETRY_LAST_MS);
+    try {
+      const moved = await this.patiently(() => this.writeBatch(foldEntries(entries)));
+      for (const { entry, settle } of entries) {
+        settle?.(entry.kind === 'move-flow-run' && !moved.has(entry.move.run.id) ? 'refused' : 'written');
       }
+    } catch (error) {
+      if (error instanceof JournalClosedError) failAll(entries, error);
+      else await this.isolate(entries, error);
     }
   }
 
@@ -174,6 +192,15 @@ export class Journal {
 
 function failAll(entries: readonly QueuedEntry[], error: unknown): void {
   for (const { fail } of entries) fail(error);
+}
+
+/** The outcome of `work`, but not longer than until `signal` fires: a server that lost its network never answers. */
+function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const giveUp = (): void => reject(new JournalClosedError());
+    signal.addEventListener('abort', giveUp);
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', giveUp));
+  });
 }
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {

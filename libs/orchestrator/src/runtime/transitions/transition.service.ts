@@ -178,7 +178,7 @@ export class TransitionService {
   private decideAgain(live: LiveFlowRun, proposed: ProposedState, options: ProposeOptions): Promise<Answer> {
     const again = live.settling.then(async () => {
       for (;;) {
-        const current = await this.flowRuns.load(live.created.id);
+        const current = await this.journal.patiently(() => this.flowRuns.load(live.created.id));
         if (!current) throw new FlowRunNotFoundError(live.created.id);
         live.image = current;
         if (current.state && isTerminal(current.state.type)) {

@@ -1,0 +1,251 @@
+import { Injectable, type INestApplicationContext } from '@nestjs/common';
+import { Flow, FlowRuns, Flows, mapTasks, Task } from '@nestor/orchestrator';
+import type { TestDatabase } from '@nestor/testing';
+import { Transactions } from '../../../libs/orchestrator/src/persistence/transactions.js';
+import { newId } from '../../../libs/orchestrator/src/persistence/ids.js';
+import { FlowRunsRepository } from '../../../libs/orchestrator/src/records/flow-runs/flow-runs.repository.js';
+import type { JournalEntry } from '../../../libs/orchestrator/src/runtime/transitions/journal-entry.js';
+import { Journal } from '../../../libs/orchestrator/src/runtime/transitions/journal.js';
+import { instantOfMs } from '@nestor/core';
+import { startApp } from '../../support/app.js';
+import { DatabaseProxy } from '../../support/database-proxy.js';
+import { testDatabase } from '../../support/database.js';
+import { Gate } from '../../support/gate.js';
+import { illegalHistories, stateNames, taskRunsOf } from '../../support/history.js';
+import { sql } from '../../support/sql.js';
+import { waitFor } from '../../support/wait-for.js';
+
+@Injectable()
+class Stage {
+  body: () => Promise<unknown> = async () => undefined;
+  executed: string[] = [];
+
+  @Flow()
+  async play(): Promise<unknown> {
+    return this.body();
+  }
+
+  @Task()
+  async act(input?: unknown): Promise<unknown> {
+    this.executed.push(String(input));
+    return input;
+  }
+}
+
+describe('the journal', () => {
+  let database: TestDatabase;
+  let proxy: DatabaseProxy;
+  let app: INestApplicationContext;
+  let stage: Stage;
+  let journal: Journal;
+
+  beforeAll(async () => {
+    database = await testDatabase();
+    proxy = await DatabaseProxy.start(database);
+    app = await startApp({ url: proxy.url, providers: [Stage] });
+    stage = app.get(Stage);
+    journal = app.get(Journal);
+  });
+  afterAll(async () => {
+    await app.close();
+    proxy.close();
+    expect(await illegalHistories(database)).toEqual([]);
+    await database.drop();
+  });
+  afterEach(() => jest.restoreAllMocks());
+
+  /** How many transactions `work` takes. */
+  const commitsOf = async (work: () => Promise<unknown>): Promise<number> => {
+    const transactions = app.get(Transactions);
+    const spies = [jest.spyOn(transactions, 'run'), jest.spyOn(transactions, 'single')];
+    await work();
+    const commits = spies.reduce((sum, spy) => sum + spy.mock.calls.length, 0);
+    spies.forEach((spy) => spy.mockRestore());
+    return commits;
+  };
+  const inFlow = <T>(body: () => Promise<T>): Promise<T> => {
+    stage.body = body;
+    return stage.play() as Promise<T>;
+  };
+
+  /** A task run outside any flow, in its first state. */
+  const entryOf = (changes: { name?: string; id?: string } = {}): JournalEntry => {
+    const { id = newId(), name = 'lone' } = changes;
+    const state = {
+      ...{ id: newId(), type: 'PENDING' as const, name: 'Pending', message: null, details: {} },
+      timestamp: instantOfMs(Date.now()),
+    };
+    const created = { id, name, flowRunId: null, parentTaskRunId: null, taskKey: 'k', dynamicKey: id, tags: [] };
+    const times = { expectedStartTime: null, nextScheduledStartTime: null, startTime: null, endTime: null };
+    const policy = { retries: 0, retryDelaysMs: [] };
+    const counts = { runCount: 0, flowRunRunCount: 0, totalRunTimeUs: 0 };
+    const run = { kind: 'task-run' as const, id, flowRunId: null, state, policy, ...times, ...counts };
+    return { kind: 'save-task-run', write: { created, run, result: null }, state: { runId: id, state, follows: null } };
+  };
+  const idOf = (entry: JournalEntry): string => entry.state.runId;
+  const isWritten = async (id: string): Promise<boolean> =>
+    (await sql(database, 'select 1 from nestor.task_run where id = $1', [id])).length > 0;
+
+  describe('commits', () => {
+    it('once for a task on its own, with all of its states', async () => {
+      const commits = await inFlow(async () => {
+        await stage.act('first'); // takes the flow's RUNNING along
+        return commitsOf(() => stage.act('second'));
+      });
+      expect(commits).toBe(1);
+    });
+
+    it('once per task in a row', async () => {
+      const commits = await inFlow(() =>
+        commitsOf(async () => {
+          for (let n = 0; n < 10; n += 1) await stage.act(n);
+        }),
+      );
+      expect(commits).toBe(10);
+    });
+
+    it('a handful of times for hundreds of tasks at once', async () => {
+      const commits = await inFlow(() =>
+        commitsOf(() =>
+          mapTasks(
+            Array.from({ length: 500 }, (_, n) => n),
+            (n) => stage.act(n),
+          ),
+        ),
+      );
+      expect(commits).toBeLessThanOrEqual(10);
+    });
+
+    it('states nobody waits for a few milliseconds later', async () => {
+      const gate = new Gate();
+      stage.body = async () => gate.pass();
+      const { id } = await app.get(Flows).start(Stage, 'play', []);
+      await waitFor(async () => (await stateNames(database, id)).includes('Running'), 2_000);
+      gate.open();
+      await app.get(FlowRuns).result(id);
+    });
+
+    it('states nobody waits for also when they came up during another commit', async () => {
+      const gate = new Gate();
+      const transactions = app.get(Transactions);
+      const single = transactions.single.bind(transactions);
+      jest.spyOn(transactions, 'single').mockImplementationOnce(async (work) => {
+        const result = await single(work);
+        await gate.pass(); // the commit takes its time
+        return result;
+      });
+      const slow = journal.write(entryOf());
+      await gate.reached;
+      const during = entryOf();
+      journal.rideAlongWith(during);
+      const due = performance.now() + 20;
+      await waitFor(() => performance.now() > due); // its turn comes while the other commit is still under way
+      gate.open();
+      await slow;
+      await waitFor(() => isWritten(idOf(during)));
+
+      const after = entryOf();
+      journal.rideAlongWith(after);
+      await waitFor(() => isWritten(idOf(after)), 2_000);
+    });
+  });
+
+  it('fails alone an entry that the database refuses, and writes the rest of its batch', async () => {
+    const entries = Array.from({ length: 9 }, (_, n) => entryOf(n === 4 ? { name: 'not\0text' } : {}));
+    const outcomes = await Promise.allSettled(entries.map((entry) => journal.write(entry)));
+
+    expect(outcomes.map(({ status }) => status)).toEqual(entries.map((_, n) => (n === 4 ? 'rejected' : 'fulfilled')));
+    expect(outcomes[4]).toMatchObject({ reason: { message: expect.stringContaining('invalid byte sequence') } });
+    expect(await Promise.all(entries.map((entry) => isWritten(idOf(entry))))).toEqual(entries.map((_, n) => n !== 4));
+  });
+
+  it('writes an entry twice without a trace, as after a commit that nobody heard of', async () => {
+    const entry = entryOf();
+    expect(await journal.write(entry)).toBe('written');
+    expect(await journal.write(entry)).toBe('written');
+    expect(await stateNames(database, idOf(entry))).toEqual(['Pending']);
+  });
+
+  describe('loses nothing', () => {
+    const work = async (n: number): Promise<unknown> => {
+      for (let step = 0; step < 5; step += 1) await stage.act(`${n}.${step}`);
+      return mapTasks([1, 2, 3, 4], (item) => stage.act(`${n}.mapped.${item}`));
+    };
+    const workOfAll = async (): Promise<string[]> => {
+      stage.executed = [];
+      let next = 0;
+      stage.body = () => work(next++);
+      const handles = await Promise.all(Array.from({ length: 10 }, () => app.get(Flows).start(Stage, 'play', [])));
+      return handles.map(({ id }) => id);
+    };
+    const expectAllDone = async (ids: readonly string[]): Promise<void> => {
+      const watcher = await startApp({ url: database.url });
+      try {
+        for (const id of ids) {
+          expect(await watcher.get(FlowRuns).result(id, { timeout: '20s' })).toHaveLength(4);
+          expect(await stateNames(database, id)).toEqual(['Pending', 'Running', 'Completed']);
+          const tasks = await taskRunsOf(database, id);
+          expect(tasks).toHaveLength(9);
+          for (const task of tasks) expect(task).toMatchObject({ state_type: 'COMPLETED', run_count: 1 });
+        }
+      } finally {
+        await watcher.close();
+      }
+      expect(stage.executed).toHaveLength(90); // nothing ran twice
+    };
+
+    it('when the server ends its connections while runs are under way', async () => {
+      const ids = await workOfAll();
+      const killed: number[] = [];
+      for (let round = 0; round < 8; round += 1) {
+        const rows = await sql(
+          database,
+          `select pg_terminate_backend(pid) from pg_stat_activity
+            where datname = current_database() and pid <> pg_backend_pid()`,
+        );
+        killed.push(rows.length);
+      }
+      await expectAllDone(ids);
+      expect(Math.max(...killed)).toBeGreaterThan(0);
+    });
+
+    it('when the server is away for a while', async () => {
+      const ids = await workOfAll();
+      await waitFor(() => stage.executed.length > 5);
+      proxy.cut();
+      const before = stage.executed.length;
+      expect(before).toBeLessThan(90);
+      await proxy.restore();
+      await expectAllDone(ids);
+    });
+
+    it('when the server goes away between a refused move and the look at what is true now', async () => {
+      const gate = new Gate();
+      stage.body = () => gate.pass();
+      const { id } = await app.get(Flows).start(Stage, 'play', []);
+      const waiting = app.get(FlowRuns).result(id);
+      waiting.catch(() => undefined);
+      await waitFor(async () => (await stateNames(database, id)).includes('Running'));
+      await sql(
+        database,
+        `with state as (
+           insert into nestor.flow_run_state (flow_run_id, timestamp, id, type, name, follows)
+           select id, clock_timestamp(), gen_random_uuid(), 'RUNNING', 'Touched', state_id from nestor.flow_run
+            where id = $1 returning *
+         )
+         update nestor.flow_run r set state_id = s.id, state_name = s.name, state_timestamp = s.timestamp
+           from state s where r.id = s.flow_run_id`,
+        [id],
+      );
+      const flowRuns = app.get(FlowRunsRepository);
+      const load = flowRuns.load.bind(flowRuns);
+      jest.spyOn(flowRuns, 'load').mockImplementationOnce((runId) => {
+        proxy.cut();
+        return load(runId).finally(() => proxy.restore());
+      });
+      gate.open();
+      await waitFor(async () => (await stateNames(database, id)).includes('Completed'));
+      expect(await stateNames(database, id)).toEqual(['Pending', 'Running', 'Touched', 'Completed']);
+    });
+  });
+});
