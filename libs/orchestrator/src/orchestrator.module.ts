@@ -83,6 +83,7 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
         inject: [ORCHESTRATOR_OPTIONS],
         useFactory: (options: OrchestratorOptions) => ({
           type: 'postgres' as const,
+          name, // @nestjs/typeorm 11 looks here for what it has to close
           // What fails here (a wrong URL, a schema that is too new) is not mended by trying again.
           toRetry: () => false,
           settings: dataSourceSettings(options),
