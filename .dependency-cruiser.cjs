@@ -164,7 +164,10 @@ module.exports = {
       comment: 'The package is here by luck, because another one needs it: name it in package.json.',
       severity: 'error',
       from: {},
-      to: { dependencyTypes: ['npm-no-pkg', 'npm-unknown', 'npm-bundled'] },
+      to: {
+        dependencyTypes: ['npm-no-pkg', 'npm-unknown', 'npm-bundled'],
+        dependencyTypesNot: ['npm', 'npm-dev', 'npm-peer', 'npm-optional'], // `peerDependenciesMeta` counts as unknown
+      },
     },
   ],
   options: {
