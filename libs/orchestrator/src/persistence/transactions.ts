@@ -3,7 +3,7 @@ import type { ClientBase } from 'pg';
 import { DataSource } from 'typeorm';
 import { ORCHESTRATOR_DATA_SOURCE } from './tokens.js';
 
-/** A statement that is parsed and planned once per connection, by its name. */
+/** A statement that is parsed and planned once per connection, by its name: up to 63 bytes, unique within a pool. */
 export interface PreparedStatement {
   readonly name: string;
   readonly text: string;

@@ -44,7 +44,8 @@ export function childProgram(checkout: string): string {
   return join(checkout, 'test/integration/embedded-postgres/support/child-program.js');
 }
 
-function compile(source: string, checkout: string): void {
+/** Compiles the sources of a directory of the repository to the same place in the checkout. */
+export function compile(source: string, checkout: string): void {
   const settings = JSON.parse(readFileSync(join(REPOSITORY, '.swcrc'), 'utf8')) as Options;
   const swc: Options = { ...settings, swcrc: false, sourceMaps: false, jsc: { ...settings.jsc, baseUrl: REPOSITORY } };
   for (const file of readdirSync(source, { recursive: true, encoding: 'utf8' })) {

@@ -1,18 +1,12 @@
 import { Client } from 'pg';
 import { typeParsers } from '../type-parsers.js';
 import { safeAddress, type ConnectionSettings } from './connection-settings.js';
-import {
-  DatabaseLoginError,
-  DatabaseMissingError,
-  DatabaseTooOldError,
-  DatabaseUnreachableError,
-} from './database-errors.js';
+import { DatabaseLoginError, DatabaseMissingError, DatabaseUnreachableError } from './database-errors.js';
 import { errorCode, SqlState } from './postgres-errors.js';
+import { refuseOldServer, type ServerVersion } from './server-version.js';
 
 /** How long a server may take to answer before we say that it does not. */
 export const CONNECT_TIMEOUT_MS = 10_000;
-
-const OLDEST_SERVER_VERSION = 140_000;
 
 /**
  * One connection outside the pool, to a server that has been looked at; the caller ends it.
@@ -29,20 +23,24 @@ export async function connect(settings: ConnectionSettings, applicationName: str
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     types: typeParsers,
   });
+  // A connection that breaks is reported by the statement in progress, or by the next; without a listener it would end
+  // the process.
+  client.on('error', () => undefined);
   try {
     await client.connect();
   } catch (error) {
     throw translated(error, settings);
   }
-  const { rows } = await client.query<{ number: string; name: string }>(
-    `select current_setting('server_version_num') as number, current_setting('server_version') as name`,
-  );
-  const version = rows[0];
-  if (version && Number(version.number) < OLDEST_SERVER_VERSION) {
+  try {
+    const { rows } = await client.query<ServerVersion>(
+      `select current_setting('server_version_num')::int as number, current_setting('server_version') as name`,
+    );
+    if (rows[0]) refuseOldServer(rows[0], safeAddress(settings));
+    return client;
+  } catch (error) {
     await client.end();
-    throw new DatabaseTooOldError(safeAddress(settings), version.name);
+    throw error;
   }
-  return client;
 }
 
 function translated(error: unknown, settings: ConnectionSettings): Error {

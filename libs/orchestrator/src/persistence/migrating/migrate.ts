@@ -20,29 +20,39 @@ export async function migrate(client: Client, dataSource: DataSource, schema: st
     if (!(await isUpToDate(client, dataSource, schema))) {
       await underMigrationLock(client, schema, async () => {
         if (await isUpToDate(client, dataSource, schema)) return;
-        await client.query(`create schema if not exists "${schema}"`);
+        await createSchema(client, schema);
         await dataSource.runMigrations({ transaction: 'each' });
       });
     }
-    await ensurePartitions(client, schema);
+    await ensurePartitions(client, `"${schema}"`);
   } catch (error) {
     if (errorCode(error) === SqlState.InsufficientPrivilege) throw new SchemaPermissionError(schema, error);
     throw error;
   }
 }
 
-/** Creates the partitions of the coming weeks where they are missing. */
+/**
+ * Creates the partitions of the coming weeks where they are missing.
+ *
+ * @param schema quoted, as raw SQL writes it.
+ */
 export async function ensurePartitions(
   session: { query(sql: string): Promise<unknown> },
   schema: string,
 ): Promise<void> {
-  await session.query(`select "${schema}".ensure_partitions(now() + ${PARTITIONS_AHEAD})`);
+  await session.query(`select ${schema}.ensure_partitions(now() + ${PARTITIONS_AHEAD})`);
 }
 
 async function isUpToDate(client: Client, dataSource: DataSource, schema: string): Promise<boolean> {
   await refuseTooNewSchema(client, schema);
   const applied = await appliedMigrations(client, schema);
   return dataSource.migrations.every((migration) => applied.has(migration.name ?? migration.constructor.name));
+}
+
+/** Looks first: "create schema if not exists" asks for the right to create schemas also when there is nothing to create. */
+async function createSchema(client: Client, schema: string): Promise<void> {
+  const { rowCount } = await client.query('select from pg_namespace where nspname = $1', [schema]);
+  if (rowCount === 0) await client.query(`create schema if not exists "${schema}"`);
 }
 
 async function underMigrationLock(client: Client, schema: string, work: () => Promise<void>): Promise<void> {

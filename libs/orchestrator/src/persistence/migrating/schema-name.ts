@@ -1,6 +1,6 @@
 import { InvalidSchemaNameError } from '../connection/database-errors.js';
 
-/** Leaves room for suffixes within PostgreSQL's 63 bytes; needs no quoting anywhere. */
+/** Leaves room for suffixes within PostgreSQL's 63 bytes. Needs no quotes but where it is a word of SQL, such as `order`. */
 const SCHEMA_NAME = /^(?!pg_)[a-z_][a-z0-9_]{0,47}$/;
 
 /**

@@ -31,8 +31,8 @@ export class FlowRunsRepository {
     this.runs = dataSource.getRepository(FlowRunEntity);
     this.states = dataSource.getRepository(FlowRunStateEntity);
     const schema = schemaOf(dataSource);
-    this.insertStatement = { name: `${schema}.insert_flow_runs`, text: insertFlowRuns(schema) };
-    this.moveStatement = { name: `${schema}.move_flow_runs`, text: moveFlowRuns(schema) };
+    this.insertStatement = { name: 'insert_flow_runs', text: insertFlowRuns(schema) };
+    this.moveStatement = { name: 'move_flow_runs', text: moveFlowRuns(schema) };
   }
 
   /** Creates runs in their first states. Creating one a second time (after a commit nobody heard of) changes nothing. */

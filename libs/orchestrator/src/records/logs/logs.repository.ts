@@ -26,7 +26,7 @@ export class LogsRepository {
   constructor(@Inject(ORCHESTRATOR_DATA_SOURCE) dataSource: DataSource) {
     this.logs = dataSource.getRepository(LogEntity);
     const schema = schemaOf(dataSource);
-    this.appendStatement = { name: `${schema}.append_logs`, text: appendLogs(schema) };
+    this.appendStatement = { name: 'append_logs', text: appendLogs(schema) };
   }
 
   /** Keeps lines; a line that is kept already (after a commit nobody heard of) stays single. */

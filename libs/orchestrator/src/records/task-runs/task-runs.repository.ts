@@ -21,7 +21,7 @@ export class TaskRunsRepository {
     this.runs = dataSource.getRepository(TaskRunEntity);
     this.states = dataSource.getRepository(TaskRunStateEntity);
     const schema = schemaOf(dataSource);
-    this.saveStatement = { name: `${schema}.save_task_runs`, text: saveTaskRuns(schema) };
+    this.saveStatement = { name: 'save_task_runs', text: saveTaskRuns(schema) };
   }
 
   /** Writes runs as they stand, new or not, and appends their states. Doing it twice changes nothing. */
