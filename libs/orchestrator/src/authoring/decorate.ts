@@ -1,7 +1,7 @@
 import { SetMetadata } from '@nestjs/common';
 import type { AuthoredMethod, ProviderClass } from '../runtime/registry/definitions.js';
 import { currentScope } from '../runtime/engine/run-scope.js';
-import { engineFor } from '../runtime/registry/engine-bindings.js';
+import { engineFor, type CallEngine } from '../runtime/registry/engine-bindings.js';
 
 /** From the dispatching method that stands on the prototype to the one the author wrote. */
 const authoredMethods = new WeakMap<object, AuthoredMethod>();
@@ -25,7 +25,15 @@ export function decorate(
     // An unbound method has no instance to tell its engine by; it fails as any unbound method does.
     if (this === undefined || this === null) return authored.apply(this as unknown as object, args);
     const provider = this.constructor as ProviderClass;
-    const engine = engineFor(this, provider, methodName, currentScope()?.engine);
+    const scope = currentScope();
+    let engine: CallEngine | undefined;
+    try {
+      engine = engineFor({ receiver: this, provider, methodName, method: authored }, scope?.engine);
+      // Code of a run that is over may call after its application was closed; that does not make its calls ordinary.
+      if (!engine) scope?.attempt.assertLive();
+    } catch (error) {
+      return Promise.reject(error); // an async method throws nothing on the spot
+    }
     return engine ? engine.call(provider, methodName, this, args) : authored.apply(this, args);
   };
   for (const metadata of Reflect.getMetadataKeys(authored) as unknown[]) {

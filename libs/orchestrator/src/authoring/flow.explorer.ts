@@ -1,4 +1,4 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, type InjectionToken } from '@nestjs/common';
 import { DiscoveryService, MetadataScanner, ModuleRef } from '@nestjs/core';
 import {
   placeOf,
@@ -36,13 +36,17 @@ export class FlowExplorer {
       const instance = (wrapper.isDependencyTreeStatic() && !wrapper.isTransient ? wrapper.instance : null) as unknown;
       const provider = providerClassOf(instance, wrapper.metatype);
       if (!provider || wrapper.isAlias) continue;
-      const definitions = this.definitionsOf(provider, instance as object | null);
+      const receiver = async (): Promise<object> => (instance as object | null) ?? this.fresh(wrapper.token);
+      const definitions = this.definitionsOf(provider, receiver);
       if (definitions.length > 0) explored.push({ provider, instance: instance as object | null, definitions });
     }
     return explored;
   }
 
-  private definitionsOf(provider: ProviderClass, instance: object | null): (FlowDefinition | TaskDefinition)[] {
+  private definitionsOf(
+    provider: ProviderClass,
+    receiver: FlowDefinition['receiver'],
+  ): (FlowDefinition | TaskDefinition)[] {
     const prototype = provider.prototype as object;
     return this.scanner.getAllMethodNames(prototype).flatMap((methodName) => {
       const decorated = (prototype as Record<string, unknown>)[methodName];
@@ -58,7 +62,7 @@ export class FlowExplorer {
           name: resolvedName(flow.name, place, place),
           policy: resolvedPolicy(flow, place),
           timeoutMs: resolvedTimeoutMs(flow, place),
-          receiver: async () => instance ?? this.fresh(provider),
+          receiver,
         };
       }
       const task = (Reflect.getMetadata(TASK_METADATA, decorated as object) ?? {}) as TaskOptions;
@@ -74,8 +78,8 @@ export class FlowExplorer {
     });
   }
 
-  private fresh(provider: ProviderClass): Promise<object> {
-    return this.moduleRef.resolve(provider, undefined, { strict: false });
+  private fresh(token: InjectionToken): Promise<object> {
+    return this.moduleRef.resolve(token as string, undefined, { strict: false });
   }
 }
 

@@ -1,4 +1,6 @@
-import { Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
+import { Inject, Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
+import { DataSource } from 'typeorm';
+import { ORCHESTRATOR_DATA_SOURCE } from '../persistence/tokens.js';
 import { Transactions } from '../persistence/transactions.js';
 import { FlowsRepository } from '../records/flows/flows.repository.js';
 import { OrchestratorEngine } from '../runtime/engine/orchestrator-engine.js';
@@ -18,10 +20,25 @@ export class FlowRegistrar implements OnModuleInit, OnApplicationShutdown {
     private readonly engine: OrchestratorEngine,
     private readonly flows: FlowsRepository,
     private readonly transactions: Transactions,
+    @Inject(ORCHESTRATOR_DATA_SOURCE) private readonly dataSource: DataSource,
   ) {}
 
   /** @throws {FlowRegisteredTwiceError} and what else is wrong with the definitions, before anything is written. */
   async onModuleInit(): Promise<void> {
+    try {
+      await this.register();
+    } catch (error) {
+      // Nest shuts nothing down that did not start, and open connections would keep the process alive.
+      await this.dataSource.destroy();
+      throw error;
+    }
+  }
+
+  onApplicationShutdown(): void {
+    for (const provider of this.registry.classes()) unbindClass(provider, this.engine);
+  }
+
+  private async register(): Promise<void> {
     const explored = this.explorer.explore();
     for (const { definitions } of explored) {
       for (const definition of definitions) this.registry.add(definition);
@@ -34,9 +51,5 @@ export class FlowRegistrar implements OnModuleInit, OnApplicationShutdown {
       bindClass(provider, this.engine);
       if (instance) bindInstance(instance, this.engine);
     }
-  }
-
-  onApplicationShutdown(): void {
-    for (const provider of this.registry.classes()) unbindClass(provider, this.engine);
   }
 }

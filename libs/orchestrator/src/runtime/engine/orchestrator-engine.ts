@@ -1,6 +1,6 @@
 import { Inject, Injectable, Logger, type BeforeApplicationShutdown } from '@nestjs/common';
 import type { CallEngine } from '../registry/engine-bindings.js';
-import type { FlowDefinition, ProviderClass, TaskDefinition } from '../registry/definitions.js';
+import type { AuthoredMethod, FlowDefinition, ProviderClass, TaskDefinition } from '../registry/definitions.js';
 import { placeOf } from '../registry/definitions.js';
 import { FlowRegistry } from '../registry/flow-registry.js';
 import { Journal } from '../transitions/journal.js';
@@ -52,8 +52,8 @@ export class OrchestratorEngine implements CallEngine, BeforeApplicationShutdown
     return this.stopping;
   }
 
-  knows(provider: ProviderClass, methodName: string): boolean {
-    return this.registry.find(provider, methodName) !== undefined;
+  knows(provider: ProviderClass, methodName: string, method: AuthoredMethod): boolean {
+    return this.registry.find(provider, methodName)?.method === method;
   }
 
   /** @throws {EngineStoppingError} when the application shuts down and the call comes from outside any run. */

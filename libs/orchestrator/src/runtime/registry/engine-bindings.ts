@@ -1,10 +1,10 @@
-import type { ProviderClass } from './definitions.js';
+import type { AuthoredMethod, ProviderClass } from './definitions.js';
 import { AmbiguousEngineError } from './registry-errors.js';
 
 /** What a decorated method calls instead of its own body. */
 export interface CallEngine {
-  /** Whether the method of that class is registered here. */
-  knows(provider: ProviderClass, methodName: string): boolean;
+  /** Whether `method` is what is registered here for that class and name; one that it overrides is not. */
+  knows(provider: ProviderClass, methodName: string, method: AuthoredMethod): boolean;
   /** Runs the method as the flow or task that it is. */
   call(provider: ProviderClass, methodName: string, receiver: object, args: readonly unknown[]): Promise<unknown>;
 }
@@ -28,23 +28,32 @@ export function unbindClass(provider: ProviderClass, engine: CallEngine): void {
   enginesOfClass.get(provider)?.delete(engine);
 }
 
+/** A call of a decorated method, of which it is asked whose run it is. */
+interface DecoratedCall {
+  readonly receiver: object;
+  readonly provider: ProviderClass;
+  readonly methodName: string;
+  readonly method: AuthoredMethod;
+}
+
 /**
  * Whose run a call is: that of the application the instance belongs to; else of the run that makes the call; else of the
- * only application that registered the class. `undefined` when there is none: the method is then an ordinary one.
+ * only application that registered the class. `undefined` when there is none, because the application was closed, or the
+ * call is one of `super`: the method is then an ordinary one.
  *
  * @throws {AmbiguousEngineError} when several applications registered the class and neither of the former tells.
  */
 export function engineFor(
-  receiver: object,
-  provider: ProviderClass,
-  methodName: string,
+  { receiver, provider, methodName, method }: DecoratedCall,
   ambient: CallEngine | undefined,
 ): CallEngine | undefined {
   const engines = enginesOfClass.get(provider);
   if (!engines || engines.size === 0) return undefined;
+  const knows = (engine: CallEngine): boolean => engine.knows(provider, methodName, method);
   const own = engineOfInstance.get(receiver);
-  if (own && engines.has(own)) return own;
-  if (ambient?.knows(provider, methodName)) return ambient;
-  if (engines.size > 1) throw new AmbiguousEngineError(`${provider.name}.${methodName}`);
-  return engines.values().next().value;
+  if (own) return engines.has(own) && knows(own) ? own : undefined;
+  if (ambient && knows(ambient)) return ambient;
+  const [only, ...others] = [...engines].filter(knows);
+  if (others.length > 0) throw new AmbiguousEngineError(`${provider.name}.${methodName}`);
+  return only;
 }
