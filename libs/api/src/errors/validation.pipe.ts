@@ -4,6 +4,8 @@ import {
   type ArgumentMetadata,
   type ValidationError,
 } from '@nestjs/common';
+import * as transformerPackage from 'class-transformer';
+import * as validatorPackage from 'class-validator';
 
 /** What class-validator found; the pipe knows where in the request. */
 class InvalidInput {
@@ -13,7 +15,13 @@ class InvalidInput {
 /** Validates bodies and queries against their DTO classes; what is wrong is answered in the shape of the contract. */
 export class ContractValidationPipe extends ValidationPipe {
   constructor() {
-    super({ transform: true, exceptionFactory: (errors: ValidationError[]) => new InvalidInput(errors) });
+    super({
+      transform: true,
+      exceptionFactory: (errors: ValidationError[]) => new InvalidInput(errors),
+      // Named, so that they are loaded by us: left to itself, Nest ends the process where it cannot `import()`.
+      validatorPackage,
+      transformerPackage,
+    });
   }
 
   override async transform(value: unknown, metadata: ArgumentMetadata): Promise<unknown> {

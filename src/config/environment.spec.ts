@@ -1,0 +1,141 @@
+import { InvalidEnvironmentError, readEnvironment, type Settings } from './environment.js';
+
+const DEFAULTS: Settings = {
+  database: { home: '.nestor', poolSize: 10 },
+  home: '.nestor',
+  host: '127.0.0.1',
+  port: 4200,
+  auth: null,
+  schema: 'nestor',
+  app: 'default',
+  drainMs: 25_000,
+  buildId: null,
+};
+
+function problemsOf(variables: Record<string, string>): readonly string[] {
+  try {
+    readEnvironment(variables);
+  } catch (error) {
+    if (error instanceof InvalidEnvironmentError) return error.problems;
+    throw error;
+  }
+  return [];
+}
+
+describe('reading the environment', () => {
+  it('has a default for everything', () => {
+    expect(readEnvironment({})).toEqual(DEFAULTS);
+  });
+
+  const URL = 'postgres://nestor:secret@db/nestor';
+  it.each<[string, Record<string, string>, Partial<Settings>]>([
+    ['DATABASE_URL', { DATABASE_URL: URL }, { database: { url: URL, poolSize: 10 } }],
+    ['NESTOR_HOME', { NESTOR_HOME: '/data' }, { home: '/data', database: { home: '/data', poolSize: 10 } }],
+    [
+      'NESTOR_HOME beside DATABASE_URL, for reports',
+      { NESTOR_HOME: '/data', DATABASE_URL: URL },
+      { home: '/data', database: { url: URL, poolSize: 10 } },
+    ],
+    ['NESTOR_HOST', { NESTOR_HOST: 'localhost' }, { host: 'localhost' }],
+    ['NESTOR_HOST as IPv6', { NESTOR_HOST: '::1' }, { host: '::1' }],
+    ['NESTOR_PORT', { NESTOR_PORT: '8080' }, { port: 8080 }],
+    ['NESTOR_PORT, any free one', { NESTOR_PORT: '0' }, { port: 0 }],
+    ['NESTOR_PORT, the last one', { NESTOR_PORT: '65535' }, { port: 65_535 }],
+    ['NESTOR_AUTH', { NESTOR_AUTH: 'ops:12345678' }, { auth: 'ops:12345678' }],
+    ['NESTOR_AUTH with colons in the password', { NESTOR_AUTH: 'ops:1234:5678' }, { auth: 'ops:1234:5678' }],
+    [
+      'NESTOR_HOST beyond the loopback address, with NESTOR_AUTH',
+      { NESTOR_HOST: '0.0.0.0', NESTOR_AUTH: 'ops:12345678' },
+      { host: '0.0.0.0', auth: 'ops:12345678' },
+    ],
+    ['NESTOR_SCHEMA', { NESTOR_SCHEMA: 'flows' }, { schema: 'flows' }],
+    ['NESTOR_APP', { NESTOR_APP: 'billing' }, { app: 'billing' }],
+    ['NESTOR_POOL_SIZE', { NESTOR_POOL_SIZE: '3' }, { database: { home: '.nestor', poolSize: 3 } }],
+    ['NESTOR_DRAIN', { NESTOR_DRAIN: '1.5m' }, { drainMs: 90_000 }],
+    ['NESTOR_DRAIN, not at all', { NESTOR_DRAIN: '0s' }, { drainMs: 0 }],
+    ['NESTOR_BUILD_ID', { NESTOR_BUILD_ID: '1f0c9e2' }, { buildId: '1f0c9e2' }],
+  ])('%s', (_, variables, expected) => {
+    expect(readEnvironment(variables)).toEqual({ ...DEFAULTS, ...expected });
+  });
+
+  it.each([
+    'DATABASE_URL',
+    'NESTOR_HOME',
+    'NESTOR_HOST',
+    'NESTOR_PORT',
+    'NESTOR_AUTH',
+    'NESTOR_SCHEMA',
+    'NESTOR_APP',
+    'NESTOR_POOL_SIZE',
+    'NESTOR_DRAIN',
+    'NESTOR_BUILD_ID',
+  ])('%s counts as not set when it is blank', (name) => {
+    expect(readEnvironment({ [name]: '' })).toEqual(DEFAULTS);
+    expect(readEnvironment({ [name]: '  ' })).toEqual(DEFAULTS);
+  });
+
+  it('passes over variables of others', () => {
+    expect(readEnvironment({ PORT: '1', NESTOR_COLOUR: 'green', __proto__: 'x', constructor: 'y' })).toEqual(DEFAULTS);
+  });
+
+  const PORT = 'NESTOR_PORT must be a whole number from 0 to 65535';
+  const POOL_SIZE = 'NESTOR_POOL_SIZE must be a whole number from 1 to 1000';
+  const AUTH = 'NESTOR_AUTH must be user:password, the password of 8 characters or more';
+  const DRAIN = 'NESTOR_DRAIN must be a duration such as 25s, at most 24h';
+  it.each([
+    ['NESTOR_PORT', 'http', PORT],
+    ['NESTOR_PORT', '-1', PORT],
+    ['NESTOR_PORT', '65536', PORT],
+    ['NESTOR_PORT', '80.5', PORT],
+    ['NESTOR_PORT', '4200 4201', PORT],
+    ['NESTOR_POOL_SIZE', '0', POOL_SIZE],
+    ['NESTOR_POOL_SIZE', '1001', POOL_SIZE],
+    ['NESTOR_POOL_SIZE', 'many', POOL_SIZE],
+    ['NESTOR_AUTH', 'secret', AUTH],
+    ['NESTOR_AUTH', 'ops:1234567', AUTH],
+    ['NESTOR_AUTH', ':12345678', AUTH],
+    ['NESTOR_DRAIN', '25', DRAIN],
+    ['NESTOR_DRAIN', 'soon', DRAIN],
+    ['NESTOR_DRAIN', '-1s', DRAIN],
+    ['NESTOR_DRAIN', '25h', DRAIN],
+    ['NESTOR_DRAIN', `${'9'.repeat(400)}s`, DRAIN],
+  ])('%s=%s is refused, in one sentence', (name, value, problem) => {
+    expect(problemsOf({ [name]: value })).toEqual([problem]);
+  });
+
+  it.each([
+    '0.0.0.0',
+    '::',
+    '192.168.1.7',
+    'orchestrator.example',
+    '128.0.0.1',
+    '127.0.0.1.example',
+    'localhost.example',
+  ])('NESTOR_HOST=%s, which others can reach, is refused without NESTOR_AUTH', (host) => {
+    expect(problemsOf({ NESTOR_HOST: host })).toEqual([
+      `NESTOR_HOST is "${host}", which others can reach; set NESTOR_AUTH=user:password as well, or keep 127.0.0.1`,
+    ]);
+  });
+
+  it('says everything that is wrong at once', () => {
+    const problems = problemsOf({
+      NESTOR_HOST: '0.0.0.0',
+      NESTOR_PORT: 'http',
+      NESTOR_POOL_SIZE: '0',
+      NESTOR_DRAIN: 'soon',
+    });
+    expect([...problems].sort()).toEqual([
+      DRAIN,
+      expect.stringMatching(/^NESTOR_HOST is "0\.0\.0\.0"/),
+      POOL_SIZE,
+      PORT,
+    ]);
+  });
+
+  it('is one error, whose message repeats no password', () => {
+    const read = () => readEnvironment({ NESTOR_AUTH: 'secret', DATABASE_URL: 'postgres://a:secret@b/c' });
+    expect(read).toThrow(InvalidEnvironmentError);
+    expect(read).toThrow(expect.objectContaining({ code: 'ENVIRONMENT_INVALID' }));
+    expect(read).not.toThrow(/secret/);
+  });
+});
