@@ -4,6 +4,7 @@ export const SqlState = {
   InvalidAuthorization: '28000',
   InvalidCatalogName: '3D000',
   InsufficientPrivilege: '42501',
+  CheckViolation: '23514',
   SerializationFailure: '40001',
   DeadlockDetected: '40P01',
   TooManyConnections: '53300',
@@ -28,6 +29,10 @@ const PASSING_SYSTEM_ERRORS: ReadonlySet<string> = new Set([
   'ECONNRESET',
   'EPIPE',
   'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'EAI_AGAIN', // the name server is away
+  'ENOTFOUND', // the name was known when we started
   'ENOENT', // the unix socket of a server that is being restarted
 ]);
 
@@ -42,9 +47,20 @@ export function errorCode(error: unknown): string | undefined {
 /** Whether the same statement may well succeed a little later: the server restarts, or somebody else was first. */
 export function isPassing(error: unknown): boolean {
   const code = errorCode(error);
+  if (code === SqlState.CheckViolation) return isLatePartition(error);
   if (code !== undefined) return PASSING_STATES.has(code) || PASSING_SYSTEM_ERRORS.has(code) || code.startsWith('08');
-  // pg reports a connection that ended under a query without any code.
-  return (
-    error instanceof Error && /^Connection terminated|^Client has encountered a connection error/.test(error.message)
-  );
+  return error instanceof Error && WITHOUT_CODE.test(error.message);
+}
+
+/** How `pg` says, without any code, that a connection ended under a query, or that there was none in time. */
+const WITHOUT_CODE =
+  /^Connection terminated|^Client has encountered a connection error|^timeout exceeded when trying to connect|^timeout expired/;
+
+/**
+ * A row was on its way into the default partition while that gave the row's week away to a partition of its own; the next
+ * time it goes there. Such a violation, unlike that of a check, names no constraint.
+ */
+function isLatePartition(error: unknown): boolean {
+  const { constraint, driverError } = error as { constraint?: unknown; driverError?: unknown };
+  return driverError === undefined ? constraint === undefined : isLatePartition(driverError);
 }
