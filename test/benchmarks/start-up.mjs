@@ -109,6 +109,7 @@ async function idleFigures({ process: child, url, said }) {
   await client.connect();
   try {
     const { rows } = await client.query(`select current_setting('server_version') as version`);
+    await transactions(client); // reports what connecting took, too
     const first = await transactions(client);
     const before = { ...(await transactions(client)), ...cpu(child.pid) };
     const ofOneLook = before.transactions - first.transactions; // the application is idle, and there was hardly any time

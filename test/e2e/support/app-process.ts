@@ -49,6 +49,11 @@ export class AppProcess {
     return this.process.exitCode !== null || this.process.signalCode !== null;
   }
 
+  /** Standard error, without the word on the build, which whoever comes first in a fresh checkout has to wait for. */
+  get errors(): string {
+    return this.stderr.replace(/^(Building first: |Waiting for another build ).*\n/gm, '');
+  }
+
   /** The lines of standard output. */
   get lines(): string[] {
     return this.stdout.split('\n').slice(0, -1);
