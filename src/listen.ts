@@ -2,7 +2,7 @@ import { OrchestratorError } from '@nestor/core';
 import type { INestApplication } from '@nestjs/common';
 
 /** Somebody else listens on the port. */
-export class PortInUseError extends OrchestratorError {
+class PortInUseError extends OrchestratorError {
   readonly code = 'PORT_IN_USE';
 
   constructor(
@@ -11,14 +11,14 @@ export class PortInUseError extends OrchestratorError {
     cause: unknown,
   ) {
     super(
-      `Port ${port} of ${host} is in use, perhaps by another orchestrator. Stop that, or choose a port: NESTOR_PORT=${port + 1} npm start`,
+      `Port ${port} of ${host} is in use, perhaps by another orchestrator. Stop that, or choose a port: NESTOR_PORT=${port < 65_535 ? port + 1 : 0} npm start`,
       { cause },
     );
   }
 }
 
 /** The process may not listen there, or the machine has no such address. */
-export class AddressUnusableError extends OrchestratorError {
+class AddressUnusableError extends OrchestratorError {
   readonly code = 'ADDRESS_UNUSABLE';
 
   constructor(

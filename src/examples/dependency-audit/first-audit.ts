@@ -6,7 +6,7 @@ import type { AuditReport } from './audit-report.js';
 import { DEPENDENCY_AUDIT, DependencyAudit } from './dependency-audit.flow.js';
 
 /** An audit that was started, and where its report will be. */
-export interface StartedAudit {
+interface StartedAudit {
   readonly run: FlowRunHandle<AuditReport>;
   readonly reportFile: string;
 }
