@@ -106,7 +106,11 @@ describe('an application whose flows cannot be meant', () => {
     ['a negative timeout', flowWith({ timeout: -1 }), 'timeout of Odd.run'],
     ['a timeout without a unit', taskWith({ timeout: '10' as never }), 'timeout of Odd.run'],
     ['an infinite delay', flowWith({ retryDelay: Infinity }), 'retryDelay of Odd.run'],
-    ['a delay that is none in a list', taskWith({ retryDelay: ['1s', 'soon'] }), 'retryDelay of Odd.run'],
+    [
+      'a delay that is none in a list',
+      taskWith(JSON.parse('{ "retryDelay": ["1s", "soon"] }')),
+      'retryDelay of Odd.run',
+    ],
   ])('does not start with %s, and says how to write a duration', async (_, provider, subject) => {
     const failure = await start(provider);
     expect(failure).toBeInstanceOf(InvalidDurationError);
