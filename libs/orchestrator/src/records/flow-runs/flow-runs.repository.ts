@@ -112,7 +112,10 @@ const INSERT_COLUMNS: readonly ((row: { created: NewFlowRun; run: FlowRun }) => 
   ({ run }) => instantParameter(run.nextScheduledStartTime),
 ];
 
-/** One row per new run and one per state. Takes no locks beyond its own rows. */
+/**
+ * One row per new run and one per state. Takes no locks beyond its own rows, and those in the order of the keys: a late
+ * repetition of the same batch waits for them.
+ */
 const insertFlowRuns = (schema: string): string => `
   with created as (
     insert into ${schema}.flow_run (
@@ -123,10 +126,11 @@ const insertFlowRuns = (schema: string): string => `
       $1::uuid[], $2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::text[], $7::text[], $8::smallint[], $9::json[],
       $10::jsonb[], $11::jsonb[], $12::uuid[], $13::text[], $14::text[], $15::timestamptz[], $16::timestamptz[],
       $17::timestamptz[])
+    order by 1
     on conflict do nothing
   )
   insert into ${schema}.flow_run_state (flow_run_id, ${STATE_COLUMNS})
-  select * from ${unnestStates(18)}
+  select * from ${unnestStates(18)} order by run_id, timestamp
   on conflict do nothing`;
 
 const MOVE_COLUMNS: readonly ((move: FlowRunMove) => unknown)[] = [

@@ -86,7 +86,8 @@ const SAVE_COLUMNS: readonly ((write: TaskRunWrite) => unknown)[] = [
 
 /**
  * One row per run and one per state. Most runs begin and end between two flushes and are written once; one that was
- * written before is brought up to date. Rides `task_run_pkey`, one partition per run.
+ * written before is brought up to date. Rides `task_run_pkey`, one partition per run. Writes in the order of the keys, so
+ * that two batches with the same runs, one of them a late repetition, never wait for each other crosswise.
  */
 const saveTaskRuns = (schema: string): string => `
   with saved as (
@@ -98,6 +99,7 @@ const saveTaskRuns = (schema: string): string => `
       $1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::jsonb[], $8::jsonb[], $9::integer[],
       $10::json[], $11::uuid[], $12::text[], $13::text[], $14::timestamptz[], $15::integer[], $16::timestamptz[],
       $17::timestamptz[], $18::timestamptz[], $19::timestamptz[], $20::bigint[])
+    order by 1
     on conflict (id) do update
        set updated = now(), name = excluded.name, flow_run_run_count = excluded.flow_run_run_count,
            result = excluded.result, state_id = excluded.state_id, state_type = excluded.state_type,
@@ -107,5 +109,5 @@ const saveTaskRuns = (schema: string): string => `
            total_run_time_us = excluded.total_run_time_us
   )
   insert into ${schema}.task_run_state (task_run_id, ${STATE_COLUMNS})
-  select * from ${unnestStates(21)}
+  select * from ${unnestStates(21)} order by run_id, timestamp
   on conflict do nothing`;
