@@ -74,7 +74,7 @@ describe('app.close()', () => {
     const calling = stage.play();
     await gate.reached;
     const closing = app.close();
-    await waitFor(async () => (await settled(new Stage().act.call(stage))) instanceof EngineStoppingError);
+    await waitFor(async () => (await settled(stage.act())) instanceof EngineStoppingError);
     gate.open();
     expect(await calling).toBe('done in peace');
     await closing;
