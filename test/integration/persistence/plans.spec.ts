@@ -1,7 +1,6 @@
 import { completed, pending, running } from '@nestor/core';
 import type { TestDatabase } from '@nestor/testing';
 import { escapeLiteral } from 'pg';
-import { prepareValue } from 'pg/lib/utils';
 import type { PreparedStatement, Tx } from '../../../libs/orchestrator/src/persistence/transactions.js';
 import { FlowRunEntity } from '../../../libs/orchestrator/src/records/flow-runs/flow-run.entity.js';
 import { emptyDatabase, openStore, type Store } from './support/store.js';
@@ -25,6 +24,12 @@ function scansOf(node: PlanNode): string[] {
   const table = node['Relation Name'];
   const own = table !== undefined && node['Node Type'].endsWith('Scan') ? [`${node['Node Type']} ${table}`] : [];
   return [...own, ...(node.Plans ?? []).flatMap(scansOf)];
+}
+
+/** `{"a",NULL}`: how PostgreSQL writes an array. */
+function arrayText(items: readonly unknown[]): string {
+  const texts = items.map((item) => (item === null ? 'NULL' : `"${String(item).replace(/["\\]/g, '\\$&')}"`));
+  return `{${texts.join(',')}}`;
 }
 
 describe('with 5,000 runs over several weeks', () => {
@@ -83,7 +88,7 @@ describe('with 5,000 runs over several weeks', () => {
 
   /** Through a prepared statement, because only those have generic plans; `explain` takes no parameters for it. */
   async function scansOfStatement(mode: string, text: string, parameters: readonly unknown[]): Promise<string[]> {
-    const literals = parameters.map((value) => (value === null ? 'null' : escapeLiteral(String(prepareValue(value)))));
+    const literals = parameters.map((value) => escapeLiteral(Array.isArray(value) ? arrayText(value) : String(value)));
     const rolledBack = new Error('rolled back');
     let scans: string[] = [];
     const planned = store.transactions.run(async (tx) => {
