@@ -61,7 +61,7 @@ async function build() {
   if (code !== 0) process.exit(code ?? 1);
 }
 
-/** Starts the application and asks every few milliseconds until it says that it is ready. */
+/** Starts the application and asks again and again until it says that it is ready. */
 async function start() {
   const port = await freePort();
   const url = `http://127.0.0.1:${port}/api`;
@@ -76,7 +76,7 @@ async function start() {
   while (!(await isReady(url))) {
     if (child.exitCode !== null) throw new Error(`The application ended:\n${said.text}`);
     if (performance.now() - startedAt > START_WITHIN_MS) throw new Error('The application does not get ready.');
-    await sleep(5);
+    await sleep(15); // asking costs processor time as well
   }
   return { process: child, url, said, startS: (performance.now() - startedAt) / 1_000, startCpuS: cpu(child.pid).cpuS };
 }
