@@ -22,8 +22,9 @@ export type { PrepareDatabaseOptions } from './prepare-database.js';
 export { EmbeddedPostgres } from './persistence/embedded-postgres/embedded-postgres.js';
 export type { EmbeddedConnection, EmbeddedPostgresOptions } from './persistence/embedded-postgres/embedded-postgres.js';
 
-export { Flows, FlowRunHandle } from './runtime/flows.service.js';
-export type { NewRunOptions } from './runtime/engine/flow-engine.js';
+export { Flows, FlowRunHandle, FlowStarter } from './runtime/flows.service.js';
+export { InvalidRunOptionError } from './runtime/engine/new-run-options.js';
+export type { NewRunOptions } from './runtime/engine/new-run-options.js';
 export { FlowRuns, InvalidQueryError, WaitTimeoutError } from './runtime/flow-runs.service.js';
 export { Readiness } from './runtime/readiness.service.js';
 export type { ListFlowRuns } from './runtime/flow-runs.service.js';

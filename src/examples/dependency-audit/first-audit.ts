@@ -16,7 +16,7 @@ export async function startAudit(app: INestApplicationContext, home: string): Pr
   await mkdir(home, { recursive: true });
   const reportFile = join(home, 'dependency-audit.md');
   const params = { lockFile: 'package-lock.json', reportFile };
-  return { run: await app.get(Flows).start(DependencyAudit, 'audit', [params]), reportFile };
+  return { run: await app.get(Flows).start(DependencyAudit, 'audit', params), reportFile };
 }
 
 /** Starts an audit when there has been none yet and there is a lock file to audit; so there is something to look at. */

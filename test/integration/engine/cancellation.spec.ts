@@ -72,7 +72,7 @@ describe('a flow run whose state somebody else changes while it runs', () => {
       await gate.pass();
       return rest();
     };
-    const { id } = await app.get(Flows).start(Stage, 'play', []);
+    const { id } = await app.get(Flows).start(Stage, 'play');
     const waiting = settled(app.get(FlowRuns).result(id));
     await gate.reached;
     await waitFor(async () => (await stateNames(database, id)).includes('Running'));
@@ -109,7 +109,7 @@ describe('a flow run whose state somebody else changes while it runs', () => {
       await gate.pass();
       return (late = await settled(stage.step()));
     };
-    const { id } = await app.get(Flows).start(Stage, 'playAgain', []);
+    const { id } = await app.get(Flows).start(Stage, 'playAgain');
     const waiting = settled(app.get(FlowRuns).result(id));
     await waitFor(async () => (await stateNames(database, id)).includes('AwaitingRetry'));
     await enter(id, 'CANCELLED', 'Cancelled');
@@ -130,7 +130,7 @@ describe('a flow run whose state somebody else changes while it runs', () => {
       await gate.pass();
       return 'done';
     };
-    const { id } = await app.get(Flows).start(Stage, 'play', []);
+    const { id } = await app.get(Flows).start(Stage, 'play');
     await gate.reached;
     await waitFor(async () => (await stateNames(database, id)).includes('Running'));
     await enter(id, 'CANCELLING', 'Cancelling');
@@ -148,7 +148,7 @@ describe('a flow run whose state somebody else changes while it runs', () => {
       await mine.pass();
       return 'done';
     };
-    const handles = await Promise.all(gates.map(() => app.get(Flows).start(Stage, 'play', [])));
+    const handles = await Promise.all(gates.map(() => app.get(Flows).start(Stage, 'play')));
     await Promise.all(gates.map(({ reached }) => reached));
     await waitFor(async () => (await stateNames(database, handles[2]!.id)).includes('Running'));
     await enter(handles[2]!.id, 'CANCELLED', 'Cancelled');

@@ -62,7 +62,7 @@ describe('flow runs', () => {
 
   describe('that are started in the background', () => {
     it('are durable when the handle is there, and go on by themselves', async () => {
-      const handle = await app.get(Flows).start(Imports, 'load', [{ rows: 3 }]);
+      const handle = await app.get(Flows).start(Imports, 'load', { rows: 3 });
       const seen = await runsElsewhere.get(handle.id);
       expect(seen).toMatchObject({ flowName: 'import', name: handle.name, parameters: { rows: 3 } });
       expect(isTerminal(seen.stateType!)).toBe(false);
@@ -75,14 +75,26 @@ describe('flow runs', () => {
     it('may be given a name and tags', async () => {
       imports.gate.open();
       const options = { name: 'the nightly one', tags: ['night', 'müller'] };
-      const handle = await app.get(Flows).start(Imports, 'load', [{ rows: 1 }], options);
+      const handle = await app.get(Flows).with(options).start(Imports, 'load', { rows: 1 });
       expect(handle.name).toBe('the nightly one');
       expect(await runsElsewhere.get(handle.id)).toMatchObject(options);
       await handle.result();
     });
 
+    it.each([
+      ['an empty name', { name: '' }],
+      ['a name with a NUL', { name: 'a\0b' }],
+      ['a name that is too long', { name: 'x'.repeat(201) }],
+      ['an empty tag', { tags: ['night', ''] }],
+      ['too many tags', { tags: Array.from({ length: 101 }, (_, index) => `tag ${index}`) }],
+    ])('are refused with %s', (_, options) => {
+      expect(() => app.get(Flows).with(options)).toThrow(
+        expect.objectContaining({ code: 'INVALID_RUN_OPTION', option: Object.keys(options)[0] }),
+      );
+    });
+
     it('throw from the handle what was recorded of their failure', async () => {
-      const handle = await app.get(Flows).start(Imports, 'failing', []);
+      const handle = await app.get(Flows).start(Imports, 'failing');
       const failure: unknown = await handle.result().catch((error: unknown) => error);
       expect(failure).toBeInstanceOf(RangeError);
       expect(failure).toMatchObject({ message: 'too many rows', code: 'TOO_MANY' });
@@ -91,7 +103,7 @@ describe('flow runs', () => {
     it('are refused when the parameters cannot be kept, and nothing is written', async () => {
       const newest = (await runs.list({ limit: 1 }))[0]?.id;
       const rows = { valueOf: () => 1 } as unknown as number;
-      await expect(app.get(Flows).start(Imports, 'load', [{ rows }])).rejects.toMatchObject({
+      await expect(app.get(Flows).start(Imports, 'load', { rows })).rejects.toMatchObject({
         code: 'UNSERIALISABLE_VALUE',
         subject: 'parameters of flow "import"',
       });
@@ -102,7 +114,7 @@ describe('flow runs', () => {
       const refused = (method: 'step' | 'undecorated', from = app): Promise<unknown> =>
         from
           .get(Flows)
-          .start(Imports, method, [] as never)
+          .start(Imports, method as 'quick')
           .catch((error: unknown) => error);
       expect(await refused('undecorated')).toMatchObject({
         code: 'FLOW_NOT_REGISTERED',
@@ -115,19 +127,19 @@ describe('flow runs', () => {
 
   describe('that are waited for', () => {
     it('give their result in another application on the same database', async () => {
-      const { id } = await app.get(Flows).start(Imports, 'load', [{ rows: 5 }]);
+      const { id } = await app.get(Flows).start(Imports, 'load', { rows: 5 });
       const waiting = runsElsewhere.result(id);
       imports.gate.open();
       expect(await waiting).toEqual({ loaded: 5, at: new Date(0) });
     });
 
     it('throw their error there as well', async () => {
-      const { id } = await app.get(Flows).start(Imports, 'failing', []);
+      const { id } = await app.get(Flows).start(Imports, 'failing');
       await expect(runsElsewhere.result(id)).rejects.toThrow(RangeError);
     });
 
     it('go on when the wait is over, which says so', async () => {
-      const handle = await app.get(Flows).start(Imports, 'load', [{ rows: 1 }]);
+      const handle = await app.get(Flows).start(Imports, 'load', { rows: 1 });
       for (const waiting of [handle.result({ timeout: '20ms' }), runsElsewhere.result(handle.id, { timeout: 20 })]) {
         await expect(waiting).rejects.toMatchObject({ code: 'WAIT_TIMED_OUT', flowRunId: handle.id, waitedMs: 20 });
       }
@@ -148,7 +160,7 @@ describe('flow runs', () => {
     it('come newest first, page by page, each once', async () => {
       const made: string[] = [];
       for (let n = 0; n < 5; n += 1) {
-        const handle = await app.get(Flows).start(Imports, 'quick', []);
+        const handle = await app.get(Flows).start(Imports, 'quick');
         await handle.result();
         made.unshift(handle.id);
       }
@@ -160,7 +172,7 @@ describe('flow runs', () => {
     });
 
     it('may be narrowed to states', async () => {
-      const handle = await app.get(Flows).start(Imports, 'failing', []);
+      const handle = await app.get(Flows).start(Imports, 'failing');
       await handle.result().catch(() => undefined);
       const failed = await runs.list({ stateTypes: [StateType.Failed] });
       expect(failed[0]!.id).toBe(handle.id);
@@ -169,7 +181,7 @@ describe('flow runs', () => {
     });
 
     it('have task runs, page by page in the order of their calls', async () => {
-      const handle = await app.get(Flows).start(Imports, 'quick', []);
+      const handle = await app.get(Flows).start(Imports, 'quick');
       await handle.result();
       const all = await runs.taskRunsOf(handle.id);
       expect(all).toHaveLength(3);

@@ -119,7 +119,7 @@ describe('the journal', () => {
     it('states nobody waits for a few milliseconds later', async () => {
       const gate = new Gate();
       stage.body = async () => gate.pass();
-      const { id } = await app.get(Flows).start(Stage, 'play', []);
+      const { id } = await app.get(Flows).start(Stage, 'play');
       await waitFor(async () => (await stateNames(database, id)).includes('Running'), 2_000);
       gate.open();
       await app.get(FlowRuns).result(id);
@@ -175,7 +175,7 @@ describe('the journal', () => {
       stage.executed = [];
       let next = 0;
       stage.body = () => work(next++);
-      const handles = await Promise.all(Array.from({ length: 10 }, () => app.get(Flows).start(Stage, 'play', [])));
+      const handles = await Promise.all(Array.from({ length: 10 }, () => app.get(Flows).start(Stage, 'play')));
       return handles.map(({ id }) => id);
     };
     const expectAllDone = async (ids: readonly string[]): Promise<void> => {
@@ -222,7 +222,7 @@ describe('the journal', () => {
     it('when the server goes away between a refused move and the look at what is true now', async () => {
       const gate = new Gate();
       stage.body = () => gate.pass();
-      const { id } = await app.get(Flows).start(Stage, 'play', []);
+      const { id } = await app.get(Flows).start(Stage, 'play');
       const waiting = app.get(FlowRuns).result(id);
       waiting.catch(() => undefined);
       await waitFor(async () => (await stateNames(database, id)).includes('Running'));

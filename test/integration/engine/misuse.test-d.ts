@@ -48,6 +48,14 @@ class Decorated {
   @Flow()
   field: Promise<number> = Promise.resolve(1);
 
+  // @ts-expect-error a static method has no instance, and nothing is injected into it
+  @Flow()
+  static async onTheClass(): Promise<void> {}
+
+  // @ts-expect-error a symbol is no name that a run could be found by
+  @Task()
+  async [Symbol.for('hidden')](): Promise<void> {}
+
   // @ts-expect-error a duration has a unit
   @Flow({ timeout: '10' })
   async timeoutWithoutUnit(): Promise<void> {}
@@ -80,29 +88,29 @@ class WholeClass {}
 declare const flows: Flows;
 
 export async function starting(): Promise<unknown[]> {
-  const handle: FlowRunHandle<{ shipped: Date }> = await flows.start(Decorated, 'good', [{ id: 1 }]);
+  const handle: FlowRunHandle<{ shipped: Date }> = await flows.start(Decorated, 'good', { id: 1 });
   const result: { shipped: Date } = await handle.result({ timeout: '5s' });
-  await flows.start(Decorated, 'good', [{ id: 1 }, true], { name: 'a name', tags: ['a'] });
+  await flows.with({ name: 'a name', tags: ['a'] }).start(Decorated, 'good', { id: 1 }, true);
 
   // @ts-expect-error the result is what the method promises
   const wrong: number = await handle.result();
 
   // @ts-expect-error there is no such method
-  await flows.start(Decorated, 'missing', []);
+  await flows.start(Decorated, 'missing');
   // @ts-expect-error that one is no asynchronous method
-  await flows.start(Decorated, 'undecorated', []);
+  await flows.start(Decorated, 'undecorated');
   // @ts-expect-error that one is no method at all
-  await flows.start(Decorated, 'field', []);
+  await flows.start(Decorated, 'field');
   // @ts-expect-error an argument is missing
-  await flows.start(Decorated, 'good', []);
+  await flows.start(Decorated, 'good');
   // @ts-expect-error the argument is of another type
-  await flows.start(Decorated, 'good', [{ id: 'one' }]);
+  await flows.start(Decorated, 'good', { id: 'one' });
   // @ts-expect-error that is one too many
-  await flows.start(Decorated, 'good', [{ id: 1 }, true, false]);
+  await flows.start(Decorated, 'good', { id: 1 }, true, false);
   // @ts-expect-error an instance is no class
-  await flows.start(new Decorated(), 'good', [{ id: 1 }]);
+  await flows.start(new Decorated(), 'good', { id: 1 });
   // @ts-expect-error tags are a list
-  await flows.start(Decorated, 'good', [{ id: 1 }], { tags: 'a' });
+  await flows.with({ tags: 'a' }).start(Decorated, 'good', { id: 1 });
 
   const lengths: number[] = await mapTasks(['a'], async (text, index) => text.length + index, { concurrency: 2 });
   // @ts-expect-error the function is asynchronous

@@ -204,10 +204,7 @@ describe('in a Nest application', () => {
 
   it('request-scoped providers are tracked, a fresh instance per run', async () => {
     const flows = app.get(Flows);
-    const handles = [
-      await flows.start(RequestScoped, 'price', ['a']),
-      await flows.start(RequestScoped, 'price', ['b']),
-    ];
+    const handles = [await flows.start(RequestScoped, 'price', 'a'), await flows.start(RequestScoped, 'price', 'b')];
     const [one, two] = [await handles[0]!.result(), await handles[1]!.result()];
     expect(one.instance).not.toBe(two.instance);
     expect(await taskKeys(one.id)).toEqual(['Prices.of']);
@@ -219,14 +216,14 @@ describe('in a Nest application', () => {
   });
 
   it('request-scoped providers that are registered under a token can be started', async () => {
-    const handle = await app.get(Flows).start(Aliased, 'run', []);
+    const handle = await app.get(Flows).start(Aliased, 'run');
     expect(await handle.result()).toBe(handle.id);
   });
 
   it('transient providers are tracked', async () => {
     const id = await app.get(ConsumerOfTransient).transient.run();
     expect(await runs.get(id)).toMatchObject({ flowName: 'Transient.run', stateType: 'COMPLETED' });
-    expect(await (await app.get(Flows).start(Transient, 'run', [])).result()).toEqual(expect.any(String));
+    expect(await (await app.get(Flows).start(Transient, 'run')).result()).toEqual(expect.any(String));
   });
 
   it('a request to a controller method is a run', async () => {
@@ -241,7 +238,7 @@ describe('in a Nest application', () => {
     const { id, url } = (await app.inject({ method: 'GET', url: '/requests' })).json<{ id: string; url: string }>();
     expect(url).toBe('/requests');
     expect(await runs.get(id)).toMatchObject({ flowName: 'PerRequest.handle' });
-    const started = await app.get(Flows).start(PerRequest, 'handle', []);
+    const started = await app.get(Flows).start(PerRequest, 'handle');
     expect(await started.result()).toEqual({ id: started.id, url: null });
   });
 

@@ -98,7 +98,7 @@ describe('app.close()', () => {
       return outcome instanceof EngineStoppingError && outcome;
     });
     expect(refused).toMatchObject({ code: 'ENGINE_STOPPING', place: 'Stage.act' });
-    expect(await settled(app.get(Flows).start(Stage, 'play', []))).toBeInstanceOf(EngineStoppingError);
+    expect(await settled(app.get(Flows).start(Stage, 'play'))).toBeInstanceOf(EngineStoppingError);
     gate.open();
     await Promise.all([calling, closing]);
   });
@@ -131,7 +131,7 @@ describe('app.close()', () => {
 
   it('cuts off what waits for its retry', async () => {
     await start({ drain: '20ms' });
-    const { id } = await app.get(Flows).start(Stage, 'playLater', []);
+    const { id } = await app.get(Flows).start(Stage, 'playLater');
     await waitFor(async () => (await stateNames(database, id)).includes('AwaitingRetry'));
     expect(await elapsedOf(app.close())).toBeLessThan(5_000);
     expect(await stateNames(database, id)).toEqual(['Pending', 'Running', 'AwaitingRetry', 'Crashed']);
@@ -156,7 +156,7 @@ describe('app.close()', () => {
 
   it('loses no run that was started while it began', async () => {
     await start();
-    const starting = Array.from({ length: 20 }, () => app.get(Flows).start(Stage, 'play', []));
+    const starting = Array.from({ length: 20 }, () => app.get(Flows).start(Stage, 'play'));
     const closing = app.close();
     const handles = await Promise.allSettled(starting);
     await closing;

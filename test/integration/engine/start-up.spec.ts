@@ -1,7 +1,9 @@
-import { Injectable, Module, type Type } from '@nestjs/common';
-import { Flow, InvalidDurationError, Task, type FlowOptions, type TaskOptions } from '@nestor/orchestrator';
+import { Injectable, Logger, Module, type Type } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
+import { Flow, FlowRuns, InvalidDurationError, Task, type FlowOptions, type TaskOptions } from '@nestor/orchestrator';
 import type { TestDatabase } from '@nestor/testing';
-import { startApp } from '../../support/app.js';
+import { startApp, testModule } from '../../support/app.js';
 import { testDatabase } from '../../support/database.js';
 import { sql } from '../../support/sql.js';
 import { waitFor } from '../../support/wait-for.js';
@@ -53,6 +55,33 @@ function taskWith(options: TaskOptions): Type<object> {
   }
   return Odd;
 }
+
+describe('an application that was created and not initialised', () => {
+  let database: TestDatabase;
+  beforeAll(async () => (database = await testDatabase()));
+  afterAll(() => database.drop());
+
+  it('runs its flows as ordinary methods, and says once that nothing is recorded', async () => {
+    const warnings: string[] = [];
+    const logger = { log: () => undefined, error: () => undefined, warn: (message: string) => warnings.push(message) };
+    Logger.overrideLogger(logger);
+    const app = await NestFactory.create(testModule({ url: database.url, providers: [Orders] }), new FastifyAdapter(), {
+      logger,
+      abortOnError: false,
+    });
+    const orders = app.get(Orders);
+    expect([await orders.close(), await orders.close()]).toEqual(['plain', 'plain']);
+    expect(warnings).toEqual([expect.stringMatching(/^Orders\.close was called before .* initialised.*app\.init\(\)/)]);
+
+    await app.init();
+    await orders.close();
+    expect((await app.get(FlowRuns).list()).map((run) => run.flowName)).toEqual(['nightly']);
+    await app.close();
+
+    await orders.close();
+    expect(warnings).toHaveLength(1);
+  });
+});
 
 describe('an application whose flows cannot be meant', () => {
   let database: TestDatabase;

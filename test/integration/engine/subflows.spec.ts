@@ -221,7 +221,7 @@ describe('a flow that is called within a flow', () => {
       await gate.pass();
       return currentRun().taskRunId;
     };
-    playing(async () => (await app.get(Flows).start(Stage, 'child', [])).id);
+    playing(async () => (await app.get(Flows).start(Stage, 'child')).id);
     const id = (await stage.parent()) as string;
     await gate.reached;
     gate.open();

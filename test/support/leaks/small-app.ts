@@ -47,10 +47,10 @@ async function main(): Promise<void> {
   const app = await NestFactory.createApplicationContext(App, { logger: false, abortOnError: false });
   const results = [
     await app.get(Everything).run(),
-    await (await app.get(Flows).start(Everything, 'child', [])).result(),
+    await (await app.get(Flows).start(Everything, 'child')).result(),
     (await app.get(FlowRuns).list()).length,
   ];
-  await app.get(Flows).start(Everything, 'endless', []);
+  await app.get(Flows).start(Everything, 'endless');
   const { host, port, username, password, database } = app.get<DataSource>(ORCHESTRATOR_DATA_SOURCE, { strict: false })
     .options as { host?: string; port?: number; username?: string; password?: string; database?: string };
   process.send?.({ results, server: { host, port, user: username, password, database } });

@@ -1,7 +1,7 @@
-import { SetMetadata } from '@nestjs/common';
+import { Logger, SetMetadata } from '@nestjs/common';
 import type { AuthoredMethod, ProviderClass } from '../runtime/registry/definitions.js';
 import { currentScope } from '../runtime/engine/run-scope.js';
-import { engineFor, type CallEngine } from '../runtime/registry/engine-bindings.js';
+import { engineFor, isStarting, type CallEngine } from '../runtime/registry/engine-bindings.js';
 
 /** From the dispatching method that stands on the prototype to the one the author wrote. */
 const authoredMethods = new WeakMap<object, AuthoredMethod>();
@@ -15,11 +15,10 @@ export function decorate(
   metadataKey: symbol,
   options: object,
   target: object,
-  key: string | symbol,
+  methodName: string,
   descriptor: TypedPropertyDescriptor<unknown>,
 ): void {
   const authored = descriptor.value as AuthoredMethod;
-  const methodName = String(key);
 
   const dispatch = function (this: object, ...args: unknown[]): Promise<unknown> {
     // An unbound method has no instance to tell its engine by; it fails as any unbound method does.
@@ -34,7 +33,9 @@ export function decorate(
     } catch (error) {
       return Promise.reject(error); // an async method throws nothing on the spot
     }
-    return engine ? engine.call(provider, methodName, this, args) : authored.apply(this, args);
+    if (engine) return engine.call(provider, methodName, this, args);
+    if (isStarting()) warnOnce(`${provider.name}.${methodName}`);
+    return authored.apply(this, args);
   };
   for (const metadata of Reflect.getMetadataKeys(authored) as unknown[]) {
     Reflect.defineMetadata(metadata, Reflect.getMetadata(metadata, authored), dispatch);
@@ -43,7 +44,19 @@ export function decorate(
   Object.defineProperty(dispatch, 'length', { value: authored.length, configurable: true });
   authoredMethods.set(dispatch, authored);
   descriptor.value = dispatch;
-  SetMetadata(metadataKey, options)(target, key, descriptor);
+  SetMetadata(metadataKey, options)(target, methodName, descriptor);
+}
+
+const warned = new Set<string>();
+
+/** A call between `NestFactory.create()` and `app.init()` would otherwise go unrecorded without a word. */
+function warnOnce(place: string): void {
+  if (warned.has(place)) return;
+  warned.add(place);
+  new Logger('Nestor').warn(
+    `${place} was called before its application was initialised: it ran as an ordinary method and nothing was recorded. ` +
+      `Await app.init() or app.listen() first, or call it from onApplicationBootstrap.`,
+  );
 }
 
 /** The method the author wrote, for a decorated one. */

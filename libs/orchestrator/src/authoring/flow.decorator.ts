@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import type { AsyncMethod } from './async-method.js';
+import type { AsyncMethod, Prototype } from './async-method.js';
 import { decorate } from './decorate.js';
 import type { FlowOptions } from './flow.options.js';
 
@@ -21,7 +21,11 @@ export const FLOW_METADATA = Symbol('nestor.flow');
  * ```
  */
 export function Flow(options: FlowOptions = {}) {
-  return <M extends AsyncMethod>(target: object, key: string | symbol, method: TypedPropertyDescriptor<M>): void => {
+  return <T extends object, M extends AsyncMethod>(
+    target: Prototype<T>,
+    key: string,
+    method: TypedPropertyDescriptor<M>,
+  ): void => {
     decorate(FLOW_METADATA, options, target, key, method as TypedPropertyDescriptor<unknown>);
   };
 }

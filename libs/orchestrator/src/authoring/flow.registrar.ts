@@ -4,7 +4,7 @@ import { ORCHESTRATOR_DATA_SOURCE } from '../persistence/tokens.js';
 import { Transactions } from '../persistence/transactions.js';
 import { FlowsRepository } from '../records/flows/flows.repository.js';
 import { OrchestratorEngine } from '../runtime/engine/orchestrator-engine.js';
-import { bindClass, bindInstance, unbindClass } from '../runtime/registry/engine-bindings.js';
+import { bindClass, bindInstance, noteStarting, unbindClass } from '../runtime/registry/engine-bindings.js';
 import { FlowRegistry } from '../runtime/registry/flow-registry.js';
 import { FlowExplorer } from './flow.explorer.js';
 
@@ -14,6 +14,8 @@ import { FlowExplorer } from './flow.explorer.js';
  */
 @Injectable()
 export class FlowRegistrar implements OnModuleInit, OnApplicationShutdown {
+  private readonly started = noteStarting();
+
   constructor(
     private readonly explorer: FlowExplorer,
     private readonly registry: FlowRegistry,
@@ -31,10 +33,13 @@ export class FlowRegistrar implements OnModuleInit, OnApplicationShutdown {
       // Nest shuts nothing down that did not start, and open connections would keep the process alive.
       await this.dataSource.destroy();
       throw error;
+    } finally {
+      this.started();
     }
   }
 
   onApplicationShutdown(): void {
+    this.started();
     for (const provider of this.registry.classes()) unbindClass(provider, this.engine);
   }
 

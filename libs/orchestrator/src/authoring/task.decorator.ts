@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import type { AsyncMethod } from './async-method.js';
+import type { AsyncMethod, Prototype } from './async-method.js';
 import { decorate } from './decorate.js';
 import type { TaskOptions } from './flow.options.js';
 
@@ -20,7 +20,11 @@ export const TASK_METADATA = Symbol('nestor.task');
  * ```
  */
 export function Task(options: TaskOptions = {}) {
-  return <M extends AsyncMethod>(target: object, key: string | symbol, method: TypedPropertyDescriptor<M>): void => {
+  return <T extends object, M extends AsyncMethod>(
+    target: Prototype<T>,
+    key: string,
+    method: TypedPropertyDescriptor<M>,
+  ): void => {
     decorate(TASK_METADATA, options, target, key, method as TypedPropertyDescriptor<unknown>);
   };
 }

@@ -1,7 +1,7 @@
 import type { Duration } from '@nestor/core';
 import { Injectable } from '@nestjs/common';
 import { FlowRuns } from './flow-runs.service.js';
-import type { NewRunOptions } from './engine/flow-engine.js';
+import { checkedRunOptions, type NewRunOptions } from './engine/new-run-options.js';
 import { OrchestratorEngine } from './engine/orchestrator-engine.js';
 import { FlowRegistry } from './registry/flow-registry.js';
 
@@ -28,16 +28,59 @@ export class FlowRunHandle<Result> {
 
 type AsyncMethod = (...args: never[]) => Promise<unknown>;
 type FlowName<T> = { [K in keyof T]: T[K] extends AsyncMethod ? K : never }[keyof T] & string;
-type FlowArgs<T, K extends keyof T> = T[K] extends (...args: infer Args) => unknown ? Args : never;
+type FlowArgs<T, K extends keyof T> = T[K] extends (...args: infer Args extends unknown[]) => unknown ? Args : never;
 type FlowResult<T, K extends keyof T> = T[K] extends (...args: never[]) => Promise<infer Result> ? Result : never;
 
-/** Starts flows in the background. */
+/**
+ * Starts flows in the background.
+ *
+ * @example
+ * ```ts
+ * const run = await flows.start(NightlyImport, 'importAll', { since: yesterday });
+ * const report = await run.result({ timeout: '1h' });
+ *
+ * await flows.with({ name: 'by hand', tags: ['support'] }).start(NightlyImport, 'importAll', { since: today });
+ * ```
+ */
 @Injectable()
 export class Flows {
+  private readonly starter: FlowStarter;
+
   constructor(
     private readonly registry: FlowRegistry,
     private readonly engine: OrchestratorEngine,
     private readonly flowRuns: FlowRuns,
+  ) {
+    this.starter = this.with({});
+  }
+
+  /**
+   * The same with a name or tags for the runs it starts.
+   *
+   * @throws {InvalidRunOptionError} when they cannot be kept.
+   */
+  with(options: NewRunOptions): FlowStarter {
+    return new FlowStarter(this.registry, this.engine, this.flowRuns, checkedRunOptions(options));
+  }
+
+  /** Starts a run without further options: see {@link FlowStarter.start}. */
+  start<T extends object, K extends FlowName<T>>(
+    provider: abstract new (...args: never[]) => T,
+    method: K,
+    ...args: FlowArgs<T, K>
+  ): Promise<FlowRunHandle<FlowResult<T, K>>> {
+    return this.starter.start(provider, method, ...args);
+  }
+}
+
+/** Starts flows with the same options for every run. */
+export class FlowStarter {
+  /** @internal */
+  constructor(
+    private readonly registry: FlowRegistry,
+    private readonly engine: OrchestratorEngine,
+    private readonly flowRuns: FlowRuns,
+    private readonly options: NewRunOptions,
   ) {}
 
   /**
@@ -49,21 +92,14 @@ export class Flows {
    * @throws {FlowNotRegisteredError} when the method is no flow of this application.
    * @throws {UnserialisableValueError} when the arguments cannot be kept.
    * @throws {EngineStoppingError} when the application shuts down.
-   *
-   * @example
-   * ```ts
-   * const run = await flows.start(NightlyImport, 'importAll', [{ since: yesterday }]);
-   * const report = await run.result({ timeout: '1h' });
-   * ```
    */
   async start<T extends object, K extends FlowName<T>>(
     provider: abstract new (...args: never[]) => T,
     method: K,
-    args: FlowArgs<T, K>,
-    options: NewRunOptions = {},
+    ...args: FlowArgs<T, K>
   ): Promise<FlowRunHandle<FlowResult<T, K>>> {
     const definition = this.registry.getFlow(provider, method);
-    const { live } = await this.engine.start(definition, args, options);
+    const { live } = await this.engine.start(definition, args, this.options);
     return new FlowRunHandle(live.created.id, live.created.name, this.flowRuns);
   }
 }

@@ -24,18 +24,12 @@ import { Branch } from './branch.js';
 import { ENGINE_SETTINGS, type EngineSettings } from './engine-settings.js';
 import { RunCancelledError, RunCrashedError, type RunEndedError } from './engine-errors.js';
 import { encodeError, failureMessage, outcomeOf, recorded, type Outcome } from './outcome.js';
+import type { NewRunOptions } from './new-run-options.js';
 import { parametersOf } from './parameters.js';
 import { LogLevel, RunLogs, type LogSource } from './run-logs.js';
 import { nameOfRun } from './run-names.js';
 import { withScope, type RunScope } from './run-scope.js';
 import { waitUntil } from './wait-until.js';
-
-/** What a new run is given besides its arguments. */
-export interface NewRunOptions {
-  /** A name for people; two words by default. */
-  readonly name?: string;
-  readonly tags?: readonly string[];
-}
 
 /** Where a subflow is called, and the task run that stands for it there. */
 interface SubflowCall {

@@ -28,6 +28,21 @@ export function unbindClass(provider: ProviderClass, engine: CallEngine): void {
   enginesOfClass.get(provider)?.delete(engine);
 }
 
+/** Applications that were created and have not bound their classes yet. */
+const starting = new Set<object>();
+
+/** Notes that an application is on its way; returns how to take that back. */
+export function noteStarting(): () => void {
+  const application = {};
+  starting.add(application);
+  return () => starting.delete(application);
+}
+
+/** Whether some application in this process was created and is not initialised yet. */
+export function isStarting(): boolean {
+  return starting.size > 0;
+}
+
 /** A call of a decorated method, of which it is asked whose run it is. */
 interface DecoratedCall {
   readonly receiver: object;
