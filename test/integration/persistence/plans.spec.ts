@@ -28,7 +28,9 @@ function scansOf(node: PlanNode): string[] {
 
 /** `{"a",NULL}`: how PostgreSQL writes an array. */
 function arrayText(items: readonly unknown[]): string {
-  const texts = items.map((item) => (item === null ? 'NULL' : `"${(item as string | number | boolean).toString().replace(/["\\]/g, '\\$&')}"`));
+  const texts = items.map((item) =>
+    item === null ? 'NULL' : `"${(item as string | number | boolean).toString().replace(/["\\]/g, '\\$&')}"`,
+  );
   return `{${texts.join(',')}}`;
 }
 
