@@ -17,10 +17,11 @@ export class Attempt {
     readonly number: number,
     private readonly parent: Attempt | null,
   ) {
-    parent?.children.add(this);
+    if (parent?.ended) this.ended = new RunEndedError(runName, parent.ended.reason);
+    else parent?.children.add(this);
   }
 
-  /** Why the attempt is over; `null` while it is not. */
+  /** Why the attempt is over; `null` while it is not. What begins within one that is over is over from the start. */
   ended: RunEndedError | null = null;
 
   /** Made when somebody first asks for it: most bodies never do, and a controller is dear on a hot path. */

@@ -21,9 +21,10 @@ interface Body {
 
 /**
  * Runs a body to its outcome; never rejects. Afterwards the attempt is over, also for code of it that goes on: nobody
- * listens to that any more, and its calls start nothing.
+ * listens to that any more, and its calls start nothing. The body of an attempt that is over is not run.
  */
 export function outcomeOf({ subject, run, timeoutMs }: Body, attempt: Attempt): Promise<Outcome> {
+  if (attempt.ended) return Promise.resolve({ kind: 'cut-off', error: attempt.ended });
   return new Promise((resolve) => {
     let stopTimer = (): void => undefined;
     const settle = (outcome: Outcome, reason: string): void => {

@@ -9,7 +9,10 @@ export function parametersOf(args: readonly unknown[]): Record<string, unknown> 
   return Object.fromEntries(args.map((value, index) => [String(index), value]));
 }
 
+/** Objects that mean more than their fields: those that the encoding has a form of its own for. */
+const VALUES = [Date, Map, Set, RegExp, URL, Error, ArrayBuffer] as const;
+
 function isRecord(value: unknown): value is Record<string, unknown> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
-  return !(value instanceof Date || value instanceof Map || value instanceof Set || ArrayBuffer.isView(value));
+  if (typeof value !== 'object' || value === null || Array.isArray(value) || ArrayBuffer.isView(value)) return false;
+  return !VALUES.some((type) => value instanceof type);
 }

@@ -1,0 +1,189 @@
+import { Attempt } from './attempt.js';
+import { RunTimeoutError } from './engine-errors.js';
+import { encodeError, failureMessage, outcomeOf, recorded } from './outcome.js';
+
+const attempt = (): Attempt => new Attempt('load-a1b', 1, null);
+const body = (run: () => Promise<unknown>, timeoutMs: number | null = null) => ({
+  subject: 'task "load"',
+  run,
+  timeoutMs,
+});
+const never = () => new Promise<never>(() => undefined);
+
+describe('outcomeOf', () => {
+  afterEach(() => jest.useRealTimers());
+
+  it('a body that returns is its encoded value, and its attempt is over', async () => {
+    const one = attempt();
+    expect(
+      await outcomeOf(
+        body(async () => ({ a: 1n })),
+        one,
+      ),
+    ).toEqual({
+      kind: 'returned',
+      encoded: '{"a":{"$nestor":"bigint","value":"1"}}',
+    });
+    expect(one.ended?.reason).toBe('its attempt is over');
+  });
+
+  it('a body that throws is its error itself', async () => {
+    const error = new Error('no');
+    expect(
+      await outcomeOf(
+        body(() => Promise.reject(error)),
+        attempt(),
+      ),
+    ).toEqual({
+      kind: 'threw',
+      error,
+      timedOut: false,
+    });
+  });
+
+  it('a body that throws before it returns its promise is its error as well', async () => {
+    const error = new Error('no');
+    const run = (): never => {
+      throw error;
+    };
+    expect(await outcomeOf(body(run), attempt())).toEqual({ kind: 'threw', error, timedOut: false });
+  });
+
+  it('a body that returns what cannot be recorded has thrown', async () => {
+    expect(
+      await outcomeOf(
+        body(async () => ({ callback: () => 1 })),
+        attempt(),
+      ),
+    ).toMatchObject({
+      kind: 'threw',
+      timedOut: false,
+      error: { code: 'UNSERIALISABLE_VALUE', subject: 'result of task "load"' },
+    });
+  });
+
+  describe('a body that takes longer than its timeout', () => {
+    it.each([1_000, 60 * 86_400_000])('has timed out after %d ms, not before', async (timeoutMs) => {
+      jest.useFakeTimers();
+      const one = attempt();
+      let outcome: unknown;
+      void outcomeOf(body(never, timeoutMs), one).then((settled) => (outcome = settled));
+      await jest.advanceTimersByTimeAsync(timeoutMs - 1);
+      expect(outcome).toBeUndefined();
+      expect(one.ended).toBeNull();
+
+      await jest.advanceTimersByTimeAsync(1);
+      expect(outcome).toMatchObject({ kind: 'threw', timedOut: true });
+      expect((outcome as { error: unknown }).error).toBeInstanceOf(RunTimeoutError);
+      expect(one.ended?.reason).toBe('it timed out');
+    });
+
+    it('is not listened to any more', async () => {
+      jest.useFakeTimers();
+      let fail: (error: Error) => void = () => undefined;
+      const settled = outcomeOf(
+        body(() => new Promise((_, reject) => (fail = reject)), 10),
+        attempt(),
+      );
+      await jest.advanceTimersByTimeAsync(10);
+      fail(new Error('too late'));
+      expect(await settled).toMatchObject({ kind: 'threw', timedOut: true });
+    });
+  });
+
+  it('leaves no timer behind when the body is faster', async () => {
+    jest.useFakeTimers();
+    await outcomeOf(
+      body(async () => 1, 60_000),
+      attempt(),
+    );
+    expect(jest.getTimerCount()).toBe(0);
+  });
+
+  it('a body that is cut off is that, and what it does afterwards does not count', async () => {
+    const one = attempt();
+    let succeed: (value: number) => void = () => undefined;
+    const settled = outcomeOf(
+      body(() => new Promise((resolve) => (succeed = resolve))),
+      one,
+    );
+    one.end('cancelled');
+    succeed(1);
+    expect(await settled).toEqual({ kind: 'cut-off', error: one.ended });
+    expect(one.ended?.reason).toBe('cancelled');
+  });
+
+  it('the body of an attempt that is over is not run', async () => {
+    const one = attempt();
+    one.end('cancelled');
+    let ran = false;
+    expect(
+      await outcomeOf(
+        body(async () => (ran = true)),
+        one,
+      ),
+    ).toEqual({ kind: 'cut-off', error: one.ended });
+    expect(ran).toBe(false);
+  });
+});
+
+describe('failureMessage', () => {
+  const nameless = Object.assign(new Error('no'), { name: Symbol('odd') });
+  const throwing = {
+    toString() {
+      throw new Error('not even that');
+    },
+  };
+
+  it.each<[string, unknown, string]>([
+    ['an error', new TypeError('x is not a function'), 'TypeError: x is not a function'],
+    ['an error without a message', new Error(), 'Error: '],
+    ['text', 'boom', 'Thrown: boom'],
+    ['a number', 7, 'Thrown: 7'],
+    ['nothing', undefined, 'Thrown: undefined'],
+    ['null', null, 'Thrown: null'],
+    ['a symbol', Symbol('s'), 'Thrown: Symbol(s)'],
+    ['a plain object', { a: 1 }, 'Thrown: [object Object]'],
+    ['an object without a prototype', Object.create(null), 'Thrown: an object that cannot be shown'],
+    ['an object whose text throws', throwing, 'Thrown: an object that cannot be shown'],
+    ['an error whose name is no text', nameless, 'Thrown: an object that cannot be shown'],
+    ['an error with NUL, which PostgreSQL does not take', new Error('a\0b'), 'Error: a\\0b'],
+  ])('of %s', (_, error, expected) => {
+    expect(failureMessage(error)).toBe(expected);
+  });
+
+  it('is cut where nobody would read on', () => {
+    const message = failureMessage(new Error('x'.repeat(20_000)));
+    expect(message).toHaveLength(10_001);
+    expect(message.endsWith('x…')).toBe(true);
+  });
+});
+
+describe('encodeError', () => {
+  it('keeps an error with its name, message, code and cause', () => {
+    const error = Object.assign(new RangeError('no', { cause: new Error('why') }), { code: 'E_NO' });
+    expect(recorded(encodeError(error))).toMatchObject({
+      name: 'RangeError',
+      message: 'no',
+      code: 'E_NO',
+      cause: { message: 'why' },
+    });
+  });
+
+  it.each<[string, unknown]>([
+    ['text', 'boom'],
+    ['undefined', undefined],
+    ['plain data', { status: 404 }],
+  ])('keeps %s as it is', (_, thrown) => {
+    expect(recorded(encodeError(thrown))).toEqual(thrown);
+  });
+
+  it.each<[string, unknown, string]>([
+    ['a function', Object.assign(() => 1, { toString: () => 'retry()' }), 'Thrown: retry()'],
+    ['a symbol', Symbol('s'), 'Thrown: Symbol(s)'],
+  ])('makes an error of %s, which has no form', (_, thrown, message) => {
+    const error = recorded(encodeError(thrown));
+    expect(error).toBeInstanceOf(Error);
+    expect(error).toMatchObject({ message });
+  });
+});
