@@ -31,7 +31,7 @@ module.exports = {
   roots: ['<rootDir>/libs', '<rootDir>/src', '<rootDir>/test'],
   testMatch: ['**/*.spec.ts'],
   testPathIgnorePatterns: ['/node_modules/', '/dist/'],
-  modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/.nestor/'],
+  modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/.nestor/', '<rootDir>/test/packages/hosts/'],
   transform: { '\\.(ts|[cm]?js)$': ['@swc/jest', swc] },
   transformIgnorePatterns: [`/node_modules/(?!(${transformed})/)`],
   moduleNameMapper: {

@@ -126,8 +126,9 @@ describe('preparing a database', () => {
       await processWith(`locktype = 'relation' and not granted`);
       const holder = await processWith(`locktype = 'advisory' and granted and classid <> 0`);
       await other.query('select pg_terminate_backend($1)', [holder]);
+      // Of the locks, because what pg_stat_activity says does not change within a transaction.
       await waitFor(async () => {
-        const { rowCount } = await other.query('select from pg_stat_activity where pid = $1', [holder]);
+        const { rowCount } = await other.query('select from pg_locks where pid = $1', [holder]);
         return rowCount === 0;
       });
       await other.query('commit');

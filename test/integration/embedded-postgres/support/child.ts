@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import type { EmbeddedConnection } from '../../../../libs/orchestrator/src/persistence/embedded-postgres/embedded-postgres.js';
 import type { Answer, Request } from './child-program.js';
 
-export interface Opened {
+interface Opened {
   readonly connection: EmbeddedConnection;
   readonly url: string;
   readonly lines: string[];
