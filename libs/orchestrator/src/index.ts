@@ -17,6 +17,7 @@ export type {
   ServerDatabaseOptions,
 } from './orchestrator.options.js';
 
+export { isPassing } from './persistence/connection/postgres-errors.js';
 export { prepareDatabase } from './prepare-database.js';
 export type { PrepareDatabaseOptions } from './prepare-database.js';
 export { EmbeddedPostgres } from './persistence/embedded-postgres/embedded-postgres.js';

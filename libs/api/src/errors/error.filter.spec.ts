@@ -44,6 +44,14 @@ function answerTo(error: unknown): Reply & { readonly logged: unknown[][] } {
 }
 
 describe('the answer to an error', () => {
+  it.each([
+    ['that is restarted', Object.assign(new Error('terminating connection'), { code: '57P01' })],
+    ['that cannot be reached', Object.assign(new Error('connect'), { code: 'ECONNREFUSED' })],
+    ['that hung up', new Error('Connection terminated unexpectedly')],
+  ])('of a database %s invites to try again', (_, error) => {
+    expect(answerTo(error)).toMatchObject({ status: 503, body: { exception_message: 'Service Unavailable' } });
+  });
+
   it.each<[string, unknown, number, unknown]>([
     ['a path nobody serves', new NotFoundException('Cannot GET /x'), 404, { detail: 'Not Found' }],
     ['a bad request', new BadRequestException('no JSON'), 400, { detail: 'no JSON' }],

@@ -1,6 +1,7 @@
 import { OrchestratorError } from '@nestor/core';
 import { Catch, HttpException, Logger, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
+import { isPassing } from '@nestor/orchestrator';
 import { statusOfCode } from './error-status.js';
 
 /**
@@ -36,6 +37,8 @@ export class ErrorFilter implements ExceptionFilter {
       return { status, body: { detail: status === 503 ? error.message : 'Internal Server Error', code: error.code } };
     }
     this.log(error);
+    // Clients of the contract try again after a 503, and only then.
+    if (isPassing(error)) return { status: 503, body: { exception_message: 'Service Unavailable' } };
     return { status: 500, body: { detail: 'Internal Server Error' } };
   }
 
