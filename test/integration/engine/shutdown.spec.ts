@@ -199,6 +199,22 @@ describe('app.close()', () => {
       expect(await calling).toBeInstanceOf(Error);
     });
 
+    it.each<[string, () => void]>([
+      ['refuses connections', () => proxy.cut()],
+      ['never answers', () => proxy.freeze()],
+    ])('resolves just as soon when many lines wait to be written: it %s', async (_, leave) => {
+      stage.body = async () => {
+        const { logger } = currentRun();
+        leave();
+        for (let line = 0; line < 3_000; line += 1) logger.debug(`line ${line}`);
+        await gate.pass();
+      };
+      const calling = settled(stage.play());
+      await gate.reached;
+      expect(await elapsedOf(app.close())).toBeLessThan(12_000);
+      expect(await calling).toBeInstanceOf(Error);
+    });
+
     it('resolves when nothing runs', async () => {
       await stage.play();
       proxy.cut();

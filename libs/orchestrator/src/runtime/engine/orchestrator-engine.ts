@@ -120,8 +120,7 @@ export class OrchestratorEngine implements CallEngine, BeforeApplicationShutdown
     }
     this.application.end('the application shut down');
     await this.idleWithin(LAST_WRITES_MS);
-    await this.journal.close(LAST_WRITES_MS);
-    await this.logs.close();
+    await Promise.all([this.journal.close(LAST_WRITES_MS), this.logs.close(LAST_WRITES_MS)]);
   }
 
   private async callFlow(definition: FlowDefinition, receiver: object, args: readonly unknown[]): Promise<unknown> {
