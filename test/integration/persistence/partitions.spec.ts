@@ -1,8 +1,10 @@
 import { completed, instantOfMs, pending, running } from '@nestor/core';
 import type { TestDatabase } from '@nestor/testing';
 import { randomUUID } from 'node:crypto';
+import { Client } from 'pg';
 import { isPassing } from '../../../libs/orchestrator/src/persistence/connection/postgres-errors.js';
 import { ensurePartitions } from '../../../libs/orchestrator/src/persistence/migrating/migrate.js';
+import { waitFor } from '../../support/wait-for.js';
 import { create, flowNamed, FlowRunStory, idAt, move, save, TaskRunStory } from './support/runs.js';
 import { emptyDatabase, openStore, type Store } from './support/store.js';
 
@@ -186,7 +188,7 @@ describe('the partitions', () => {
       return new FlowRunStory(flowId, { id });
     });
     await Promise.all([
-      ...Array.from({ length: 5 }, () => ensureUntil(until)),
+      ...Array.from({ length: 5 }, () => repeated(() => ensureUntil(until))),
       ...stories.map((story) => {
         const { state } = story.enter(pending());
         const row = { created: story.created, run: story.run };
@@ -201,6 +203,32 @@ describe('the partitions', () => {
     expect(homes.every((home) => home.length === 1)).toBe(true);
   });
 
+  it('are created in the end when whoever creates them meets a batch that locks crosswise', async () => {
+    const missing = suffixOf(weekOf(Date.now()) + 3 * WEEK_MS);
+    await store.dataSource.query(PARTITIONED.map((table) => `drop table nestor.${table}_${missing}`).join('; '));
+    const batch = new Client({ connectionString: database.url });
+    await batch.connect();
+    try {
+      await batch.query('begin; lock table nestor.flow_run_state_default in row exclusive mode');
+      const ensured = ensurePartitions(store.dataSource, 'nestor');
+      await waitFor(async () => {
+        const { rowCount } = await batch.query(
+          `select from pg_locks where locktype = 'relation' and not granted
+              and database = (select oid from pg_database where datname = current_database())`,
+        );
+        return rowCount !== 0;
+      });
+      // Whoever waits longer is the one that gives way, a second later.
+      await batch.query('lock table nestor.flow_run_default in row exclusive mode');
+      await batch.query('commit');
+      await ensured;
+    } finally {
+      await batch.end();
+    }
+    expect(await partitionsOf('flow_run')).toContain(`flow_run_${missing}`);
+    expect(await partitionsOf('event')).toContain(`event_${missing}`);
+  });
+
   it('cost nothing to ask for when they are there', async () => {
     const before = await Promise.all(PARTITIONED.map(partitionsOf));
     await ensurePartitions(store.dataSource, 'nestor');
@@ -209,7 +237,7 @@ describe('the partitions', () => {
 });
 
 /** Does what the journal does with an error that passes: tries again. */
-async function repeated(work: () => Promise<void>): Promise<void> {
+async function repeated(work: () => Promise<unknown>): Promise<void> {
   try {
     await work();
   } catch (error) {

@@ -7,6 +7,9 @@ import { appliedMigrations, refuseTooNewSchema } from './schema-state.js';
 /** Partitions exist at least this far ahead; a process that runs on keeps it so (`PartitionKeeper`). */
 const PARTITIONS_AHEAD = `interval '3 weeks'`;
 
+/** Each takes the server a second to notice. */
+const MAX_DEADLOCKS = 5;
+
 /**
  * Brings the schema up to this code, once, however many processes start together: whoever holds the advisory lock
  * migrates, the others wait and find nothing left to do. A schema that is up to date costs no lock.
@@ -34,13 +37,23 @@ export async function migrate(client: Client, dataSource: DataSource, schema: st
 /**
  * Creates the partitions of the coming weeks where they are missing.
  *
+ * A new partition locks the default ones, table after table, and so may a batch that writes into them, in another order: the
+ * server breaks the deadlock, and whoever lost goes again.
+ *
  * @param schema quoted, as raw SQL writes it.
  */
 export async function ensurePartitions(
   session: { query(sql: string): Promise<unknown> },
   schema: string,
 ): Promise<void> {
-  await session.query(`select ${schema}.ensure_partitions(now() + ${PARTITIONS_AHEAD})`);
+  for (let left = MAX_DEADLOCKS; ; left -= 1) {
+    try {
+      await session.query(`select ${schema}.ensure_partitions(now() + ${PARTITIONS_AHEAD})`);
+      return;
+    } catch (error) {
+      if (errorCode(error) !== SqlState.DeadlockDetected || left === 0) throw error;
+    }
+  }
 }
 
 async function isUpToDate(client: Client, dataSource: DataSource, schema: string): Promise<boolean> {
