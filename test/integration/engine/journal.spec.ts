@@ -6,7 +6,7 @@ import { newId } from '../../../libs/orchestrator/src/persistence/ids.js';
 import { FlowRunsRepository } from '../../../libs/orchestrator/src/records/flow-runs/flow-runs.repository.js';
 import type { JournalEntry } from '../../../libs/orchestrator/src/runtime/transitions/journal-entry.js';
 import { Journal } from '../../../libs/orchestrator/src/runtime/transitions/journal.js';
-import { instantOfMs } from '@nestor/core';
+import { addMs, instantOfMs } from '@nestor/core';
 import { startApp } from '../../support/app.js';
 import { DatabaseProxy } from '../../support/database-proxy.js';
 import { testDatabase } from '../../support/database.js';
@@ -164,6 +164,25 @@ describe('the journal', () => {
     expect(await journal.write(entry)).toBe('written');
     expect(await journal.write(entry)).toBe('written');
     expect(await stateNames(database, idOf(entry))).toEqual(['Pending']);
+  });
+
+  it('keeps the latest state when an earlier write comes through late', async () => {
+    const early = entryOf();
+    if (early.kind !== 'save-task-run') throw new Error('not a task run');
+    const { write } = early;
+    const timestamp = addMs(early.state.state.timestamp, 1);
+    const state = { ...early.state.state, id: newId(), type: 'COMPLETED' as const, name: 'Completed', timestamp };
+    await journal.write(early);
+    await journal.write({
+      kind: 'save-task-run',
+      write: { ...write, run: { ...write.run, state }, result: '"done"' },
+      state: { runId: idOf(early), state, follows: early.state.state.id },
+    });
+
+    // Its connection broke, so it was repeated on another; on the first one the server gets to it only now.
+    await journal.write(early);
+    const rows = await sql(database, 'select state_type, result from nestor.task_run where id = $1', [idOf(early)]);
+    expect(rows).toEqual([{ state_type: 'COMPLETED', result: 'done' }]);
   });
 
   describe('loses nothing', () => {

@@ -87,7 +87,8 @@ const SAVE_COLUMNS: readonly ((write: TaskRunWrite) => unknown)[] = [
 /**
  * One row per run and one per state. Most runs begin and end between two flushes and are written once; one that was
  * written before is brought up to date. Rides `task_run_pkey`, one partition per run. Writes in the order of the keys, so
- * that two batches with the same runs, one of them a late repetition, never wait for each other crosswise.
+ * that two batches with the same runs, one of them a late repetition, never wait for each other crosswise; and the later
+ * state stays, whichever of the two comes last.
  */
 const saveTaskRuns = (schema: string): string => `
   with saved as (
@@ -107,6 +108,7 @@ const saveTaskRuns = (schema: string): string => `
            run_count = excluded.run_count, next_scheduled_start_time = excluded.next_scheduled_start_time,
            start_time = excluded.start_time, end_time = excluded.end_time,
            total_run_time_us = excluded.total_run_time_us
+     where r.state_timestamp is null or r.state_timestamp < excluded.state_timestamp
   )
   insert into ${schema}.task_run_state (task_run_id, ${STATE_COLUMNS})
   select * from ${unnestStates(21)} order by run_id, timestamp
