@@ -7,10 +7,19 @@ export const SqlState = {
   CheckViolation: '23514',
   SerializationFailure: '40001',
   DeadlockDetected: '40P01',
+  /** The server failed over: it takes writes again once it is the primary, or we reach the one that is. */
+  ReadOnlyTransaction: '25006',
+  IdleInTransactionTimeout: '25P03',
+  DiskFull: '53100',
   TooManyConnections: '53300',
+  /** A lock that was not to be had within `lock_timeout`. */
+  LockNotAvailable: '55P03',
+  /** `statement_timeout`, or an administrator. */
+  QueryCanceled: '57014',
   AdminShutdown: '57P01',
   CrashShutdown: '57P02',
   CannotConnectNow: '57P03',
+  IdleSessionTimeout: '57P05',
   UndefinedTable: '42P01',
   InvalidSchemaName: '3F000',
 } as const;
@@ -18,10 +27,16 @@ export const SqlState = {
 const PASSING_STATES: ReadonlySet<string> = new Set([
   SqlState.SerializationFailure,
   SqlState.DeadlockDetected,
+  SqlState.ReadOnlyTransaction,
+  SqlState.IdleInTransactionTimeout,
+  SqlState.DiskFull,
   SqlState.TooManyConnections,
+  SqlState.LockNotAvailable,
+  SqlState.QueryCanceled,
   SqlState.AdminShutdown,
   SqlState.CrashShutdown,
   SqlState.CannotConnectNow,
+  SqlState.IdleSessionTimeout,
 ]);
 
 const PASSING_SYSTEM_ERRORS: ReadonlySet<string> = new Set([
