@@ -11,6 +11,9 @@ import { OrchestratorDataSource } from './orchestrator-data-source.js';
 import { SnakeCaseNamingStrategy } from './snake-case.naming-strategy.js';
 import { typeParsers } from './type-parsers.js';
 
+/** Silence on a connection after which its other end is asked whether it is there. */
+const KEEP_ALIVE_AFTER_MS = 10_000;
+
 /** Where orchestration state is kept. */
 type DatabaseSettings =
   /** Your own server, PostgreSQL 14 or newer. */
@@ -87,7 +90,8 @@ function dataSourceOptions(
     applicationName,
     poolSize: settings.database.poolSize,
     connectTimeoutMS: CONNECT_TIMEOUT_MS,
-    extra: { types: typeParsers },
+    // Else a flush would wait for ever for the answer of a server that vanished without a word.
+    extra: { types: typeParsers, keepAlive: true, keepAliveInitialDelayMillis: KEEP_ALIVE_AFTER_MS },
     poolErrorHandler: (error: Error) => settings.log(`An idle database connection broke: ${error.message}`),
     entities: [...settings.entities] as DataSourceOptions['entities'],
     migrations: [...settings.migrations],
