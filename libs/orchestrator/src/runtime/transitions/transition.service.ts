@@ -74,7 +74,7 @@ export class TransitionService {
       parentTaskRunId: created.parentTaskRunId,
       policy: { ...NO_FLOW_POLICY, ...policy },
     };
-    const state = this.stamped(blank, first);
+    const state = stamped(first, this.nextInstant(blank));
     const run = advanceFlowRun(blank, state, {});
     const entry = { kind: 'create-flow-run', created, run, state: { runId: run.id, state, follows: null } } as const;
     await this.journal.write(entry);
@@ -130,8 +130,9 @@ export class TransitionService {
     { result }: ProposeOptions = {},
   ): { readonly answer: Answer; readonly durable: () => Promise<void>; readonly inPassing: () => void } {
     const run = live.image;
-    const verdict = this.verdict(nativeTaskRunPolicy, run, proposed);
-    const state = this.enteredState(run, verdict);
+    const now = this.nextInstant(run);
+    const verdict = decided(nativeTaskRunPolicy, run, proposed, now);
+    const state = enteredState(verdict, now);
     if (!state) {
       return { answer: { verdict, state: run.state }, durable: () => Promise.resolve(), inPassing: () => undefined };
     }
@@ -154,8 +155,9 @@ export class TransitionService {
     { result }: ProposeOptions,
   ): { answer: Answer; entry: JournalEntry | null } {
     const run = live.image;
-    const verdict = this.verdict(flowRunPolicy, run, proposed);
-    const state = this.enteredState(run, verdict);
+    const now = this.nextInstant(run);
+    const verdict = decided(flowRunPolicy, run, proposed, now);
+    const state = enteredState(verdict, now);
     if (!state) return { answer: { verdict, state: run.state }, entry: null };
     const policy = verdict.kind === 'accept' || verdict.kind === 'reject' ? verdict.policy : {};
     live.image = advanceFlowRun(run, state, policy);
@@ -198,23 +200,30 @@ export class TransitionService {
     this.logger.error(`A state of flow run ${live.created.id} could not be decided again: ${String(error)}`);
   }
 
-  private verdict<R extends Run>(policy: Policy<R>, run: R, proposed: ProposedState): Verdict {
-    const verdict = decide(policy, { run, proposed, now: this.clock.now() }, NATIVE_FACTS);
-    if (verdict.kind === 'needs-facts') throw new Error(`No source for the facts ${verdict.names.join(', ')}.`);
-    return verdict;
-  }
-
-  private enteredState(run: Run, verdict: Verdict): State | null {
-    if (verdict.kind !== 'accept' && verdict.kind !== 'reject') return null;
-    return verdict.state && this.stamped(run, verdict.state);
-  }
-
-  /** A new state is at least one microsecond after the one before, whatever the clock says. */
-  private stamped(run: Run, proposed: ProposedState): State {
+  /**
+   * When a proposal is decided, which is also when its state is entered: the pause before a retry begins where the failure
+   * is. At least one microsecond after the state before, whatever the clock says.
+   */
+  private nextInstant(run: Run): Instant {
     const now = this.clock.now();
-    const earliest = run.state ? addMicros(run.state.timestamp, 1) : now;
-    return { ...proposed, id: newId(), timestamp: Math.max(now, earliest) as Instant };
+    return run.state && run.state.timestamp >= now ? addMicros(run.state.timestamp, 1) : now;
   }
+}
+
+function decided<R extends Run>(policy: Policy<R>, run: R, proposed: ProposedState, now: Instant): Verdict {
+  const verdict = decide(policy, { run, proposed, now }, NATIVE_FACTS);
+  if (verdict.kind === 'needs-facts') throw new Error(`No source for the facts ${verdict.names.join(', ')}.`);
+  return verdict;
+}
+
+/** The state that a verdict leads to; `null` when the run stays where it is. */
+function enteredState(verdict: Verdict, now: Instant): State | null {
+  if (verdict.kind !== 'accept' && verdict.kind !== 'reject') return null;
+  return verdict.state && stamped(verdict.state, now);
+}
+
+function stamped(proposed: ProposedState, now: Instant): State {
+  return { ...proposed, id: newId(), timestamp: now };
 }
 
 const BLANK_RUN = {
