@@ -1,12 +1,14 @@
 import { Injectable, type INestApplicationContext } from '@nestjs/common';
 import { Flow, FlowRuns, Flows, mapTasks, Task } from '@nestor/orchestrator';
 import type { TestDatabase } from '@nestor/testing';
+import { ORCHESTRATOR_DATA_SOURCE } from '../../../libs/orchestrator/src/persistence/tokens.js';
 import { Transactions } from '../../../libs/orchestrator/src/persistence/transactions.js';
 import { newId } from '../../../libs/orchestrator/src/persistence/ids.js';
 import { FlowRunsRepository } from '../../../libs/orchestrator/src/records/flow-runs/flow-runs.repository.js';
 import type { JournalEntry } from '../../../libs/orchestrator/src/runtime/transitions/journal-entry.js';
 import { Journal } from '../../../libs/orchestrator/src/runtime/transitions/journal.js';
 import { addMs, instantOfMs } from '@nestor/core';
+import type { DataSource } from 'typeorm';
 import { startApp } from '../../support/app.js';
 import { DatabaseProxy } from '../../support/database-proxy.js';
 import { testDatabase } from '../../support/database.js';
@@ -183,6 +185,21 @@ describe('the journal', () => {
     await journal.write(early);
     const rows = await sql(database, 'select state_type, result from nestor.task_run where id = $1', [idOf(early)]);
     expect(rows).toEqual([{ state_type: 'COMPLETED', result: 'done' }]);
+  });
+
+  it('does without prepared statements where sessions forget them, as behind some poolers', async () => {
+    const pooled = await startApp({ url: database.url, providers: [Stage], poolSize: 1 });
+    try {
+      const dataSource = pooled.get<DataSource>(ORCHESTRATOR_DATA_SOURCE);
+      pooled.get(Stage).body = () => pooled.get(Stage).act('once');
+      await pooled.get(Stage).play(); // prepares what it uses
+      for (let round = 0; round < 2; round += 1) {
+        await dataSource.query('deallocate all');
+        expect(await pooled.get(Stage).play()).toBe('once');
+      }
+    } finally {
+      await pooled.close();
+    }
   });
 
   describe('loses nothing', () => {

@@ -1,12 +1,22 @@
+import { createHash } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
 import type { ClientBase } from 'pg';
 import { DataSource } from 'typeorm';
+import { errorCode, SqlState } from './connection/postgres-errors.js';
 import { ORCHESTRATOR_DATA_SOURCE } from './tokens.js';
 
 /** A statement that is parsed and planned once per connection, by its name: up to 63 bytes, unique within a pool. */
 export interface PreparedStatement {
   readonly name: string;
   readonly text: string;
+}
+
+/**
+ * A prepared statement whose name tells its text apart: behind a pooler that lends sessions out per transaction, another
+ * release, or another schema, may have prepared something else under the same name in the session we are lent.
+ */
+export function preparedStatement(name: string, text: string): PreparedStatement {
+  return { name: `${name}_${createHash('sha256').update(text).digest('hex').slice(0, 12)}`, text };
 }
 
 declare const txBrand: unique symbol;
@@ -23,6 +33,9 @@ export interface Tx {
 /** Opens transactions at PostgreSQL's default isolation, `read committed`: our statements lock what they depend on. */
 @Injectable()
 export class Transactions {
+  /** Whether a session still knows the next time what was prepared in it; not so behind some poolers. */
+  private sessionsRemember = true;
+
   constructor(@Inject(ORCHESTRATOR_DATA_SOURCE) private readonly dataSource: DataSource) {}
 
   /** Runs `work` in a transaction of its own: committed when it returns, rolled back when it throws. */
@@ -30,7 +43,7 @@ export class Transactions {
     return this.withClient(async (client) => {
       await client.query('begin');
       try {
-        const result = await work(txOf(client));
+        const result = await work(this.txOf(client));
         await client.query('commit');
         return result;
       } catch (error) {
@@ -48,7 +61,7 @@ export class Transactions {
    * @param work issues exactly one statement.
    */
   async single<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
-    return this.withClient((client) => work(txOf(client)));
+    return this.withClient((client) => work(this.txOf(client)));
   }
 
   private async withClient<T>(work: (client: ClientBase) => Promise<T>): Promise<T> {
@@ -60,14 +73,26 @@ export class Transactions {
       await runner.release();
     }
   }
+
+  private txOf(client: ClientBase): Tx {
+    return {
+      query: async <Row>(statement: string | PreparedStatement, parameters: readonly unknown[] = []) => {
+        const { text, name } = typeof statement === 'string' ? { text: statement, name: undefined } : statement;
+        const named = name !== undefined && this.sessionsRemember;
+        try {
+          const result = await client.query({ text, ...(named && { name }), values: [...parameters] });
+          return result.rows as Row[];
+        } catch (error) {
+          if (named && FORGETFUL_SESSION.has(errorCode(error) ?? '')) this.sessionsRemember = false;
+          throw error;
+        }
+      },
+    } as Tx;
+  }
 }
 
-function txOf(client: ClientBase): Tx {
-  return {
-    async query<Row>(statement: string | PreparedStatement, parameters: readonly unknown[] = []): Promise<Row[]> {
-      const config = typeof statement === 'string' ? { text: statement } : statement;
-      const result = await client.query({ ...config, values: [...parameters] });
-      return result.rows as Row[];
-    },
-  } as Tx;
-}
+/** What a session says that is not the one in which a statement was prepared. */
+const FORGETFUL_SESSION: ReadonlySet<string> = new Set([
+  SqlState.UnknownPreparedStatement,
+  SqlState.DuplicatePreparedStatement,
+]);

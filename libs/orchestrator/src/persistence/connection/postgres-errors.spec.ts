@@ -29,6 +29,8 @@ describe('isPassing', () => {
     ['a server that was the primary and is read-only now', withCode('25006')],
     ['a transaction that was idle for too long', withCode('25P03')],
     ['a session that was idle for too long', withCode('57P05')],
+    ['a prepared statement that the session does not know', withCode('26000')],
+    ['a prepared statement that the session knows already', withCode('42P05')],
     ['a disk that is full', withCode('53100')],
     ['a lock that was not to be had in time', withCode('55P03')],
     ['a statement that was cancelled', withCode('57014')],

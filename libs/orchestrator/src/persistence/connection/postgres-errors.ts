@@ -1,5 +1,7 @@
 /** The SQLSTATE codes we act on, by name (https://www.postgresql.org/docs/current/errcodes-appendix.html). */
 export const SqlState = {
+  UnknownPreparedStatement: '26000',
+  DuplicatePreparedStatement: '42P05',
   InvalidPassword: '28P01',
   InvalidAuthorization: '28000',
   InvalidCatalogName: '3D000',
@@ -25,6 +27,8 @@ export const SqlState = {
 } as const;
 
 const PASSING_STATES: ReadonlySet<string> = new Set([
+  SqlState.UnknownPreparedStatement, // `Transactions` prepares nothing from then on
+  SqlState.DuplicatePreparedStatement,
   SqlState.SerializationFailure,
   SqlState.DeadlockDetected,
   SqlState.ReadOnlyTransaction,

@@ -4,7 +4,7 @@ import type { FlowRun, State, StateType } from '@nestor/core';
 import { DataSource, In, LessThan, type Repository } from 'typeorm';
 import { schemaOf } from '../../persistence/schema-of.js';
 import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
-import type { PreparedStatement, Tx } from '../../persistence/transactions.js';
+import { preparedStatement, type PreparedStatement, type Tx } from '../../persistence/transactions.js';
 import { columnsOf } from '../columns-of.js';
 import { instantParameter, STATE_COLUMNS, stateColumns, unnestStates, type NewState } from '../stored-state.js';
 import { flowRunOfRow, type FlowRunMove, type NewFlowRun } from './flow-run-rows.js';
@@ -31,8 +31,8 @@ export class FlowRunsRepository {
     this.runs = dataSource.getRepository(FlowRunEntity);
     this.states = dataSource.getRepository(FlowRunStateEntity);
     const schema = schemaOf(dataSource);
-    this.insertStatement = { name: 'insert_flow_runs', text: insertFlowRuns(schema) };
-    this.moveStatement = { name: 'move_flow_runs', text: moveFlowRuns(schema) };
+    this.insertStatement = preparedStatement('insert_flow_runs', insertFlowRuns(schema));
+    this.moveStatement = preparedStatement('move_flow_runs', moveFlowRuns(schema));
   }
 
   /** Creates runs in their first states. Creating one a second time (after a commit nobody heard of) changes nothing. */

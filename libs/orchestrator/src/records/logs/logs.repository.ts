@@ -3,7 +3,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { DataSource, type Repository } from 'typeorm';
 import { schemaOf } from '../../persistence/schema-of.js';
 import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
-import type { PreparedStatement, Tx } from '../../persistence/transactions.js';
+import { preparedStatement, type PreparedStatement, type Tx } from '../../persistence/transactions.js';
 import { columnsOf } from '../columns-of.js';
 import { LogEntity } from './log.entity.js';
 
@@ -26,7 +26,7 @@ export class LogsRepository {
   constructor(@Inject(ORCHESTRATOR_DATA_SOURCE) dataSource: DataSource) {
     this.logs = dataSource.getRepository(LogEntity);
     const schema = schemaOf(dataSource);
-    this.appendStatement = { name: 'append_logs', text: appendLogs(schema) };
+    this.appendStatement = preparedStatement('append_logs', appendLogs(schema));
   }
 
   /** Keeps lines; a line that is kept already (after a commit nobody heard of) stays single. */

@@ -3,7 +3,7 @@ import type { State, StateType } from '@nestor/core';
 import { DataSource, MoreThan, type Repository } from 'typeorm';
 import { schemaOf } from '../../persistence/schema-of.js';
 import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
-import type { PreparedStatement, Tx } from '../../persistence/transactions.js';
+import { preparedStatement, type PreparedStatement, type Tx } from '../../persistence/transactions.js';
 import { columnsOf } from '../columns-of.js';
 import { stateOfRow } from '../state-columns.js';
 import { instantParameter, STATE_COLUMNS, stateColumns, unnestStates, type NewState } from '../stored-state.js';
@@ -21,7 +21,7 @@ export class TaskRunsRepository {
     this.runs = dataSource.getRepository(TaskRunEntity);
     this.states = dataSource.getRepository(TaskRunStateEntity);
     const schema = schemaOf(dataSource);
-    this.saveStatement = { name: 'save_task_runs', text: saveTaskRuns(schema) };
+    this.saveStatement = preparedStatement('save_task_runs', saveTaskRuns(schema));
   }
 
   /** Writes runs as they stand, new or not, and appends their states. Doing it twice changes nothing. */
