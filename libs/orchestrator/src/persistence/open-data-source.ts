@@ -27,7 +27,7 @@ export interface DataSourceSettings {
   readonly database: DatabaseSettings;
   readonly entities: readonly EntityTarget<object>[];
   readonly migrations: readonly (new () => MigrationInterface)[];
-  /** Told about a connection of the pool that broke while idle, and what the embedded server does. */
+  /** Told about a connection of the pool that broke while idle, missing partitions, and what the embedded server does. */
   readonly log: (line: string) => void;
 }
 
@@ -49,7 +49,7 @@ export async function openDataSource(settings: DataSourceSettings): Promise<Orch
     const client = await connect(server.connection, applicationName);
     try {
       await dataSource.initialize();
-      await migrate(client, dataSource, schema);
+      await migrate(client, dataSource, schema, settings.log);
     } finally {
       await client.end();
     }

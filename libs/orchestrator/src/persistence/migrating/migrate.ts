@@ -7,6 +7,12 @@ import { appliedMigrations, refuseTooNewSchema } from './schema-state.js';
 /** Partitions exist at least this far ahead; a process that runs on keeps it so (`PartitionKeeper`). */
 const PARTITIONS_AHEAD = `interval '3 weeks'`;
 
+/**
+ * A new partition needs the default one to itself for a moment. Whoever asks for that holds up all who come after, so it
+ * does not ask for long: a backup reads every table for as long as it takes.
+ */
+const LOCK_TIMEOUT = '3s';
+
 /** Each takes the server a second to notice. */
 const MAX_DEADLOCKS = 5;
 
@@ -16,9 +22,15 @@ const MAX_DEADLOCKS = 5;
  *
  * @param client a session of its own: the lock belongs to it.
  * @throws {SchemaTooNewError} when the schema demands newer code.
+ * @param log told when everything is in place but the partitions of weeks to come.
  * @throws {SchemaPermissionError} when the role may not create or change the schema.
  */
-export async function migrate(client: Client, dataSource: DataSource, schema: string): Promise<void> {
+export async function migrate(
+  client: Client,
+  dataSource: DataSource,
+  schema: string,
+  log: (line: string) => void,
+): Promise<void> {
   try {
     if (!(await isUpToDate(client, dataSource, schema))) {
       await underMigrationLock(client, schema, async () => {
@@ -27,12 +39,24 @@ export async function migrate(client: Client, dataSource: DataSource, schema: st
         await dataSource.runMigrations({ transaction: 'each' });
       });
     }
-    await ensurePartitions(client, `"${schema}"`);
   } catch (error) {
     if (errorCode(error) === SqlState.InsufficientPrivilege) throw new SchemaPermissionError(schema, error);
     throw error;
   }
+  try {
+    await ensurePartitions(client, `"${schema}"`);
+  } catch (error) {
+    if (!WITHOUT_NEW_PARTITIONS.has(errorCode(error) ?? '')) throw error;
+    // The default partitions take what has no other: nothing is lost, and no reason not to start.
+    log(`The partitions of the coming weeks could not be created (${String(error)}). prepareDatabase() creates them.`);
+  }
 }
+
+/** A role that only reads and writes, and somebody who reads for long. */
+const WITHOUT_NEW_PARTITIONS: ReadonlySet<string> = new Set([
+  SqlState.InsufficientPrivilege,
+  SqlState.LockNotAvailable,
+]);
 
 /**
  * Creates the partitions of the coming weeks where they are missing.
@@ -48,7 +72,9 @@ export async function ensurePartitions(
 ): Promise<void> {
   for (let left = MAX_DEADLOCKS; ; left -= 1) {
     try {
-      await session.query(`select ${schema}.ensure_partitions(now() + ${PARTITIONS_AHEAD})`);
+      await session.query(`
+        with patience as materialized (select set_config('lock_timeout', '${LOCK_TIMEOUT}', true))
+        select ${schema}.ensure_partitions(now() + ${PARTITIONS_AHEAD}) from patience`);
       return;
     } catch (error) {
       if (errorCode(error) !== SqlState.DeadlockDetected || left === 0) throw error;
