@@ -153,6 +153,7 @@ describe('flow runs', () => {
       expect(await runs.find(id)).toBeNull();
       expect(await runs.taskRunsOf(id)).toEqual([]);
       expect(await runs.logsOf(id)).toEqual([]);
+      expect(await runs.countTaskRuns(id)).toEqual({});
     });
   });
 

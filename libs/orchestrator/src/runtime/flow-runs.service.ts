@@ -109,7 +109,8 @@ export class FlowRuns {
   }
 
   /** How many task runs of a run are in which state; states that none is in are absent. */
-  countTaskRuns(flowRunId: string): Promise<Partial<Record<StateType, number>>> {
+  async countTaskRuns(flowRunId: string): Promise<Partial<Record<StateType, number>>> {
+    if (!UUID.test(flowRunId)) return {};
     return this.taskRuns.countByState(flowRunId);
   }
 
