@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { EmbeddedPostgres, prepareDatabase } from '@nestor/orchestrator';
-import { Client } from 'pg';
+import { Client, escapeIdentifier } from 'pg';
 
 export interface TestDatabaseOptions {
   /**
@@ -62,9 +62,9 @@ async function cloneTemplate(
   const template = `nestor_test_template_${schema}`;
   await admin.query(`select pg_advisory_lock(hashtextextended($1, 0))`, [template]);
   const { rowCount } = await admin.query('select 1 from pg_database where datname = $1', [template]);
-  if (rowCount === 0) await admin.query(`create database ${template}`);
+  if (rowCount === 0) await admin.query(`create database ${escapeIdentifier(template)}`);
   await prepareDatabase({ url: withDatabase(server, template), schema });
-  await admin.query(`create database ${name} template ${template}`);
+  await admin.query(`create database ${name} template ${escapeIdentifier(template)}`);
 }
 
 async function administer(server: string, work: (admin: Client) => Promise<unknown>): Promise<void> {

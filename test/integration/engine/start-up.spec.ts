@@ -112,8 +112,8 @@ describe('an application whose flows cannot be meant', () => {
     });
   });
 
-  it.each(['a/b', '50%', 'a & b', '<a', 'a>'])('does not start with a flow of the name %s', async (name) => {
-    const message = `Option "name" of Odd.run is "${name}" and must not contain any of / % & < >; use dashes.`;
+  it.each(['a/b', '50%', 'a & b', '<a', 'a>', 'a\0b'])('does not start with a flow of the name %s', async (name) => {
+    const message = `Option "name" of Odd.run is ${JSON.stringify(name)} and must not contain any of / % & < > or NUL; use dashes.`;
     expect(await start(flowWith({ name }))).toMatchObject({ code: 'INVALID_OPTION', message });
     expect(await start(taskWith({ name }))).toMatchObject({ code: 'INVALID_OPTION', message });
   });

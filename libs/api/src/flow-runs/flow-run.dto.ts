@@ -1,4 +1,4 @@
-import { formatInstant, type Instant, type State } from '@nestor/core';
+import { encode, formatInstant, type Instant, type State } from '@nestor/core';
 import type { FlowRunView, FlowRunWithHistory, TaskRunView } from '@nestor/orchestrator';
 
 /** A flow run on the wire: names and units of the HTTP contract (ISO instants with microseconds, durations in seconds). */
@@ -21,9 +21,13 @@ export function flowRunDto(run: FlowRunView) {
   };
 }
 
-/** The same with its parameters and history. */
+/** The same with its parameters, in the form they are kept in (which JSON can hold whatever they are), and history. */
 export function flowRunDetailsDto(run: FlowRunWithHistory) {
-  return { ...flowRunDto(run), parameters: run.parameters, states: run.states.map(stateDto) };
+  return {
+    ...flowRunDto(run),
+    parameters: JSON.parse(encode(run.parameters)) as unknown,
+    states: run.states.map(stateDto),
+  };
 }
 
 export function taskRunDto(run: TaskRunView) {

@@ -15,8 +15,9 @@ export class InvalidOptionError extends OrchestratorError {
   }
 }
 
-/** Characters that the HTTP contract and its clients give a meaning of their own in names. */
-const BANNED_IN_NAMES = /[/%&<>]/;
+/** Characters that the HTTP contract and its clients give a meaning of their own in names, and NUL, which no text column holds. */
+
+const BANNED_IN_NAMES = /[/%&<>\0]/;
 const MAX_NAME = 200;
 
 /** The name of a definition. @throws {InvalidOptionError} when it is empty, too long, or has banned characters. */
@@ -26,7 +27,7 @@ export function resolvedName(name: string | undefined, fallback: string, place: 
     name.trim() === '' || name.length > MAX_NAME
       ? `must have 1 to ${MAX_NAME} characters.`
       : BANNED_IN_NAMES.test(name)
-        ? `is "${name}" and must not contain any of / % & < >; use dashes.`
+        ? `is ${JSON.stringify(name)} and must not contain any of / % & < > or NUL; use dashes.`
         : null;
   if (problem) throw new InvalidOptionError(place, 'name', problem);
   return name;

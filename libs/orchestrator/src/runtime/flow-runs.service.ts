@@ -1,5 +1,6 @@
 import { decode, durationMs, isTerminal, OrchestratorError, StateType, type Duration } from '@nestor/core';
 import { Injectable } from '@nestjs/common';
+import { isPassing } from '../persistence/connection/postgres-errors.js';
 import type { FlowRunEntity } from '../records/flow-runs/flow-run.entity.js';
 import { FlowRunNotFoundError } from '../records/flow-runs/flow-run-not-found.error.js';
 import { FlowRunsRepository } from '../records/flow-runs/flow-runs.repository.js';
@@ -136,14 +137,26 @@ export class FlowRuns {
     const deadline = performance.now() + timeoutMs;
     let pauseMs = FIRST_LOOK_MS;
     for (;;) {
-      const row = UUID.test(id) ? await this.flowRuns.find(id) : null;
-      if (!row) throw new FlowRunNotFoundError(id);
-      if (row.stateType !== null && isTerminal(row.stateType)) return outcomeOfRow(row);
+      const row = await this.look(id);
+      if (row?.stateType !== null && isTerminal(row.stateType)) return outcomeOfRow(row);
       const left = deadline - performance.now();
       if (left <= 0) throw new WaitTimeoutError(id, timeoutMs);
       // Here the engine tells; of other processes' runs only the database does.
       await endOrPause(this.engine.endOf(id), Math.min(this.engine.endOf(id) ? LAST_LOOK_MS : pauseMs, left));
       pauseMs = Math.min(pauseMs * 2, LAST_LOOK_MS);
+    }
+  }
+
+  /** The run as it stands; `undefined` when the database is away, which ends no waiting: the run may well go on. */
+  private async look(id: string): Promise<FlowRunEntity | undefined> {
+    if (!UUID.test(id)) throw new FlowRunNotFoundError(id);
+    try {
+      const row = await this.flowRuns.find(id);
+      if (!row) throw new FlowRunNotFoundError(id);
+      return row;
+    } catch (error) {
+      if (isPassing(error)) return undefined;
+      throw error;
     }
   }
 
@@ -160,9 +173,7 @@ function outcomeOfRow(row: FlowRunEntity): unknown {
     case StateType.Completed:
       return outcome;
     case StateType.Failed:
-      // A flow may throw anything, and so what was recorded of it.
-
-      throw outcome;
+      throw outcome; // whatever the flow threw
     case StateType.Cancelled:
       throw new RunCancelledError(row.id);
     default:

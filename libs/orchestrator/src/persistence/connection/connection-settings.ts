@@ -13,7 +13,8 @@ export interface ConnectionSettings {
 }
 
 /**
- * Reads a connection URL as `pg` and `libpq` do, unix sockets (`?host=/run/postgresql`) and `sslmode` included.
+ * Reads a connection URL as `pg` does, unix sockets (`?host=/run/postgresql`) and `sslmode` included. Other parameters, such
+ * as `options` and `application_name`, are not used.
  *
  * @throws {InvalidDatabaseUrlError} when it is no such URL, or names no database.
  */

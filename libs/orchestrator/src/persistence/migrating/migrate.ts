@@ -20,9 +20,9 @@ const MAX_DEADLOCKS = 5;
  * Brings the schema up to this code, once, however many processes start together: whoever holds the advisory lock
  * migrates, the others wait and find nothing left to do. A schema that is up to date costs no lock.
  *
- * @param client a session of its own: the lock belongs to it.
- * @throws {SchemaTooNewError} when the schema demands newer code.
+ * @param client a session of its own: the lock belongs to a transaction of it.
  * @param log told when everything is in place but the partitions of weeks to come.
+ * @throws {SchemaTooNewError} when the schema demands newer code.
  * @throws {SchemaPermissionError} when the role may not create or change the schema.
  */
 export async function migrate(
@@ -35,7 +35,7 @@ export async function migrate(
     if (!(await isUpToDate(client, dataSource, schema))) {
       await underMigrationLock(client, schema, async () => {
         if (await isUpToDate(client, dataSource, schema)) return;
-        await createSchema(client, schema);
+        await createSchema(dataSource, schema);
         await dataSource.runMigrations({ transaction: 'each' });
       });
     }
@@ -89,18 +89,27 @@ async function isUpToDate(client: Client, dataSource: DataSource, schema: string
 }
 
 /** Looks first: "create schema if not exists" asks for the right to create schemas also when there is nothing to create. */
-async function createSchema(client: Client, schema: string): Promise<void> {
-  const { rowCount } = await client.query('select from pg_namespace where nspname = $1', [schema]);
-  if (rowCount === 0) await client.query(`create schema if not exists "${schema}"`);
+async function createSchema(dataSource: DataSource, schema: string): Promise<void> {
+  const found = await dataSource.query<unknown[]>('select 1 from pg_namespace where nspname = $1', [schema]);
+  if (found.length === 0) await dataSource.query(`create schema if not exists "${schema}"`);
 }
 
+/**
+ * The lock belongs to a transaction, not to the session: a pooler that lends sessions out per transaction would take it on
+ * one server session and release it on another. It ends with the transaction, however that ends.
+ */
 async function underMigrationLock(client: Client, schema: string, work: () => Promise<void>): Promise<void> {
-  // The key carries database and schema: advisory locks are one name space per server process, not per schema.
-  const key = `select hashtextextended('nestor.migrate:' || current_database() || ':${schema}', 0)`;
-  await client.query(`select pg_advisory_lock((${key}))`);
+  await client.query('begin');
   try {
+    await client.query('set local idle_in_transaction_session_timeout = 0'); // it is idle while the work goes on elsewhere
+    await client.query(
+      `select pg_advisory_xact_lock(hashtextextended('nestor.migrate:' || current_database() || ':${schema}', 0))`,
+    );
     await work();
-  } finally {
-    await client.query(`select pg_advisory_unlock((${key}))`);
+    await client.query('commit');
+  } catch (error) {
+    // What went wrong is what matters; on a connection that is gone rolling back fails as well.
+    await client.query('rollback').catch((rollbackError: unknown) => rollbackError);
+    throw error;
   }
 }

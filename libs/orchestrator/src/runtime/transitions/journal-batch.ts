@@ -2,7 +2,13 @@ import type { FlowRun } from '@nestor/core';
 import type { FlowRunMove, NewFlowRun } from '../../records/flow-runs/flow-run-rows.js';
 import type { NewState } from '../../records/stored-state.js';
 import type { TaskRunWrite } from '../../records/task-runs/task-run-rows.js';
-import type { QueuedEntry } from './journal-entry.js';
+import type { JournalEntry, QueuedEntry } from './journal-entry.js';
+
+/** A flush larger than this gains nothing: beyond some hundred rows the cost per row is flat. */
+export const MAX_BATCH = 1_000;
+
+/** Of parameters and outcomes together: far below the gigabyte that one message to PostgreSQL may have. */
+const MAX_BATCH_CHARACTERS = 16_000_000;
 
 /** The rows of one flush: every state, but each run's row only once, as it stands in the end. */
 export interface JournalBatch {
@@ -52,4 +58,26 @@ export function foldEntries(entries: readonly QueuedEntry[]): JournalBatch {
     taskRuns: [...taskRuns.values()],
     taskStates,
   };
+}
+
+/** How many of the first entries go together: as many as are allowed, but of large outcomes fewer, and always one. */
+export function batchSize(queue: readonly QueuedEntry[]): number {
+  let characters = 0;
+  for (const [index, { entry }] of queue.entries()) {
+    if (index === MAX_BATCH) return index;
+    characters += payloadOf(entry)?.length ?? 0;
+    if (characters > MAX_BATCH_CHARACTERS && index > 0) return index;
+  }
+  return queue.length;
+}
+
+function payloadOf(entry: JournalEntry): string | null {
+  switch (entry.kind) {
+    case 'create-flow-run':
+      return entry.created.parameters;
+    case 'move-flow-run':
+      return entry.move.result;
+    case 'save-task-run':
+      return entry.write.result;
+  }
 }

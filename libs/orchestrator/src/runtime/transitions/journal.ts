@@ -4,11 +4,8 @@ import { isPassing } from '../../persistence/connection/postgres-errors.js';
 import { Transactions, type Tx } from '../../persistence/transactions.js';
 import { FlowRunsRepository } from '../../records/flow-runs/flow-runs.repository.js';
 import { TaskRunsRepository } from '../../records/task-runs/task-runs.repository.js';
-import { foldEntries, type JournalBatch } from './journal-batch.js';
+import { batchSize, foldEntries, MAX_BATCH, type JournalBatch } from './journal-batch.js';
 import type { EntryOutcome, JournalEntry, QueuedEntry } from './journal-entry.js';
-
-/** A flush larger than this gains nothing: beyond some hundred rows the cost per row is flat. */
-const MAX_BATCH = 1_000;
 
 /** How long a state nobody waits for may stay in memory before it is flushed on its own. */
 const RIDE_ALONG_MS = 5;
@@ -136,8 +133,9 @@ export class Journal {
     if (this.rideAlong) clearTimeout(this.rideAlong);
     this.rideAlong = null;
     while (this.queue.length > 0) {
-      const batch = this.queue.slice(0, MAX_BATCH);
-      this.queue = this.queue.slice(MAX_BATCH);
+      const size = batchSize(this.queue);
+      const batch = this.queue.slice(0, size);
+      this.queue = this.queue.slice(size);
       await this.flush(batch);
     }
   }
