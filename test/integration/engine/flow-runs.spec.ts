@@ -2,6 +2,7 @@ import { Injectable, type INestApplicationContext } from '@nestjs/common';
 import { currentRun, Flow, FlowRuns, Flows, isTerminal, StateType, Task } from '@nestor/orchestrator';
 import type { TestDatabase } from '@nestor/testing';
 import { startApp } from '../../support/app.js';
+import { DatabaseProxy } from '../../support/database-proxy.js';
 import { testDatabase } from '../../support/database.js';
 import { Gate } from '../../support/gate.js';
 
@@ -58,6 +59,22 @@ describe('flow runs', () => {
   beforeEach(() => {
     imports = app.get(Imports);
     imports.gate = new Gate();
+  });
+
+  it('are waited for through a restart of the database', async () => {
+    const proxy = await DatabaseProxy.start(database);
+    const waiting = await startApp({ url: proxy.url });
+    const { id } = await app.get(Flows).start(Imports, 'load', { rows: 2 });
+    const result = waiting.get(FlowRuns).result(id, { timeout: '20s' });
+    proxy.cut();
+    await expect(waiting.get(FlowRuns).get(id)).rejects.toThrow();
+
+    imports.gate.open();
+    await runs.result(id);
+    await proxy.restore();
+    expect(await result).toEqual({ loaded: 2, at: new Date(0) });
+    await waiting.close();
+    proxy.close();
   });
 
   describe('that are started in the background', () => {

@@ -138,7 +138,8 @@ export class FlowRuns {
     let pauseMs = FIRST_LOOK_MS;
     for (;;) {
       const row = await this.look(id);
-      if (row?.stateType !== null && isTerminal(row.stateType)) return outcomeOfRow(row);
+      const stateType = row?.stateType ?? null;
+      if (row && stateType !== null && isTerminal(stateType)) return outcomeOfRow(row);
       const left = deadline - performance.now();
       if (left <= 0) throw new WaitTimeoutError(id, timeoutMs);
       // Here the engine tells; of other processes' runs only the database does.
