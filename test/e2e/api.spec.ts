@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import type { TestDatabase } from '@nestor/testing';
+import { DatabaseProxy } from '../support/database-proxy.js';
 import { testDatabase } from '../support/database.js';
 import { sql } from '../support/sql.js';
 import { waitFor } from '../support/wait-for.js';
@@ -289,19 +290,22 @@ describe('the API while its database is gone', () => {
 
   it('lives, is not ready, tells nobody its secrets, and still ends in order', async () => {
     const database = await testDatabase();
-    const app = scene.start({ cwd: scene.directory(), env: { DATABASE_URL: database.url } });
+    const proxy = await DatabaseProxy.start(database);
+    const app = scene.start({ cwd: scene.directory(), env: { DATABASE_URL: proxy.url } });
     const api = `${await app.ready()}/api`;
     expect((await ask(`${api}/ready`)).status).toBe(200);
-    await database.drop();
+    proxy.cut();
 
     expect(await ask(`${api}/health`)).toMatchObject({ status: 200, body: true });
     const ready = await ask(`${api}/ready`);
     expect(ready).toMatchObject({ status: 503, body: { detail: 'The database does not answer.' } });
     expect(Object.keys(ready.body)).toEqual(['detail']);
     const list = await ask(`${api}/flow_runs`);
-    expect(list).toMatchObject({ status: 500, body: { detail: 'Internal Server Error' } });
+    expect(list).toMatchObject({ status: 503, body: { exception_message: 'Service Unavailable' } });
+    expect(Object.keys(list.body)).toEqual(['exception_message']);
     expect(list.text).not.toMatch(/\bat |postgres|nestor_test/);
 
     expect(await app.stop()).toEqual({ code: 0, signal: null });
+    await database.drop();
   });
 });
