@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import pg from 'pg';
 import type { DataSourceOptions, EntityTarget, MigrationInterface } from 'typeorm';
 import { CONNECT_TIMEOUT_MS, connect } from './connection/connect.js';
+import { ConnectionSockets } from './connection/connection-sockets.js';
 import { connectionSettingsOf, type ConnectionSettings } from './connection/connection-settings.js';
 import { EmbeddedPostgres } from './embedded-postgres/embedded-postgres.js';
 import { migrate } from './migrating/migrate.js';
@@ -41,10 +42,9 @@ export async function openDataSource(settings: DataSourceSettings): Promise<Orch
   const schema = checkedSchemaName(settings.schema);
   const server = await serverOf(settings);
   const applicationName = `nestor:${settings.app}`.slice(0, 63);
-  const dataSource = new OrchestratorDataSource(
-    dataSourceOptions(settings, schema, server.connection, applicationName),
-    server.close,
-  );
+  const sockets = new ConnectionSockets();
+  const options = dataSourceOptions(settings, schema, server.connection, applicationName, sockets);
+  const dataSource = new OrchestratorDataSource(options, sockets, server.close);
   try {
     const client = await connect(server.connection, applicationName);
     try {
@@ -76,6 +76,7 @@ function dataSourceOptions(
   schema: string,
   connection: ConnectionSettings,
   applicationName: string,
+  sockets: ConnectionSockets,
 ): DataSourceOptions {
   return {
     type: 'postgres',
@@ -91,7 +92,12 @@ function dataSourceOptions(
     poolSize: settings.database.poolSize,
     connectTimeoutMS: CONNECT_TIMEOUT_MS,
     // Else a flush would wait for ever for the answer of a server that vanished without a word.
-    extra: { types: typeParsers, keepAlive: true, keepAliveInitialDelayMillis: KEEP_ALIVE_AFTER_MS },
+    extra: {
+      types: typeParsers,
+      keepAlive: true,
+      keepAliveInitialDelayMillis: KEEP_ALIVE_AFTER_MS,
+      stream: sockets.create,
+    },
     poolErrorHandler: (error: Error) => settings.log(`An idle database connection broke: ${error.message}`),
     entities: [...settings.entities] as DataSourceOptions['entities'],
     migrations: [...settings.migrations],

@@ -1,4 +1,8 @@
 import { DataSource, type DataSourceOptions } from 'typeorm';
+import type { ConnectionSockets } from './connection/connection-sockets.js';
+
+/** How long connections may take to close in order. By then nothing writes any more, so a server that answers needs less. */
+const CLOSE_WITHIN_MS = 500;
 
 /**
  * Our data source: the pool, and with it whatever has to be closed when the pool is, such as the embedded server.
@@ -9,16 +13,22 @@ import { DataSource, type DataSourceOptions } from 'typeorm';
 export class OrchestratorDataSource extends DataSource {
   constructor(
     options: DataSourceOptions,
+    private readonly sockets: ConnectionSockets,
     private readonly closeServer: () => Promise<void>,
   ) {
     super(options);
   }
 
-  /** Closes the pool and then the server behind it, also when closing the pool fails. */
+  /**
+   * Closes the pool and then the server behind it, also when closing the pool fails. The pool waits for connections that are
+   * being made and for answers; a server that never gives any is not waited for.
+   */
   override async destroy(): Promise<void> {
+    const timer = setTimeout(() => this.sockets.destroyAll(), CLOSE_WITHIN_MS);
     try {
       if (this.isInitialized) await super.destroy();
     } finally {
+      clearTimeout(timer);
       await this.closeServer();
     }
   }
