@@ -233,6 +233,30 @@ describe('the partitions', () => {
     expect(await partitionsOf('event')).toContain(`event_${missing}`);
   });
 
+  it('are created in the end when whoever creates them loses several deadlocks', async () => {
+    const missing = suffixOf(weekOf(Date.now()) + 3 * WEEK_MS);
+    await store.dataSource.query(PARTITIONED.map((table) => `drop table nestor.${table}_${missing}`).join('; '));
+    // Which side of a deadlock has to give way is the server's choice; here it chooses ours, three times.
+    await store.dataSource.query(`
+      create sequence nestor.deadlocks;
+      alter function nestor.ensure_partitions(timestamptz) rename to really_ensure_partitions;
+      create function nestor.ensure_partitions(until timestamptz) returns void language plpgsql as $$
+      begin
+        if nextval('nestor.deadlocks') <= 3 then raise exception using errcode = 'deadlock_detected'; end if;
+        perform nestor.really_ensure_partitions(until);
+      end $$`);
+    try {
+      await ensurePartitions(store.dataSource, 'nestor');
+    } finally {
+      await store.dataSource.query(`
+        drop function nestor.ensure_partitions(timestamptz);
+        alter function nestor.really_ensure_partitions(timestamptz) rename to ensure_partitions;
+        drop sequence nestor.deadlocks`);
+    }
+    expect(await partitionsOf('flow_run')).toContain(`flow_run_${missing}`);
+    expect(await partitionsOf('event')).toContain(`event_${missing}`);
+  });
+
   it('cost nothing to ask for when they are there', async () => {
     const before = await Promise.all(PARTITIONED.map(partitionsOf));
     await ensurePartitions(store.dataSource, 'nestor');

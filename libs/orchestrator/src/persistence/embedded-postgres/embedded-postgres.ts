@@ -136,8 +136,10 @@ export class EmbeddedPostgres {
       const connection = { host, port, user: APPLICATION_ROLE, password, database };
       return new EmbeddedPostgres(home, distribution, unregister, log, connection);
     } catch (error) {
-      // A server started for nobody must not stay; the error that led here is the one to tell.
-      await stopIfUnused(home, distribution, log).catch(() => undefined);
+      // A server started for nobody must not stay; the error that led here is the one to throw.
+      await stopIfUnused(home, distribution, log).catch((stopError: unknown) =>
+        log(`the server could not be stopped: ${String(stopError)}`),
+      );
       throw error;
     }
   }
