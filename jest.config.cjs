@@ -35,6 +35,8 @@ module.exports = {
   transform: { '\\.(ts|[cm]?js)$': ['@swc/jest', swc] },
   transformIgnorePatterns: [`/node_modules/(?!(${transformed})/)`],
   moduleNameMapper: {
+    // A thread loads its module by itself, without Jest.
+    '^\\./thread-file\\.js$': '<rootDir>/test/support/lease-thread-file.ts',
     '^(\\.{1,2}/.*)\\.js$': '$1',
     '^@nestor/([a-z-]+)$': '<rootDir>/libs/$1/src/index.ts',
   },

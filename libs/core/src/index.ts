@@ -12,6 +12,7 @@ export { nativeTaskRunPolicy } from './policies/native-task-run.policy.js';
 export { isTerminal, STATE_TYPES, StateType } from './states/state.js';
 export type { ProposedState, State, StateDetails } from './states/state.js';
 export {
+  awaitingResume,
   awaitingRetry,
   cancelled,
   cancelling,

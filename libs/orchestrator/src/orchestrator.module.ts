@@ -20,8 +20,17 @@ import { FlowRunsRepository } from './records/flow-runs/flow-runs.repository.js'
 import { FlowsRepository } from './records/flows/flows.repository.js';
 import { LogsRepository } from './records/logs/logs.repository.js';
 import { TaskRunsRepository } from './records/task-runs/task-runs.repository.js';
-import { ENGINE_SETTINGS, type EngineSettings } from './runtime/engine/engine-settings.js';
+import { ENGINE_SETTINGS, type EngineSettings } from './runtime/engine-settings.js';
 import { FlowEngine } from './runtime/engine/flow-engine.js';
+import { ActiveFlowRuns } from './runtime/engine/active-flow-runs.js';
+import { ProcessLease } from './runtime/leases/process-lease.service.js';
+import { Notifier } from './runtime/notifications/notifier.service.js';
+import { RunClaimer } from './runtime/recovery/run-claimer.service.js';
+import { Sweeper } from './runtime/recovery/sweeper.service.js';
+import { Replays } from './runtime/replay/replays.service.js';
+import { Shutdown } from './runtime/shutdown.service.js';
+import { ProcessesRepository } from './records/processes/processes.repository.js';
+import { RunValuesRepository } from './records/run-values/run-values.repository.js';
 import { OrchestratorEngine } from './runtime/engine/orchestrator-engine.js';
 import { RunLogs } from './runtime/engine/run-logs.js';
 import { TaskEngine } from './runtime/engine/task-engine.js';
@@ -99,16 +108,25 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
       FlowsRepository,
       FlowRunsRepository,
       TaskRunsRepository,
+      RunValuesRepository,
+      ProcessesRepository,
       LogsRepository,
       EventsRepository,
       DatabaseClock,
+      ProcessLease,
+      Notifier,
       Journal,
       TransitionService,
       RunLogs,
+      Replays,
       FlowRegistry,
+      ActiveFlowRuns,
       TaskEngine,
       FlowEngine,
       OrchestratorEngine,
+      RunClaimer,
+      Sweeper,
+      Shutdown,
       FlowExplorer,
       FlowRegistrar,
       PartitionKeeper,
@@ -121,8 +139,8 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
 }
 
 function engineSettings(options: OrchestratorOptions): EngineSettings {
-  const { app, buildId, drainMs } = resolveOptions(options);
-  return { app, buildId, drainMs };
+  const { app, buildId, drainMs, maxStallMs, maxRecoveries } = resolveOptions(options);
+  return { app, buildId, drainMs, maxStallMs, maxRecoveries };
 }
 
 function dataSourceSettings(options: OrchestratorOptions): DataSourceSettings {

@@ -24,10 +24,19 @@ export interface OrchestratorOptions {
   readonly schema?: string;
   /** The application these processes belong to; several applications may share a schema. Default `default`. */
   readonly app?: string;
-  /** Names the code that runs, such as a git commit; kept with every run. Default: none. */
+  /**
+   * Names the code that runs, such as a git commit; kept with every run. Default: a fingerprint of the decorated methods.
+   */
   readonly buildId?: string;
   /** How long a shutdown waits for runs to end by themselves before it cuts them off. Default `25s`. */
   readonly drain?: Duration;
+  /**
+   * How long the event loop of a process may stand still before other processes take its runs over. Default `60s`. A busy
+   * loop is reported in the log after five seconds.
+   */
+  readonly maxStall?: Duration;
+  /** How often a run is taken over from a process that died before it ends as `CRASHED`. Default 10. */
+  readonly maxRecoveries?: number;
 }
 
 /** Options that must be known before the others can be computed. */
@@ -44,6 +53,8 @@ interface ResolvedOptions {
   readonly app: string;
   readonly buildId: string | null;
   readonly drainMs: number;
+  readonly maxStallMs: number;
+  readonly maxRecoveries: number;
 }
 
 export const DEFAULT_OPTIONS = {
@@ -52,6 +63,8 @@ export const DEFAULT_OPTIONS = {
   schema: 'nestor',
   app: 'default',
   drain: '25s',
+  maxStall: '60s',
+  maxRecoveries: 10,
 } as const;
 
 /** @throws {InvalidDurationError} when `drain` is no duration. */
@@ -65,5 +78,7 @@ export function resolveOptions(options: OrchestratorOptions): ResolvedOptions {
     app: options.app ?? DEFAULT_OPTIONS.app,
     buildId: options.buildId ?? null,
     drainMs: durationMs(options.drain ?? DEFAULT_OPTIONS.drain, 'option "drain" of OrchestratorModule'),
+    maxStallMs: durationMs(options.maxStall ?? DEFAULT_OPTIONS.maxStall, 'option "maxStall" of OrchestratorModule'),
+    maxRecoveries: options.maxRecoveries ?? DEFAULT_OPTIONS.maxRecoveries,
   };
 }

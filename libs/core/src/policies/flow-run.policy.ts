@@ -1,5 +1,6 @@
 import { enforceCancellingToCancelled } from '../rules/flow-runs/enforce-cancelling-to-cancelled.rule.js';
 import { protectEndedFlowRun } from '../rules/flow-runs/protect-ended-flow-run.rule.js';
+import { recoverInterruptedFlowRun } from '../rules/flow-runs/recover-interrupted-flow-run.rule.js';
 import { retryFailedFlowRun } from '../rules/flow-runs/retry-failed-flow-run.rule.js';
 import { copyScheduledTime } from '../rules/shared/copy-scheduled-time.rule.js';
 import { preventDuplicateTransitions } from '../rules/shared/prevent-duplicate-transitions.rule.js';
@@ -17,4 +18,5 @@ export const flowRunPolicy: Policy<FlowRun> = [
   copyScheduledTime,
   waitForScheduledTime,
   retryFailedFlowRun,
+  recoverInterruptedFlowRun,
 ];

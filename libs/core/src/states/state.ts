@@ -30,6 +30,8 @@ export interface StateDetails {
   readonly retriable?: boolean;
   /** A `PAUSED` run that left its process and starts anew when it is resumed. */
   readonly pauseReschedule?: boolean;
+  /** The process that executed the run died; `false` or absent when it handed the run back. */
+  readonly interrupted?: boolean;
 }
 
 /** A state somebody wants a run to enter; the transition service gives it its id and its time. */

@@ -22,6 +22,11 @@ export function awaitingRetry(options: StateOptions & { readonly scheduledTime: 
   return scheduled({ ...options, name: 'AwaitingRetry' });
 }
 
+/** Begun in a process that no longer executes it; whoever claims it goes on from what is recorded. */
+export function awaitingResume(options: StateOptions & { readonly scheduledTime: Instant }): ProposedState {
+  return scheduled({ ...options, name: 'AwaitingResume' });
+}
+
 /** Claimed; about to run. */
 export function pending(options?: StateOptions): ProposedState {
   return stateOf(StateType.Pending, 'Pending', options);

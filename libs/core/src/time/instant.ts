@@ -59,8 +59,14 @@ export function parseInstant(text: string): Instant {
 export function formatInstant(instant: Instant): string {
   const seconds = Math.floor(instant / MICROS_PER_SECOND);
   const micros = instant - seconds * MICROS_PER_SECOND;
-  return `${new Date(seconds * 1_000).toISOString().slice(0, 19)}.${String(micros).padStart(6, '0')}Z`;
+  if (seconds !== lastSecond.seconds) {
+    lastSecond = { seconds, text: new Date(seconds * 1_000).toISOString().slice(0, 19) };
+  }
+  return `${lastSecond.text}.${String(micros).padStart(6, '0')}Z`;
 }
+
+// States are written by the thousand, and most of a batch within the same second: its text is made once.
+let lastSecond = { seconds: NaN, text: '' };
 
 /** The `Date` of the millisecond an instant lies in, for libraries that want one. Loses what is finer. */
 export function dateOfInstant(instant: Instant): Date {

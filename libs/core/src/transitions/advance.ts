@@ -8,7 +8,7 @@ import type { PolicyChange } from './transition.js';
  * @param change what the rules changed in the run's policy.
  */
 export function advanceFlowRun(run: FlowRun, state: State, change: PolicyChange): FlowRun {
-  const policy = { ...run.policy, ...change };
+  const policy = hasFields(change) ? { ...run.policy, ...change } : run.policy;
   const counts = state.type === StateType.Running && !policy.resuming;
   const cameBack = policy.resuming && (state.type === StateType.Running || isTerminal(state.type));
   return {
@@ -60,4 +60,9 @@ function bookkeeping(run: Run, state: State): Bookkeeping {
 function endTimeOf(run: Run, state: State): State['timestamp'] {
   const alreadyEnded = run.state !== null && isTerminal(run.state.type);
   return alreadyEnded && run.endTime !== null ? run.endTime : state.timestamp;
+}
+
+function hasFields(object: object): boolean {
+  for (const _ in object) return true;
+  return false;
 }

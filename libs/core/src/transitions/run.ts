@@ -38,6 +38,10 @@ export interface FlowRunPolicy extends RetryPolicy {
   readonly pauseKeys: readonly string[];
   /** Who waits for a retry: the process that runs it, or whoever claims it next. */
   readonly retryType: 'in_process' | 'reschedule' | null;
+  /** How often it was taken over from a process that died. */
+  readonly recoveries: number;
+  /** How often it may be. */
+  readonly maxRecoveries: number;
 }
 
 export interface TaskRun extends Run {

@@ -40,6 +40,7 @@ export interface PolicyChange {
   readonly resuming?: boolean;
   readonly pauseKeys?: readonly string[];
   readonly retryType?: 'in_process' | 'reschedule' | null;
+  readonly recoveries?: number;
 }
 
 /** Which state types a rule looks at; `null` stands for "no state yet". */

@@ -63,6 +63,7 @@ export class FlowExplorer {
           policy: resolvedPolicy(flow, place),
           timeoutMs: resolvedTimeoutMs(flow, place),
           receiver,
+          onDivergence: flow.onDivergence,
         };
       }
       const task = (Reflect.getMetadata(TASK_METADATA, decorated as object) ?? {}) as TaskOptions;
@@ -72,8 +73,10 @@ export class FlowExplorer {
         ...common,
         name,
         taskKey: `${provider.name}.${name}`,
+        subject: `task "${provider.name}.${name}"`,
         policy: resolvedPolicy(task, place),
         timeoutMs: resolvedTimeoutMs(task, place),
+        recordStart: task.recordStart ?? false,
       };
     });
   }

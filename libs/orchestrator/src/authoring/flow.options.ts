@@ -13,6 +13,12 @@ export interface FlowOptions {
   readonly retryDelay?: Duration;
   /** How long one attempt may take before it fails as `TimedOut`; the next attempt has as long again. Default: no limit. */
   readonly timeout?: Duration;
+  /**
+   * What happens when a resumed run calls something else than it did before its process ended. `fail` ends it with
+   * `ReplayDivergedError` before anything is executed; `warn` logs it and executes what is new; `run` executes it silently.
+   * Default: `fail` when the same build runs, `warn` when the code was deployed anew in between.
+   */
+  readonly onDivergence?: 'fail' | 'warn' | 'run';
 }
 
 /** How a method behaves as a task. */
@@ -28,4 +34,9 @@ export interface TaskOptions {
   readonly retryDelay?: Duration | readonly Duration[];
   /** How long one attempt may take before it fails as `TimedOut`. Default: no limit. */
   readonly timeout?: Duration;
+  /**
+   * Runs the task at most once: its start is durable before it does anything, and when its process dies in the midst it
+   * fails with `OutcomeUnknownError` instead of running again. Costs one commit more. Default `false`: at least once.
+   */
+  readonly recordStart?: boolean;
 }

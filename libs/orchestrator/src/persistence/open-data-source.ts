@@ -44,7 +44,8 @@ export async function openDataSource(settings: DataSourceSettings): Promise<Orch
   const applicationName = `nestor:${settings.app}`.slice(0, 63);
   const sockets = new ConnectionSockets();
   const options = dataSourceOptions(settings, schema, server.connection, applicationName, sockets);
-  const dataSource = new OrchestratorDataSource(options, sockets, server.close);
+  const session = { ...server.connection, application_name: applicationName };
+  const dataSource = new OrchestratorDataSource(options, session, sockets, server.close);
   try {
     const client = await connect(server.connection, applicationName);
     try {

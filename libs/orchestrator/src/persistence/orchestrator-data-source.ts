@@ -1,3 +1,4 @@
+import type { ClientConfig } from 'pg';
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import type { ConnectionSockets } from './connection/connection-sockets.js';
 
@@ -13,6 +14,8 @@ const CLOSE_WITHIN_MS = 500;
 export class OrchestratorDataSource extends DataSource {
   constructor(
     options: DataSourceOptions,
+    /** How to open a session of one's own, outside the pool. */
+    readonly session: ClientConfig,
     private readonly sockets: ConnectionSockets,
     private readonly closeServer: () => Promise<void>,
   ) {

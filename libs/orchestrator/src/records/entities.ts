@@ -3,6 +3,8 @@ import { FlowEntity } from './flows/flow.entity.js';
 import { FlowRunStateEntity } from './flow-runs/flow-run-state.entity.js';
 import { FlowRunEntity } from './flow-runs/flow-run.entity.js';
 import { LogEntity } from './logs/log.entity.js';
+import { ProcessEntity } from './processes/process.entity.js';
+import { RunValueEntity } from './run-values/run-value.entity.js';
 import { TaskRunStateEntity } from './task-runs/task-run-state.entity.js';
 import { TaskRunEntity } from './task-runs/task-run.entity.js';
 
@@ -15,4 +17,6 @@ export const entities = [
   TaskRunStateEntity,
   LogEntity,
   EventEntity,
+  ProcessEntity,
+  RunValueEntity,
 ] as const;

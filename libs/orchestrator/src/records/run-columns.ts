@@ -65,6 +65,8 @@ interface StoredPolicy {
   readonly resuming?: boolean;
   readonly pauseKeys?: readonly string[];
   readonly retryType?: 'in_process' | 'reschedule' | null;
+  readonly recoveries?: number;
+  readonly maxRecoveries?: number;
 }
 
 /** The condition that a column holds a state type, as the migrations write it. */

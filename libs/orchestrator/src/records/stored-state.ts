@@ -1,4 +1,5 @@
 import { formatInstant, type Instant, type State, type StateDetails } from '@nestor/core';
+import { RowSet } from './row-set.js';
 
 /** One state to append to the history of the run `runId`. */
 export interface NewState {
@@ -6,27 +7,24 @@ export interface NewState {
   readonly state: State;
   /** The state before, `null` for the first one. */
   readonly follows: string | null;
+  /** The number of the claim on whose behalf it is written: see `WriteFence`. */
+  readonly claim: number;
 }
 
-/** What the rows of both histories take, in the order of {@link STATE_COLUMNS}. */
-export const stateColumns: readonly ((entry: NewState) => unknown)[] = [
-  ({ runId }) => runId,
-  ({ state }) => formatInstant(state.timestamp),
-  ({ state }) => state.id,
-  ({ state }) => state.type,
-  ({ state }) => state.name,
-  ({ state }) => state.message,
-  ({ state }) => storedDetails(state.details),
-  ({ follows }) => follows,
-];
+/** States on their way into either history. */
+export const newStates = new RowSet<NewState>([
+  ['claim', 'integer', ({ claim }) => claim],
+  ['run_id', 'uuid', ({ runId }) => runId],
+  ['timestamp', 'timestamptz', ({ state }) => formatInstant(state.timestamp)],
+  ['id', 'uuid', ({ state }) => state.id],
+  ['type', 'text', ({ state }) => state.type],
+  ['name', 'text', ({ state }) => state.name],
+  ['message', 'text', ({ state }) => state.message],
+  ['state_details', 'jsonb', ({ state }) => storedDetails(state.details)],
+  ['follows', 'uuid', ({ follows }) => follows],
+]);
 
-/** The statement part that matches {@link stateColumns}; `first` is the number of its first parameter. */
-export function unnestStates(first: number): string {
-  const types = ['uuid', 'timestamptz', 'uuid', 'text', 'text', 'text', 'jsonb', 'uuid'];
-  const parameters = types.map((type, index) => `$${first + index}::${type}[]`).join(', ');
-  return `unnest(${parameters}) as s(run_id, timestamp, id, type, name, message, state_details, follows)`;
-}
-
+/** What of {@link newStates} a history table takes besides the run's id. */
 export const STATE_COLUMNS = 'timestamp, id, type, name, message, state_details, follows';
 
 const NO_DETAILS = '{}';

@@ -8,7 +8,7 @@ import { FlowsRepository } from '../records/flows/flows.repository.js';
 import type { LogEntity } from '../records/logs/log.entity.js';
 import { LogsRepository } from '../records/logs/logs.repository.js';
 import { TaskRunsRepository } from '../records/task-runs/task-runs.repository.js';
-import { RunCancelledError, RunCrashedError } from './engine/engine-errors.js';
+import { outcomeOfRun } from './outcome-of-run.js';
 import { OrchestratorEngine } from './engine/orchestrator-engine.js';
 import {
   flowRunView,
@@ -129,7 +129,7 @@ export class FlowRuns {
    * @returns what the flow returned, as it was recorded.
    * @throws what the flow threw, as it was recorded.
    * @throws {FlowRunNotFoundError} when there is no run of that id.
-   * @throws {RunCancelledError} and {@link RunCrashedError} when something else than its own code ended it.
+   * @throws {RunCancelledError} and `RunCrashedError` when something else than its own code ended it.
    * @throws {WaitTimeoutError} when it has not ended within `timeout` (default: no limit).
    */
   async result(id: string, { timeout }: { readonly timeout?: Duration } = {}): Promise<unknown> {
@@ -139,7 +139,7 @@ export class FlowRuns {
     for (;;) {
       const row = await this.look(id);
       const stateType = row?.stateType ?? null;
-      if (row && stateType !== null && isTerminal(stateType)) return outcomeOfRow(row);
+      if (row && stateType !== null && isTerminal(stateType)) return outcomeOfRun(row);
       const left = deadline - performance.now();
       if (left <= 0) throw new WaitTimeoutError(id, timeoutMs);
       // Here the engine tells; of other processes' runs only the database does.
@@ -165,20 +165,6 @@ export class FlowRuns {
     const flows = await this.flows.findByIds([...new Set(rows.map((row) => row.flowId))]);
     const names = new Map(flows.map((flow) => [flow.id, flow.name]));
     return rows.map((row) => flowRunView(row, names.get(row.flowId) ?? row.flowId));
-  }
-}
-
-function outcomeOfRow(row: FlowRunEntity): unknown {
-  const outcome = row.result === null ? undefined : decode(row.result);
-  switch (row.stateType) {
-    case StateType.Completed:
-      return outcome;
-    case StateType.Failed:
-      throw outcome; // whatever the flow threw
-    case StateType.Cancelled:
-      throw new RunCancelledError(row.id);
-    default:
-      throw new RunCrashedError(row.id, `it is ${row.stateName ?? 'gone'}.`);
   }
 }
 

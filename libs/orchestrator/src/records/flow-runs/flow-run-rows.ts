@@ -16,6 +16,16 @@ export interface NewFlowRun {
   readonly tags: readonly string[];
   readonly buildId: string | null;
   readonly encodingVersion: number;
+  /** Whether the process that creates the run holds its lease, as it does of the root runs it executes. */
+  readonly isLeased: boolean;
+}
+
+/** A flow run in its first state, created on behalf of a claim. */
+export interface FlowRunCreation {
+  readonly created: NewFlowRun;
+  readonly run: FlowRun;
+  /** The number of the claim: see `WriteFence`. */
+  readonly claim: number;
 }
 
 /** A move of an existing flow run, compared and set on the state it was decided from. */
@@ -25,7 +35,16 @@ export interface FlowRunMove {
   readonly expectedStateId: string | null;
   /** The encoded outcome; `null` while there is none. */
   readonly result: string | null;
+  /** The number of the claim on whose behalf it is written: see `WriteFence`. */
+  readonly claim: number;
+  readonly lease: LeaseChange;
 }
+
+/**
+ * What a move does to the lease of its run: `released` by its holder, who may still append to what it has begun, or
+ * `revoked`, so that the holder can write nothing more.
+ */
+export type LeaseChange = 'kept' | 'released' | 'revoked';
 
 /** The run as the rules see it, from its row and the row of its current state. */
 export function flowRunOfRow(row: FlowRunEntity, state: FlowRunStateEntity | null): FlowRun {
@@ -40,8 +59,25 @@ export function flowRunOfRow(row: FlowRunEntity, state: FlowRunStateEntity | nul
     startTime: row.startTime,
     endTime: row.endTime,
     totalRunTimeUs: row.totalRunTimeUs,
-    policy: { ...NO_RETRIES, ...row.empiricalPolicy },
+    policy: { ...DEFAULT_POLICY, ...row.empiricalPolicy },
   };
 }
 
-const NO_RETRIES: FlowRunPolicy = { retries: 0, retryDelaysMs: [], resuming: false, pauseKeys: [], retryType: null };
+/** What the row of a run says about what never changes. */
+export function newFlowRunOfRow(row: FlowRunEntity): NewFlowRun {
+  const { id, flowId, app, rootFlowRunId, parentTaskRunId, name, parameters, tags, buildId, encodingVersion } = row;
+  return {
+    ...{ id, flowId, app, rootFlowRunId, parentTaskRunId, name, parameters, tags, buildId, encodingVersion },
+    isLeased: rootFlowRunId === id,
+  };
+}
+
+const DEFAULT_POLICY: FlowRunPolicy = {
+  retries: 0,
+  retryDelaysMs: [],
+  resuming: false,
+  pauseKeys: [],
+  retryType: null,
+  recoveries: 0,
+  maxRecoveries: 10,
+};

@@ -10,6 +10,8 @@ import { RunColumns, stateTypeCheck } from '../run-columns.js';
 @Index('flow_run_active_idx', ['stateType', 'id'], {
   where: `state_type in ('PENDING', 'RUNNING', 'CANCELLING', 'PAUSED')`,
 })
+@Index('flow_run_process_idx', ['processId', 'id'], { where: 'process_id is not null' })
+@Index('flow_run_root_idx', ['rootFlowRunId'], { where: 'parent_task_run_id is not null' })
 @Index('flow_run_parent_idx', ['parentTaskRunId'], { where: 'parent_task_run_id is not null' })
 export class FlowRunEntity extends RunColumns {
   @PrimaryColumn('uuid', { primaryKeyConstraintName: 'flow_run_pkey' })
@@ -76,4 +78,12 @@ export class FlowRunEntity extends RunColumns {
 
   @Column('boolean', { default: false })
   autoScheduled!: boolean;
+
+  /** The process that executes the run; on root runs only, and only while they are executed. */
+  @Column('uuid', { nullable: true })
+  processId!: string | null;
+
+  /** Grows with every change of holder; what an earlier holder still writes is refused by it. */
+  @Column('integer', { default: 0 })
+  leaseEpoch!: number;
 }

@@ -5,9 +5,19 @@ import { DataSource, In, LessThan, type Repository } from 'typeorm';
 import { schemaOf } from '../../persistence/schema-of.js';
 import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
 import { preparedStatement, type PreparedStatement, type Tx } from '../../persistence/transactions.js';
-import { columnsOf } from '../columns-of.js';
-import { instantParameter, STATE_COLUMNS, stateColumns, unnestStates, type NewState } from '../stored-state.js';
-import { flowRunOfRow, type FlowRunMove, type NewFlowRun } from './flow-run-rows.js';
+import { fenceParameters, type HeldClaims, type WriteFence } from '../lease-check.js';
+import { newStates, type NewState } from '../stored-state.js';
+import { flowRunOfRow, type FlowRunCreation, type FlowRunMove } from './flow-run-rows.js';
+import {
+  claimDueFlowRuns,
+  claimedCreations,
+  insertFlowRuns,
+  moveFlowRuns,
+  moveRows,
+  nextDueFlowRun,
+  orphanedFlowRuns,
+  releaseOrphans,
+} from './flow-run-statements.js';
 import { FlowRunStateEntity } from './flow-run-state.entity.js';
 import { FlowRunEntity } from './flow-run.entity.js';
 
@@ -20,40 +30,108 @@ interface FlowRunPage {
   readonly flowId?: string;
 }
 
+/** A root run whose process is fenced or gone. */
+export interface OrphanedFlowRun {
+  readonly id: string;
+  readonly processId: string;
+  readonly stateType: StateType | null;
+}
+
+/** A run as its row holds it, and as the rules see it. */
+export interface LoadedFlowRun {
+  readonly row: FlowRunEntity;
+  readonly run: FlowRun;
+}
+
 @Injectable()
 export class FlowRunsRepository {
   private readonly runs: Repository<FlowRunEntity>;
   private readonly states: Repository<FlowRunStateEntity>;
   private readonly insertStatement: PreparedStatement;
   private readonly moveStatement: PreparedStatement;
+  private readonly claimDueStatement: PreparedStatement;
+  private readonly schema: string;
 
-  constructor(@Inject(ORCHESTRATOR_DATA_SOURCE) dataSource: DataSource) {
+  constructor(@Inject(ORCHESTRATOR_DATA_SOURCE) private readonly dataSource: DataSource) {
     this.runs = dataSource.getRepository(FlowRunEntity);
     this.states = dataSource.getRepository(FlowRunStateEntity);
     const schema = schemaOf(dataSource);
+    this.schema = schema;
     this.insertStatement = preparedStatement('insert_flow_runs', insertFlowRuns(schema));
     this.moveStatement = preparedStatement('move_flow_runs', moveFlowRuns(schema));
-  }
-
-  /** Creates runs in their first states. Creating one a second time (after a commit nobody heard of) changes nothing. */
-  async insert(
-    tx: Tx,
-    rows: readonly { created: NewFlowRun; run: FlowRun }[],
-    states: readonly NewState[],
-  ): Promise<void> {
-    await tx.query(this.insertStatement, [...columnsOf(rows, INSERT_COLUMNS), ...columnsOf(states, stateColumns)]);
+    this.claimDueStatement = preparedStatement('claim_due_flow_runs', claimDueFlowRuns(schema));
   }
 
   /**
-   * Moves runs on, each only if it is still in the state its move was decided from, and appends the states of those.
-   * A move that was made already (after a commit nobody heard of) counts as made.
+   * Creates runs in their first states, where the claim they are made for holds. Creating one a second time (after a commit
+   * nobody heard of) changes nothing.
    *
-   * @returns the ids of the runs that moved; the others were changed by somebody else in between.
+   * @returns which claims hold.
    */
-  async move(tx: Tx, moves: readonly FlowRunMove[], states: readonly NewState[]): Promise<ReadonlySet<string>> {
-    const parameters = [...columnsOf(moves, MOVE_COLUMNS), ...columnsOf(states, stateColumns)];
-    const moved = await tx.query<{ id: string }>(this.moveStatement, parameters);
-    return new Set(moved.map((row) => row.id));
+  async insert(
+    tx: Tx,
+    fence: WriteFence,
+    rows: readonly FlowRunCreation[],
+    states: readonly NewState[],
+  ): Promise<HeldClaims> {
+    const parameters = [
+      ...fenceParameters(fence),
+      ...claimedCreations.parameters(rows),
+      ...newStates.parameters(states),
+    ];
+    const [held] = await tx.query<{ leases: HeldClaims }>(this.insertStatement, parameters);
+    return held?.leases ?? null;
+  }
+
+  /**
+   * Moves runs on, each only if its claim holds and it is still in the state its move was decided from, and appends the
+   * states of those. A move that was made already (after a commit nobody heard of) counts as made.
+   *
+   * @returns which claims hold, and the ids of the runs that moved; the others were changed by somebody else in between.
+   */
+  async move(
+    tx: Tx,
+    fence: WriteFence,
+    moves: readonly FlowRunMove[],
+    states: readonly NewState[],
+  ): Promise<{ readonly held: HeldClaims; readonly moved: ReadonlySet<string> }> {
+    const parameters = [...fenceParameters(fence), ...moveRows.parameters(moves), ...newStates.parameters(states)];
+    const [answer] = await tx.query<{ leases: HeldClaims; moved: string[] }>(this.moveStatement, parameters);
+    return { held: answer?.leases ?? null, moved: new Set(answer?.moved) };
+  }
+
+  /** Takes up to `limit` due runs of these flows for a process; gives their ids. None when the process is fenced. */
+  async claimDue(
+    tx: Tx,
+    { processId, app, flowIds, limit }: { processId: string; app: string; flowIds: readonly string[]; limit: number },
+  ): Promise<string[]> {
+    const rows = await tx.query<{ id: string }>(this.claimDueStatement, [processId, app, flowIds, limit]);
+    return rows.map(({ id }) => id);
+  }
+
+  /** Lets go of a run that a process holds under that epoch; its state stays as it is. */
+  async release(tx: Tx, id: string, epoch: number, processId: string): Promise<void> {
+    await tx.query(
+      `update ${this.schema}.flow_run set process_id = null, lease_epoch = lease_epoch + 1, updated = now()
+        where id = $1 and lease_epoch = $2 and process_id = $3`,
+      [id, epoch, processId],
+    );
+  }
+
+  /** Root runs of these flows whose process is fenced or gone. */
+  orphaned(app: string, flowIds: readonly string[], limit: number): Promise<OrphanedFlowRun[]> {
+    return this.dataSource.query<OrphanedFlowRun[]>(orphanedFlowRuns(this.schema), [app, flowIds, limit]);
+  }
+
+  /** Milliseconds until the next run of these flows is due that nobody executes; `null` when none waits. */
+  async nextDueInMs(app: string, flowIds: readonly string[]): Promise<number | null> {
+    const rows = await this.dataSource.query<{ ms: number }[]>(nextDueFlowRun(this.schema), [app, flowIds]);
+    return rows[0]?.ms ?? null;
+  }
+
+  /** Lets go of those of the runs that wait and whose process is fenced or gone. */
+  async releaseOrphans(tx: Tx, ids: readonly string[]): Promise<void> {
+    await tx.query(releaseOrphans(this.schema), [ids]);
   }
 
   find(id: string): Promise<FlowRunEntity | null> {
@@ -62,10 +140,15 @@ export class FlowRunsRepository {
 
   /** The run as the rules see it; `null` when there is none of that id. */
   async load(id: string): Promise<FlowRun | null> {
+    return (await this.loadRow(id))?.run ?? null;
+  }
+
+  /** The row of a run, and the run as the rules see it; `null` when there is none of that id. */
+  async loadRow(id: string): Promise<LoadedFlowRun | null> {
     const row = await this.find(id);
     if (!row) return null;
     const state = row.stateTimestamp === null ? null : await this.stateAt(id, row.stateTimestamp);
-    return flowRunOfRow(row, state);
+    return { row, run: flowRunOfRow(row, state) };
   }
 
   /** A page of runs, newest first. */
@@ -91,93 +174,3 @@ export class FlowRunsRepository {
     return this.states.findOneBy({ flowRunId, timestamp });
   }
 }
-
-const INSERT_COLUMNS: readonly ((row: { created: NewFlowRun; run: FlowRun }) => unknown)[] = [
-  ({ created }) => created.id,
-  ({ created }) => created.flowId,
-  ({ created }) => created.app,
-  ({ created }) => created.rootFlowRunId,
-  ({ created }) => created.parentTaskRunId,
-  ({ created }) => created.name,
-  ({ created }) => created.buildId,
-  ({ created }) => created.encodingVersion,
-  ({ created }) => created.parameters,
-  ({ created }) => JSON.stringify(created.tags),
-  ({ run }) => JSON.stringify(run.policy),
-  ({ run }) => run.state?.id ?? null,
-  ({ run }) => run.state?.type ?? null,
-  ({ run }) => run.state?.name ?? null,
-  ({ run }) => instantParameter(run.state?.timestamp ?? null),
-  ({ run }) => instantParameter(run.expectedStartTime),
-  ({ run }) => instantParameter(run.nextScheduledStartTime),
-];
-
-/**
- * One row per new run and one per state. Takes no locks beyond its own rows, and those in the order of the keys: a late
- * repetition of the same batch waits for them.
- */
-const insertFlowRuns = (schema: string): string => `
-  with created as (
-    insert into ${schema}.flow_run (
-      id, flow_id, app, root_flow_run_id, parent_task_run_id, name, build_id, encoding_version, parameters, tags,
-      empirical_policy, state_id, state_type, state_name, state_timestamp, expected_start_time,
-      next_scheduled_start_time)
-    select * from unnest(
-      $1::uuid[], $2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::text[], $7::text[], $8::smallint[], $9::json[],
-      $10::jsonb[], $11::jsonb[], $12::uuid[], $13::text[], $14::text[], $15::timestamptz[], $16::timestamptz[],
-      $17::timestamptz[])
-    order by 1
-    on conflict do nothing
-  )
-  insert into ${schema}.flow_run_state (flow_run_id, ${STATE_COLUMNS})
-  select * from ${unnestStates(18)} order by run_id, timestamp
-  on conflict do nothing`;
-
-const MOVE_COLUMNS: readonly ((move: FlowRunMove) => unknown)[] = [
-  ({ run }) => run.id,
-  ({ expectedStateId }) => expectedStateId,
-  ({ run }) => JSON.stringify(run.policy),
-  ({ result }) => result,
-  ({ run }) => run.state?.id ?? null,
-  ({ run }) => run.state?.type ?? null,
-  ({ run }) => run.state?.name ?? null,
-  ({ run }) => instantParameter(run.state?.timestamp ?? null),
-  ({ run }) => run.runCount,
-  ({ run }) => instantParameter(run.nextScheduledStartTime),
-  ({ run }) => instantParameter(run.startTime),
-  ({ run }) => instantParameter(run.endTime),
-  ({ run }) => run.totalRunTimeUs,
-];
-
-/**
- * Compare-and-set of many runs. Locks the rows in id order, so that two batches never wait for each other; the condition
- * on `state_id` is evaluated on the row as it is once the lock is held. Rides `flow_run_pkey`, one partition per run.
- */
-const moveFlowRuns = (schema: string): string => `
-  with move as materialized (
-    select * from unnest(
-      $1::uuid[], $2::uuid[], $3::jsonb[], $4::json[], $5::uuid[], $6::text[], $7::text[], $8::timestamptz[],
-      $9::integer[], $10::timestamptz[], $11::timestamptz[], $12::timestamptz[], $13::bigint[])
-      as m(id, expected_state_id, empirical_policy, result, state_id, state_type, state_name, state_timestamp,
-           run_count, next_scheduled_start_time, start_time, end_time, total_run_time_us)
-  ), locked as materialized (
-    select r.id from ${schema}.flow_run r where r.id = any($1::uuid[]) order by r.id for update
-  ), moved as (
-    update ${schema}.flow_run r
-       set updated = now(), empirical_policy = m.empirical_policy, result = m.result, state_id = m.state_id,
-           state_type = m.state_type, state_name = m.state_name, state_timestamp = m.state_timestamp,
-           run_count = m.run_count, next_scheduled_start_time = m.next_scheduled_start_time,
-           start_time = m.start_time, end_time = m.end_time, total_run_time_us = m.total_run_time_us
-      from move m
-      join locked l on l.id = m.id
-     where r.id = m.id
-       and (r.state_id is not distinct from m.expected_state_id or r.state_id = m.state_id)
-    returning r.id
-  ), history as (
-    insert into ${schema}.flow_run_state (flow_run_id, ${STATE_COLUMNS})
-    select s.run_id, s.timestamp, s.id, s.type, s.name, s.message, s.state_details, s.follows
-      from ${unnestStates(14)}
-      join moved on moved.id = s.run_id
-    on conflict do nothing
-  )
-  select id from moved`;

@@ -4,7 +4,7 @@ import { DataSource, type Repository } from 'typeorm';
 import { schemaOf } from '../../persistence/schema-of.js';
 import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
 import { preparedStatement, type PreparedStatement, type Tx } from '../../persistence/transactions.js';
-import { columnsOf } from '../columns-of.js';
+import { RowSet } from '../row-set.js';
 import { LogEntity } from './log.entity.js';
 
 /** One line to keep. */
@@ -31,7 +31,7 @@ export class LogsRepository {
 
   /** Keeps lines; a line that is kept already (after a commit nobody heard of) stays single. */
   async append(tx: Tx, logs: readonly NewLog[]): Promise<void> {
-    await tx.query(this.appendStatement, columnsOf(logs, APPEND_COLUMNS));
+    await tx.query(this.appendStatement, newLogs.parameters(logs));
   }
 
   /** The lines of a flow run and its task runs, oldest first. */
@@ -40,17 +40,15 @@ export class LogsRepository {
   }
 }
 
-const APPEND_COLUMNS: readonly ((log: NewLog) => unknown)[] = [
-  ({ timestamp }) => formatInstant(timestamp),
-  ({ id }) => id,
-  ({ name }) => name,
-  ({ level }) => level,
-  ({ message }) => message,
-  ({ flowRunId }) => flowRunId,
-  ({ taskRunId }) => taskRunId,
-];
+const newLogs = new RowSet<NewLog>([
+  ['timestamp', 'timestamptz', ({ timestamp }) => formatInstant(timestamp)],
+  ['id', 'uuid', ({ id }) => id],
+  ['name', 'text', ({ name }) => name],
+  ['level', 'smallint', ({ level }) => level],
+  ['message', 'text', ({ message }) => message],
+  ['flow_run_id', 'uuid', ({ flowRunId }) => flowRunId],
+  ['task_run_id', 'uuid', ({ taskRunId }) => taskRunId],
+]);
 
 const appendLogs = (schema: string): string => `
-  insert into ${schema}.log (timestamp, id, name, level, message, flow_run_id, task_run_id)
-  select * from unnest($1::timestamptz[], $2::uuid[], $3::text[], $4::smallint[], $5::text[], $6::uuid[], $7::uuid[])
-  on conflict do nothing`;
+  insert into ${schema}.log (${newLogs.names}) select * from ${newLogs.source(1, 'l')} on conflict do nothing`;

@@ -1,4 +1,8 @@
-import type { TaskRun } from '@nestor/core';
+import type { RetryPolicy, TaskRun } from '@nestor/core';
+import { stateOfRow } from '../state-columns.js';
+import type { TaskRunStateEntity } from './task-run-state.entity.js';
+import type { TaskRunEntity } from './task-run.entity.js';
+
 
 /** What never changes about a task run. */
 export interface NewTaskRun {
@@ -17,4 +21,26 @@ export interface TaskRunWrite {
   readonly run: TaskRun;
   /** The encoded outcome; `null` while there is none. */
   readonly result: string | null;
+  /** The number of the claim on whose behalf it is written: see `WriteFence`. */
+  readonly claim: number;
 }
+
+/** The run as the rules see it, from its row and the row of its current state. */
+export function taskRunOfRow(row: TaskRunEntity, state: TaskRunStateEntity | null): TaskRun {
+  return {
+    kind: 'task-run',
+    id: row.id,
+    flowRunId: row.flowRunId,
+    flowRunRunCount: row.flowRunRunCount,
+    state: state && stateOfRow(state),
+    runCount: row.runCount,
+    expectedStartTime: row.expectedStartTime,
+    nextScheduledStartTime: row.nextScheduledStartTime,
+    startTime: row.startTime,
+    endTime: row.endTime,
+    totalRunTimeUs: row.totalRunTimeUs,
+    policy: { ...NO_RETRIES, ...row.empiricalPolicy },
+  };
+}
+
+const NO_RETRIES: RetryPolicy = { retries: 0, retryDelaysMs: [] };

@@ -42,4 +42,11 @@ export class TaskRunEntity extends RunColumns {
 
   @Column('jsonb', { default: () => "'{}'" })
   taskInputs!: Record<string, unknown>;
+
+  /** Whether the run was restarted from here or from an earlier task run, so that this record is not replayed. */
+  @Column('boolean', {
+    default: false,
+    comment: 'The run was restarted from this task run or an earlier one: what it recorded is not replayed.',
+  })
+  superseded!: boolean;
 }

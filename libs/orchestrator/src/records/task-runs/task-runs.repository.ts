@@ -1,32 +1,58 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { State, StateType } from '@nestor/core';
-import { DataSource, MoreThan, type Repository } from 'typeorm';
+import type { State, StateType, TaskRun } from '@nestor/core';
+import { DataSource, In, MoreThan, type Repository } from 'typeorm';
 import { schemaOf } from '../../persistence/schema-of.js';
 import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
 import { preparedStatement, type PreparedStatement, type Tx } from '../../persistence/transactions.js';
-import { columnsOf } from '../columns-of.js';
+import { FENCE_WIDTH, fenceParameters, leaseCheck, type HeldClaims, type WriteFence } from '../lease-check.js';
+import { RowSet, type RowColumn } from '../row-set.js';
 import { stateOfRow } from '../state-columns.js';
-import { instantParameter, STATE_COLUMNS, stateColumns, unnestStates, type NewState } from '../stored-state.js';
-import type { TaskRunWrite } from './task-run-rows.js';
+import { storedPolicy, storedTags } from '../stored-run.js';
+import { instantParameter, newStates, STATE_COLUMNS, type NewState } from '../stored-state.js';
+import { taskRunOfRow, type TaskRunWrite } from './task-run-rows.js';
 import { TaskRunStateEntity } from './task-run-state.entity.js';
 import { TaskRunEntity } from './task-run.entity.js';
+
+/** What replay needs to know of a task run. */
+export type RecordedTaskRun = Pick<
+  TaskRunEntity,
+  'id' | 'parentTaskRunId' | 'name' | 'taskKey' | 'dynamicKey' | 'flowRunRunCount' | 'stateType' | 'result'
+>;
 
 @Injectable()
 export class TaskRunsRepository {
   private readonly runs: Repository<TaskRunEntity>;
   private readonly states: Repository<TaskRunStateEntity>;
   private readonly saveStatement: PreparedStatement;
+  private readonly schema: string;
 
-  constructor(@Inject(ORCHESTRATOR_DATA_SOURCE) dataSource: DataSource) {
+  constructor(@Inject(ORCHESTRATOR_DATA_SOURCE) private readonly dataSource: DataSource) {
     this.runs = dataSource.getRepository(TaskRunEntity);
     this.states = dataSource.getRepository(TaskRunStateEntity);
     const schema = schemaOf(dataSource);
+    this.schema = schema;
     this.saveStatement = preparedStatement('save_task_runs', saveTaskRuns(schema));
   }
 
-  /** Writes runs as they stand, new or not, and appends their states. Doing it twice changes nothing. */
-  async save(tx: Tx, writes: readonly TaskRunWrite[], states: readonly NewState[]): Promise<void> {
-    await tx.query(this.saveStatement, [...columnsOf(writes, SAVE_COLUMNS), ...columnsOf(states, stateColumns)]);
+  /**
+   * Writes runs as they stand, new or not, and appends their states, where the claim they are written for holds. Doing it
+   * twice changes nothing.
+   *
+   * @returns which claims hold.
+   */
+  async save(
+    tx: Tx,
+    fence: WriteFence,
+    writes: readonly TaskRunWrite[],
+    states: readonly NewState[],
+  ): Promise<HeldClaims> {
+    const parameters = [
+      ...fenceParameters(fence),
+      ...claimedRows.parameters(writes),
+      ...newStates.parameters(states),
+    ];
+    const [held] = await tx.query<{ leases: HeldClaims }>(this.saveStatement, parameters);
+    return held?.leases ?? null;
   }
 
   find(id: string): Promise<TaskRunEntity | null> {
@@ -40,6 +66,30 @@ export class TaskRunsRepository {
       order: { id: 'ASC' },
       take: limit,
     });
+  }
+
+  /**
+   * What is recorded of a flow run's calls and not superseded, a row at a time and without what replay does not look at, so
+   * that a run with many tasks fits into memory. Rides `task_run_flow_run_idx`.
+   */
+  recorded(flowRunId: string): Promise<RecordedTaskRun[]> {
+    return this.dataSource.query<RecordedTaskRun[]>(
+      `select id, parent_task_run_id as "parentTaskRunId", name, task_key as "taskKey", dynamic_key as "dynamicKey",
+              flow_run_run_count as "flowRunRunCount", state_type as "stateType", result
+         from ${this.schema}.task_run where flow_run_id = $1 and not superseded order by id`,
+      [flowRunId],
+    );
+  }
+
+  /** Runs as the rules see them. */
+  async loadAll(ids: readonly string[]): Promise<TaskRun[]> {
+    const rows = await this.runs.findBy({ id: In([...ids]) });
+    return Promise.all(
+      rows.map(async (row) => {
+        const { id: taskRunId, stateTimestamp: timestamp } = row;
+        return taskRunOfRow(row, timestamp === null ? null : await this.states.findOneBy({ taskRunId, timestamp }));
+      }),
+    );
   }
 
   /** How many runs of a flow run are in which state. Rides `task_run_flow_run_idx`. */
@@ -61,46 +111,46 @@ export class TaskRunsRepository {
   }
 }
 
-const SAVE_COLUMNS: readonly ((write: TaskRunWrite) => unknown)[] = [
-  ({ created }) => created.id,
-  ({ created }) => created.flowRunId,
-  ({ created }) => created.parentTaskRunId,
-  ({ created }) => created.name,
-  ({ created }) => created.taskKey,
-  ({ created }) => created.dynamicKey,
-  ({ created }) => JSON.stringify(created.tags),
-  ({ run }) => JSON.stringify(run.policy),
-  ({ run }) => run.flowRunRunCount,
-  ({ result }) => result,
-  ({ run }) => run.state?.id ?? null,
-  ({ run }) => run.state?.type ?? null,
-  ({ run }) => run.state?.name ?? null,
-  ({ run }) => instantParameter(run.state?.timestamp ?? null),
-  ({ run }) => run.runCount,
-  ({ run }) => instantParameter(run.expectedStartTime),
-  ({ run }) => instantParameter(run.nextScheduledStartTime),
-  ({ run }) => instantParameter(run.startTime),
-  ({ run }) => instantParameter(run.endTime),
-  ({ run }) => run.totalRunTimeUs,
+const taskRunColumns: readonly RowColumn<TaskRunWrite>[] = [
+  ['id', 'uuid', ({ created }) => created.id],
+  ['flow_run_id', 'uuid', ({ created }) => created.flowRunId],
+  ['parent_task_run_id', 'uuid', ({ created }) => created.parentTaskRunId],
+  ['name', 'text', ({ created }) => created.name],
+  ['task_key', 'text', ({ created }) => created.taskKey],
+  ['dynamic_key', 'text', ({ created }) => created.dynamicKey],
+  ['tags', 'jsonb', ({ created }) => storedTags(created.tags)],
+  ['empirical_policy', 'jsonb', ({ run }) => storedPolicy(run.policy)],
+  ['flow_run_run_count', 'integer', ({ run }) => run.flowRunRunCount],
+  ['result', 'json', ({ result }) => result],
+  ['state_id', 'uuid', ({ run }) => run.state?.id ?? null],
+  ['state_type', 'text', ({ run }) => run.state?.type ?? null],
+  ['state_name', 'text', ({ run }) => run.state?.name ?? null],
+  ['state_timestamp', 'timestamptz', ({ run }) => instantParameter(run.state?.timestamp ?? null)],
+  ['run_count', 'integer', ({ run }) => run.runCount],
+  ['expected_start_time', 'timestamptz', ({ run }) => instantParameter(run.expectedStartTime)],
+  ['next_scheduled_start_time', 'timestamptz', ({ run }) => instantParameter(run.nextScheduledStartTime)],
+  ['start_time', 'timestamptz', ({ run }) => instantParameter(run.startTime)],
+  ['end_time', 'timestamptz', ({ run }) => instantParameter(run.endTime)],
+  ['total_run_time_us', 'bigint', ({ run }) => run.totalRunTimeUs],
 ];
 
+const taskRunRows = new RowSet<TaskRunWrite>(taskRunColumns);
+const claimedRows = new RowSet<TaskRunWrite>([['claim', 'integer', ({ claim }) => claim], ...taskRunColumns]);
+
 /**
- * One row per run and one per state. Most runs begin and end between two flushes and are written once; one that was
- * written before is brought up to date. Rides `task_run_pkey`, one partition per run. Writes in the order of the keys, so
- * that two batches with the same runs, one of them a late repetition, never wait for each other crosswise; and the later
- * state stays, whichever of the two comes last.
+ * One row per run and one per state, of the claims that hold. Most runs begin and end between two flushes and are written
+ * once; one that was written before is brought up to date. Rides `task_run_pkey`, one partition per run. Writes in the
+ * order of the keys, so that two batches with the same runs, one of them a late repetition, never wait for each other
+ * crosswise; and the later state stays, whichever of the two comes last.
  */
 const saveTaskRuns = (schema: string): string => `
-  with saved as (
-    insert into ${schema}.task_run as r (
-      id, flow_run_id, parent_task_run_id, name, task_key, dynamic_key, tags, empirical_policy, flow_run_run_count,
-      result, state_id, state_type, state_name, state_timestamp, run_count, expected_start_time,
-      next_scheduled_start_time, start_time, end_time, total_run_time_us)
-    select * from unnest(
-      $1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::jsonb[], $8::jsonb[], $9::integer[],
-      $10::json[], $11::uuid[], $12::text[], $13::text[], $14::timestamptz[], $15::integer[], $16::timestamptz[],
-      $17::timestamptz[], $18::timestamptz[], $19::timestamptz[], $20::bigint[])
-    order by 1
+  with ${leaseCheck(schema)}, saved as (
+    insert into ${schema}.task_run as r (${taskRunRows.names})
+    select ${taskRunRows.names}
+      from held
+      cross join ${claimedRows.source(FENCE_WIDTH + 1, 't')}
+     where held.leases[t.claim]
+     order by id
     on conflict (id) do update
        set updated = now(), name = excluded.name, flow_run_run_count = excluded.flow_run_run_count,
            result = excluded.result, state_id = excluded.state_id, state_type = excluded.state_type,
@@ -109,7 +159,13 @@ const saveTaskRuns = (schema: string): string => `
            start_time = excluded.start_time, end_time = excluded.end_time,
            total_run_time_us = excluded.total_run_time_us
      where r.state_timestamp is null or r.state_timestamp < excluded.state_timestamp
+  ), history as (
+    insert into ${schema}.task_run_state (task_run_id, ${STATE_COLUMNS})
+    select run_id, ${STATE_COLUMNS}
+      from held
+      cross join ${newStates.source(FENCE_WIDTH + 1 + claimedRows.width, 's')}
+     where held.leases[s.claim]
+     order by run_id, timestamp
+    on conflict do nothing
   )
-  insert into ${schema}.task_run_state (task_run_id, ${STATE_COLUMNS})
-  select * from ${unnestStates(21)} order by run_id, timestamp
-  on conflict do nothing`;
+  select leases from held`;

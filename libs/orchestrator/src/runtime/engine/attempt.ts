@@ -1,4 +1,23 @@
-import { RunEndedError } from './engine-errors.js';
+import { LeaseLostError } from '../leases/run-lease.js';
+import { RunCancelledError, RunEndedError, RunHandedBackError, RunSuspendedError } from './engine-errors.js';
+
+/** Why an attempt is over. */
+export interface AttemptEnd {
+  /**
+   * - `over`: it returned, threw or timed out, or somebody else ended its run.
+   * - `cancelled`: somebody asked for the end of its run.
+   * - `handed-back`, `suspended`: its run goes on in another process, or later; nothing more is recorded here.
+   * - `lease-lost`: its run may go on elsewhere by now; nothing more can be recorded here.
+   */
+  readonly kind: 'over' | 'cancelled' | 'handed-back' | 'suspended' | 'lease-lost';
+  /** For people: `it timed out`. */
+  readonly reason: string;
+}
+
+/** Whether the run goes on in another process or later, so that what it leaves unfinished here is found there. */
+export function goesOnElsewhere({ kind }: AttemptEnd): boolean {
+  return kind === 'handed-back' || kind === 'suspended' || kind === 'lease-lost';
+}
 
 /**
  * One execution of a body. When it ends, by itself or because time ran out, the code of it that may still be running is
@@ -7,42 +26,73 @@ import { RunEndedError } from './engine-errors.js';
 export class Attempt {
   private controller: AbortController | null = null;
   private readonly children = new Set<Attempt>();
+  private error: Error | null = null;
+
+  /** Why the attempt is over; `null` while it is not. What begins within one that is over is over from the start. */
+  ended: AttemptEnd | null;
 
   /** Told when somebody else ends the attempt, while its body is running. */
-  onCutOff: ((error: RunEndedError) => void) | null = null;
+  onCutOff: ((end: AttemptEnd) => void) | null = null;
 
   constructor(
     readonly runName: string,
     /** Counts from 1. */
     readonly number: number,
     private readonly parent: Attempt | null,
+    /** The run in whose name the attempt is made, for messages. */
+    private readonly flowRunId: string | null = parent?.flowRunId ?? null,
   ) {
-    if (parent?.ended) this.ended = new RunEndedError(runName, parent.ended.reason);
-    else parent?.children.add(this);
+    this.ended = parent?.ended ?? null;
+    if (!this.ended) parent?.children.add(this);
   }
-
-  /** Why the attempt is over; `null` while it is not. What begins within one that is over is over from the start. */
-  ended: RunEndedError | null = null;
 
   /** Made when somebody first asks for it: most bodies never do, and a controller is dear on a hot path. */
   get signal(): AbortSignal {
     this.controller ??= new AbortController();
-    if (this.ended && !this.controller.signal.aborted) this.controller.abort(this.ended);
+    if (this.ended && !this.controller.signal.aborted) this.controller.abort(this.endError);
     return this.controller.signal;
   }
 
-  /** @throws {RunEndedError} when the attempt is over. */
-  assertLive(): void {
-    if (this.ended) throw this.ended;
+  /** What calls of the attempt get once it is over. Made when somebody asks for it. */
+  get endError(): Error {
+    return (this.error ??= errorOf(this.runName, this.flowRunId, this.ended));
   }
 
-  /** Ends this attempt and the attempts within it. The first reason holds. */
-  end(reason: string): void {
+  /** @throws {RunEndedError} and its like when the attempt is over. */
+  assertLive(): void {
+    if (this.ended) throw this.endError;
+  }
+
+  /** Ends this attempt and the attempts within it, at once. The first reason holds. */
+  end(reason: string, kind: AttemptEnd['kind'] = 'over'): void {
+    this.stop({ kind, reason }, null);
+  }
+
+  /**
+   * Asks the bodies of this attempt and those within it to end: their signals fire and they start nothing any more. What has
+   * not settled by itself when `grace` resolves is cut off.
+   */
+  wind(reason: string, kind: AttemptEnd['kind'], grace: Promise<void>): void {
+    this.stop({ kind, reason }, grace);
+  }
+
+  private stop(end: AttemptEnd, grace: Promise<void> | null): void {
     this.parent?.children.delete(this);
     if (this.ended) return;
-    this.ended = new RunEndedError(this.runName, reason);
-    this.controller?.abort(this.ended);
-    for (const child of this.children) child.end(reason);
-    this.onCutOff?.(this.ended);
+    this.ended = end;
+    this.controller?.abort(this.endError);
+    for (const child of this.children) child.stop(end, grace);
+    if (grace) void grace.then(() => this.onCutOff?.(end));
+    else this.onCutOff?.(end);
   }
+}
+
+function errorOf(runName: string, flowRunId: string | null, end: AttemptEnd | null): Error {
+  if (flowRunId !== null) {
+    if (end?.kind === 'lease-lost') return new LeaseLostError(flowRunId);
+    if (end?.kind === 'cancelled') return new RunCancelledError(flowRunId);
+    if (end?.kind === 'handed-back') return new RunHandedBackError(flowRunId);
+    if (end?.kind === 'suspended') return new RunSuspendedError(flowRunId);
+  }
+  return new RunEndedError(runName, end?.reason ?? 'it is over');
 }

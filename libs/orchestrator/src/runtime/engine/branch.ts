@@ -1,18 +1,40 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { canonicalText } from '@nestor/core';
 
+/** Enough of a hash to tell apart the scopes of one run. */
+const SCOPE_LENGTH = 11;
+/** Enough of a hash to tell apart the inputs of the calls of one task within one scope. */
+const INPUTS_LENGTH = 16;
+
 /**
- * A part of a run within which calls are told apart: the body itself, or one item of a mapped list.
+ * A part of a run within which calls are told apart: the body itself, one item of a mapped list, or a named branch.
  *
- * The key of a call is made of its branch, its inputs and, for calls that are equal in both, their order. It never
- * depends on how branches interleave, nor on where in the source the call stands.
+ * The key of a call is made of its scope, its inputs and, for calls that are equal in both, their order. It never depends
+ * on how branches interleave, nor on where in the source the call stands.
  */
 export class Branch {
-  /** @param occurrences how often each call was made so far, in this branch and in those of its items. */
-  constructor(
+  private ownScope: string | null = null;
+
+  /** @param occurrences how often each call was made so far, in this branch and in its parts. Made with the first call. */
+  private constructor(
     private readonly path: string,
-    private readonly occurrences = new Map<string, number>(),
+    private readonly occurrences: Occurrences = { counts: null },
   ) {}
+
+  /** The body of a flow. */
+  static ofFlow(): Branch {
+    return new Branch('');
+  }
+
+  /** The body of a task, in one of its attempts: what an attempt called is called anew by the next. */
+  static ofTask({ taskKey, dynamicKey }: { taskKey: string; dynamicKey: string }, attempt: number): Branch {
+    return new Branch(`${taskKey}:${dynamicKey}#${attempt}`);
+  }
+
+  /** Which part of the run this is: the first half of the keys of its calls. */
+  get scope(): string {
+    return (this.ownScope ??= shortHash(this.path, SCOPE_LENGTH)); // most tasks call nothing
+  }
 
   /**
    * The branch of one item of a list that is mapped here. Items of several lists share it by their index: numbering the
@@ -22,22 +44,41 @@ export class Branch {
     return new Branch(`${this.path}[${index}]`, this.occurrences);
   }
 
+  /** The branch of that name within this one. */
+  named(name: string): Branch {
+    return new Branch(`${this.path}/${encodeURIComponent(name)}`, this.occurrences);
+  }
+
   /** The key of the next call of `callee` with these inputs: equal again when the run is replayed. */
   keyOf(callee: string, args: readonly unknown[]): string {
     const inputs = canonicalText(args);
     // Inputs without a canonical form (functions, cycles) can be told apart only by the order of their calls.
-    if (inputs === null) return `o${this.count(`${callee}\0${this.path}\0order`)}-${this.pathHash()}`;
-    const hash = createHash('sha256').update(this.path).update('\0').update(inputs).digest('base64url').slice(0, 22);
-    return `${hash}-${this.count(`${callee}\0${hash}`)}`;
+    const key = `${this.scope}.${inputs === null ? 'order' : shortHash(inputs, INPUTS_LENGTH)}`;
+    return `${key}-${this.count(`${callee}\0${key}`)}`;
   }
 
-  private pathHash(): string {
-    return createHash('sha256').update(this.path).digest('base64url').slice(0, 22);
+  /** The key of the next value of that kind that is drawn here. */
+  keyOfValue(kind: string): string {
+    return `${this.scope}.${kind}-${this.count(`\0${this.scope}.${kind}`)}`;
   }
 
   private count(of: string): number {
-    const before = this.occurrences.get(of) ?? 0;
-    this.occurrences.set(of, before + 1);
+    const counts = (this.occurrences.counts ??= new Map());
+    const before = counts.get(of) ?? 0;
+    counts.set(of, before + 1);
     return before;
   }
+}
+
+interface Occurrences {
+  counts: Map<string, number> | null;
+}
+
+/** The scope a key was made in. */
+export function scopeOfKey(dynamicKey: string): string {
+  return dynamicKey.slice(0, SCOPE_LENGTH);
+}
+
+function shortHash(text: string, length: number): string {
+  return hash('sha256', text, 'base64url').slice(0, length);
 }

@@ -60,6 +60,45 @@ export class EngineStoppingError extends OrchestratorError {
   }
 }
 
+/**
+ * The application shut down before the run had ended. The run is not lost: another process, or this one after its restart,
+ * goes on with it from what is recorded.
+ */
+export class RunHandedBackError extends OrchestratorError {
+  readonly code = 'RUN_HANDED_BACK';
+
+  constructor(readonly flowRunId: string) {
+    super(
+      `The application shut down before flow run ${flowRunId} had ended. The run goes on in another process, or in this ` +
+        `one after its restart; wait for it with FlowRuns.result().`,
+    );
+  }
+}
+
+/** The run was suspended: it left its process, and goes on when somebody resumes it. */
+export class RunSuspendedError extends OrchestratorError {
+  readonly code = 'RUN_SUSPENDED';
+
+  constructor(readonly flowRunId: string) {
+    super(`Flow run ${flowRunId} was suspended; it goes on when somebody resumes it. Wait for it with FlowRuns.result().`);
+  }
+}
+
+/**
+ * A task that must run at most once (`recordStart`) was running when its process died. Whether it did what it does cannot
+ * be known from here, so it is not run again.
+ */
+export class OutcomeUnknownError extends OrchestratorError {
+  readonly code = 'OUTCOME_UNKNOWN';
+
+  constructor(readonly taskRunName: string) {
+    super(
+      `"${taskRunName}" was running when its process died, and is to run at most once: whether it did its work is unknown. ` +
+        `Find out, and restart the flow run from there.`,
+    );
+  }
+}
+
 /** `currentRun()` was called outside any flow or task. */
 export class NoCurrentRunError extends OrchestratorError {
   readonly code = 'NO_CURRENT_RUN';

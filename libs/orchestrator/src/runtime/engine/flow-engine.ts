@@ -1,38 +1,50 @@
 import {
   addMs,
+  awaitingResume,
   cancelled,
   completed,
   crashed,
+  decode,
   encode,
   encodingVersion,
   failed,
+  isTerminal,
   pending,
   running,
   StateType,
   timedOut,
+  type FlowRunPolicy,
+  type RetryPolicy,
   type State,
 } from '@nestor/core';
 import { Inject, Injectable } from '@nestjs/common';
 import { derivedId, newId } from '../../persistence/ids.js';
+import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
+import { LeaseLostError } from '../leases/run-lease.js';
+import { ProcessLease } from '../leases/process-lease.service.js';
 import type { CallEngine } from '../registry/engine-bindings.js';
 import type { FlowDefinition } from '../registry/definitions.js';
 import { FlowRegistry } from '../registry/flow-registry.js';
-import type { LiveFlowRun, LiveTaskRun } from '../transitions/live-run.js';
+import type { Replay } from '../replay/replay.js';
+import { Replays, type ReplayReason } from '../replay/replays.service.js';
+import { outcomeOfRun } from '../outcome-of-run.js';
+import { isRoot, type LiveFlowRun, type LiveTaskRun } from '../transitions/live-run.js';
 import { TransitionService, type Answer } from '../transitions/transition.service.js';
-import { Attempt } from './attempt.js';
+import { ActiveFlowRuns, type ActiveFlowRun } from './active-flow-runs.js';
+import { Attempt, type AttemptEnd } from './attempt.js';
 import { Branch } from './branch.js';
-import { ENGINE_SETTINGS, type EngineSettings } from './engine-settings.js';
-import { RunCancelledError, RunCrashedError, type RunEndedError } from './engine-errors.js';
+import { RunCancelledError, RunCrashedError, RunHandedBackError, RunSuspendedError } from './engine-errors.js';
 import { encodeError, failureMessage, outcomeOf, recorded, type Outcome } from './outcome.js';
 import type { NewRunOptions } from './new-run-options.js';
-import { parametersOf } from './parameters.js';
+import { argumentsOf, parametersOf } from './parameters.js';
+import { PauseGate } from './pause-gate.js';
 import { LogLevel, RunLogs, type LogSource } from './run-logs.js';
 import { nameOfRun } from './run-names.js';
-import { withScope, type RunScope } from './run-scope.js';
+import { currentScope, withScope, type RunScope } from './run-scope.js';
 import { waitUntil } from './wait-until.js';
 
 /** Where a subflow is called, and the task run that stands for it there. */
-interface SubflowCall {
+export interface SubflowCall {
   readonly caller: RunScope;
   readonly trackingTask: LiveTaskRun;
 }
@@ -42,15 +54,24 @@ export interface FlowExecution {
   readonly live: LiveFlowRun;
   readonly definition: FlowDefinition;
   readonly receiver: object;
-  readonly args: readonly unknown[];
+  /** Why it begins again; `null` for a run that has just been created. */
+  readonly reason: ReplayReason | null;
+  /** The gate of the run that called it. */
+  readonly outerGate: PauseGate | null;
 }
 
 /** Runs flows: creates them, takes them through their states, and settles as their bodies do. */
 @Injectable()
 export class FlowEngine {
+  /** One object per definition, whose text in the database is made once. */
+  private readonly policies = new WeakMap<RetryPolicy, FlowRunPolicy>();
+
   constructor(
     private readonly registry: FlowRegistry,
     private readonly transitions: TransitionService,
+    private readonly replays: Replays,
+    private readonly activeRuns: ActiveFlowRuns,
+    private readonly process: ProcessLease,
     private readonly logs: RunLogs,
     @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
   ) {}
@@ -64,55 +85,120 @@ export class FlowEngine {
   ): Promise<LiveFlowRun> {
     const parameters = encode(parametersOf(args), { subject: `parameters of flow "${definition.name}"` });
     const id = call ? subflowId(call) : newId();
+    const root = call?.caller.flowRun ?? null;
     return this.transitions.createFlowRun(
       {
         id,
         flowId: this.registry.flowId(definition.name),
         app: this.settings.app,
-        rootFlowRunId: call?.caller.flowRun?.created.rootFlowRunId ?? id,
+        rootFlowRunId: root?.created.rootFlowRunId ?? id,
         parentTaskRunId: call?.trackingTask.created.id ?? null,
         name: options.name ?? nameOfRun(id),
         parameters,
         tags: options.tags ?? [],
-        buildId: this.settings.buildId,
+        buildId: this.settings.buildId ?? this.registry.fingerprint,
         encodingVersion,
+        isLeased: root === null,
       },
-      definition.policy,
+      this.policyOf(definition),
       pending(),
+      root?.lease ?? null,
     );
   }
 
+  /** A run that this process has claimed, as it stands. */
+  async claimed(flowRunId: string): Promise<{ readonly live: LiveFlowRun; readonly flowId: string }> {
+    const live = await this.transitions.claimedFlowRun(flowRunId);
+    return { live, flowId: live.created.flowId };
+  }
+
   /**
-   * Runs a created flow to its end, retries included.
+   * Runs the flow that a tracking task run stands for; in a caller that is replayed, goes on with the run that is there.
+   *
+   * @returns, and throws, as {@link execute} does.
+   */
+  async executeSubflow(
+    call: SubflowCall,
+    definition: FlowDefinition,
+    receiver: object,
+    args: readonly unknown[],
+    engine: CallEngine,
+  ): Promise<unknown> {
+    const { caller } = call;
+    // A run that is there was begun before the caller was interrupted.
+    const known = caller.replay && caller.flowRun && (await this.transitions.findSubflowRun(subflowId(call), caller.flowRun));
+    if (known && isTerminal(known.row.stateType ?? StateType.Pending)) return outcomeOfRun(known.row);
+    const live = known?.live ?? (await this.create(definition, args, {}, call));
+    const reason = known ? await this.interrupt(live) : null;
+    const around = currentScope()?.attempt ?? caller.attempt;
+    return this.execute({ live, definition, receiver, reason, outerGate: caller.gate }, engine, around);
+  }
+
+  /** Notes that a subflow run was interrupted with its root, where it was running; gives why it begins again. */
+  private async interrupt(live: LiveFlowRun): Promise<ReplayReason> {
+    if (live.image.state?.type === StateType.Scheduled) return 'retry';
+    const state = awaitingResume({ scheduledTime: this.transitions.now(), message: 'Its process had ended.' });
+    await this.transitions.proposeForFlowRun(live, state);
+    return 'resume';
+  }
+
+  /**
+   * Runs a flow to its end, retries included.
    *
    * @param around the attempt that called it; when that ends, so does this run.
    * @returns the returned value as it was recorded.
    * @throws what the body threw: the error itself, because whoever called is not replayed.
    * @throws {RunCancelledError} when somebody cancelled the run.
    * @throws {RunCrashedError} when it ended for another reason than its own code.
+   * @throws {RunHandedBackError}, {@link RunSuspendedError} and {@link LeaseLostError} when it goes on elsewhere or later.
    */
   async execute(execution: FlowExecution, engine: CallEngine, around: Attempt): Promise<unknown> {
-    const { live } = execution;
-    for (;;) {
-      const attempt = await this.begin(live, around);
-      const outcome = await this.attempt(execution, attempt, engine);
+    const { live, outerGate } = execution;
+    const { active, remove } = this.activeRuns.add(live, new PauseGate(outerGate));
+    // Its own attempt within what is around it, so that this run alone can be ended.
+    const whole = new Attempt(live.created.name, 1, around, live.created.id);
+    if (isRoot(live)) live.lease.onLost = (error) => whole.end(error.message, 'lease-lost');
+    active.attempt = whole;
+    try {
+      return await this.executeAttempts(execution, active, engine, whole);
+    } finally {
+      active.gate.open();
+      whole.end('it is over');
+      if (isRoot(live)) this.process.release(live.lease);
+      remove();
+    }
+  }
+
+  private async executeAttempts(
+    execution: FlowExecution,
+    active: ActiveFlowRun,
+    engine: CallEngine,
+    around: Attempt,
+  ): Promise<unknown> {
+    const { live, definition } = execution;
+    const load = (reason: ReplayReason): Promise<Replay> => this.replays.load(live, reason, definition.onDivergence);
+    for (let { reason } = execution; ; reason = 'retry') {
+      const attempt = await this.begin(live, active, around);
+      const replay = reason && (await load(reason));
+      const outcome = await this.attempt(execution, active, attempt, replay, engine);
+      if (replay) this.closeLeftovers(live, replay);
       if (outcome.kind === 'returned') {
         const answer = await this.transitions.proposeForFlowRun(live, completed(), { result: outcome.encoded });
         if (answer.state?.type === StateType.Completed) return recorded(outcome.encoded);
         throw await this.endedOtherwise(live, answer.state);
       }
-      if (outcome.kind === 'cut-off') throw await this.crash(live, outcome.error);
+      if (outcome.kind === 'cut-off') throw await this.cutOff(live, active, outcome.end);
       this.logFailure(live, outcome.error);
-      const answer = await this.fail(live, outcome);
+      const answer = await this.fail(live, outcome, replay);
       if (answer.state?.type === StateType.Failed) throw outcome.error;
       if (answer.state?.type !== StateType.Scheduled) throw await this.endedOtherwise(live, answer.state);
     }
   }
 
   /** Enters `RUNNING`, waiting for the scheduled time if there is one. */
-  private async begin(live: LiveFlowRun, around: Attempt): Promise<Attempt> {
+  private async begin(live: LiveFlowRun, active: ActiveFlowRun, around: Attempt): Promise<Attempt> {
     for (;;) {
-      if (around.ended) throw await this.crash(live, around.ended);
+      if (around.ended) throw await this.cutOff(live, active, around.ended);
       // The attempt is known to the caller of the answer that supersedes this one.
       const started: { attempt?: Attempt } = {};
       const answer = this.transitions.proposeInPassing(live, running(), ({ state }) => {
@@ -129,9 +215,11 @@ export class FlowEngine {
     }
   }
 
-  private attempt(
-    { live, definition, receiver, args }: FlowExecution,
+  private async attempt(
+    { live, definition, receiver }: FlowExecution,
+    active: ActiveFlowRun,
     attempt: Attempt,
+    replay: Replay | null,
     engine: CallEngine,
   ): Promise<Outcome> {
     const source = sourceOf(live);
@@ -141,27 +229,70 @@ export class FlowEngine {
       flowName: definition.name,
       taskRun: null,
       attempt,
-      branch: new Branch(''),
+      replay,
+      gate: active.gate,
+      branch: Branch.ofFlow(),
       log: (level, message) => this.logs.append(source, level, message),
     };
+    // Every attempt gets what is recorded, the first one too: what would differ in a resumed run differs at once.
+    const args = argumentsOf(decode(live.created.parameters) as Record<string, unknown>);
     const body = {
       subject: `flow "${definition.name}"`,
-      run: () => definition.method.apply(receiver, [...args]),
+      run: () => definition.method.apply(receiver, args),
       timeoutMs: definition.timeoutMs,
     };
-    return withScope(scope, () => outcomeOf(body, attempt));
+    const outcome = await withScope(scope, () => outcomeOf(body, attempt));
+    // Whatever the body made of the error: a run that diverged did not do what it is recorded to have done.
+    return replay?.diverged && outcome.kind !== 'cut-off'
+      ? { kind: 'threw', error: replay.diverged, timedOut: false }
+      : outcome;
   }
 
-  private fail(live: LiveFlowRun, outcome: Outcome & { kind: 'threw' }): Promise<Answer> {
+  private fail(live: LiveFlowRun, outcome: Outcome & { kind: 'threw' }, replay: Replay | null): Promise<Answer> {
     const message = failureMessage(outcome.error);
-    const state = outcome.timedOut ? timedOut({ message }) : failed({ message });
+    const details = replay?.diverged ? { retriable: false } : {};
+    const state = outcome.timedOut ? timedOut({ message }) : failed({ message, details });
     return this.transitions.proposeForFlowRun(live, state, { result: encodeError(outcome.error) });
   }
 
-  /** Closes a run whose body was cut off, unless it has been closed already; gives the error its caller gets. */
-  private async crash(live: LiveFlowRun, { reason }: RunEndedError): Promise<Error> {
-    const answer = await this.transitions.proposeForFlowRun(live, crashed({ message: `Cut off: ${reason}.` }));
-    return this.endedOtherwise(live, answer.state);
+  /** Does with a run whose body was cut off what the reason asks for; gives the error its caller gets. */
+  private async cutOff(live: LiveFlowRun, active: ActiveFlowRun, { kind, reason }: AttemptEnd): Promise<Error> {
+    const { id } = live.created;
+    switch (kind) {
+      case 'lease-lost':
+        return live.lease.lost ?? new LeaseLostError(id);
+      case 'handed-back':
+        if (isRoot(live)) await this.handBack(live, active);
+        return new RunHandedBackError(id);
+      case 'suspended':
+        if (isRoot(live)) await this.transitions.releaseLease(live);
+        return new RunSuspendedError(id);
+      case 'cancelled': {
+        const answer = await this.transitions.proposeForFlowRun(live, cancelled({ message: `Cancelled: ${reason}.` }));
+        return this.endedOtherwise(live, answer.state);
+      }
+      case 'over': {
+        const answer = await this.transitions.proposeForFlowRun(live, crashed({ message: `Cut off: ${reason}.` }));
+        return this.endedOtherwise(live, answer.state);
+      }
+    }
+  }
+
+  /** Lets other processes go on with a run; one that waits for its next attempt, or is paused, stays as it is. */
+  private async handBack(live: LiveFlowRun, active: ActiveFlowRun): Promise<void> {
+    const waits = live.image.state?.type === StateType.Scheduled || active.gate.isClosed;
+    if (waits) return this.transitions.releaseLease(live);
+    const state = awaitingResume({ scheduledTime: this.transitions.now(), message: 'Its process shut down.' });
+    await this.transitions.proposeForFlowRun(live, state, { lease: 'revoked' });
+  }
+
+  /** Task runs that had begun in a process that is gone, and that the code did not ask for again. */
+  private closeLeftovers(live: LiveFlowRun, replay: Replay): void {
+    for (const { created, image } of replay.leftUnfinished()) {
+      const task = this.transitions.resumedTaskRun(created, image, live.lease);
+      const state = cancelled({ message: 'Not called again after its process had ended.' });
+      this.transitions.proposeForTaskRun(task, state, live.image.runCount).inPassing();
+    }
   }
 
   /** What the caller of a run gets that somebody else ended, or asked to end: then this is where it does. */
@@ -173,6 +304,16 @@ export class FlowEngine {
       id,
       state ? `it is ${state.name}${state.message ? `: ${state.message}` : ''}.` : 'it is gone.',
     );
+  }
+
+  private policyOf({ policy }: FlowDefinition): FlowRunPolicy {
+    let own = this.policies.get(policy);
+    if (!own) {
+      const { maxRecoveries } = this.settings;
+      own = { ...policy, resuming: false, pauseKeys: [], retryType: null, recoveries: 0, maxRecoveries };
+      this.policies.set(policy, own);
+    }
+    return own;
   }
 
   private logFailure(live: LiveFlowRun, error: unknown): void {

@@ -1,21 +1,26 @@
-import { Inject, Injectable, Logger, type BeforeApplicationShutdown } from '@nestjs/common';
+import { Inject, Injectable, Logger } from '@nestjs/common';
 import type { CallEngine } from '../registry/engine-bindings.js';
 import type { AuthoredMethod, FlowDefinition, ProviderClass, TaskDefinition } from '../registry/definitions.js';
 import { placeOf } from '../registry/definitions.js';
+import { LeaseLostError } from '../leases/run-lease.js';
 import { FlowRegistry } from '../registry/flow-registry.js';
-import { Journal } from '../transitions/journal.js';
 import type { LiveFlowRun } from '../transitions/live-run.js';
 import { Attempt } from './attempt.js';
-import { EngineStoppingError, RunEndedError } from './engine-errors.js';
-import { ENGINE_SETTINGS, type EngineSettings } from './engine-settings.js';
+import {
+  EngineStoppingError,
+  RunCancelledError,
+  RunEndedError,
+  RunHandedBackError,
+  RunSuspendedError,
+} from './engine-errors.js';
+import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { FlowEngine, type FlowExecution } from './flow-engine.js';
 import type { NewRunOptions } from './new-run-options.js';
-import { RunLogs } from './run-logs.js';
 import { currentScope, outsideAnyScope, type RunScope } from './run-scope.js';
 import { TaskEngine, type TaskCall } from './task-engine.js';
 import { callAfter } from './wait-until.js';
 
-/** What is left of the shutdown once runs have been cut off: their last states still have to be written. */
+/** What is left of the drain once runs have been cut off: their last states still have to be written. */
 const LAST_WRITES_MS = 5_000;
 
 /** A run that was started in the background. */
@@ -30,7 +35,7 @@ interface StartedRun {
  * when the application shuts down.
  */
 @Injectable()
-export class OrchestratorEngine implements CallEngine, BeforeApplicationShutdown {
+export class OrchestratorEngine implements CallEngine {
   private readonly logger = new Logger(OrchestratorEngine.name);
   /** Everything that runs here is within this attempt; it ends when the shutdown waits no longer. */
   private readonly application = new Attempt('the application', 1, null);
@@ -43,8 +48,6 @@ export class OrchestratorEngine implements CallEngine, BeforeApplicationShutdown
     private readonly registry: FlowRegistry,
     private readonly flowEngine: FlowEngine,
     private readonly taskEngine: TaskEngine,
-    private readonly journal: Journal,
-    private readonly logs: RunLogs,
     @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
   ) {}
 
@@ -94,6 +97,21 @@ export class OrchestratorEngine implements CallEngine, BeforeApplicationShutdown
     return outsideAnyScope(() => this.tracked(this.createAndExecute(definition, args, options)));
   }
 
+  /**
+   * Goes on with a run that this process has claimed, from what is recorded of it.
+   *
+   * @returns once it is on its way; the run itself settles later.
+   */
+  async resume(flowRunId: string): Promise<void> {
+    const { live, flowId } = await this.flowEngine.claimed(flowRunId);
+    const definition = this.registry.getFlowById(flowId);
+    const receiver = await definition.receiver();
+    const reason = live.image.state?.name === 'AwaitingRetry' ? 'retry' : 'resume';
+    const execution = { live, definition, receiver, reason, outerGate: null } as const;
+    const ended = outsideAnyScope(() => this.tracked(this.execute(execution)));
+    ended.catch(() => undefined); // the run's own state says how it ended
+  }
+
   private async createAndExecute(
     definition: FlowDefinition,
     args: readonly unknown[],
@@ -101,7 +119,7 @@ export class OrchestratorEngine implements CallEngine, BeforeApplicationShutdown
   ): Promise<StartedRun> {
     const receiver = await definition.receiver();
     const live = await this.flowEngine.create(definition, args, options);
-    const ended = this.tracked(this.execute({ live, definition, receiver, args }));
+    const ended = this.tracked(this.execute(newExecution(live, definition, receiver)));
     ended.catch(() => undefined); // the run's own state says how it ended; whoever holds the handle hears of it there
     return { live, ended };
   }
@@ -111,21 +129,27 @@ export class OrchestratorEngine implements CallEngine, BeforeApplicationShutdown
     return this.activeFlowRuns.get(flowRunId);
   }
 
-  /** Waits for what is running, at most as long as the drain may take; cuts off the rest; always resolves. */
-  async beforeApplicationShutdown(): Promise<void> {
+  /** Refuses calls from outside any run from now on. */
+  stopAccepting(): void {
     this.stopping = true;
+  }
+
+  /**
+   * Lets what is running end, for at most as long as the drain may take, and cuts off the rest: runs are handed back, for
+   * another process or a later one to go on with. Always resolves.
+   */
+  async drain(): Promise<void> {
     const { drainMs } = this.settings;
     if (!(await this.idleWithin(drainMs))) {
-      this.logger.warn(`${this.active.size} runs did not end within ${drainMs} ms and are cut off.`);
+      this.logger.warn(`${this.active.size} runs did not end within ${drainMs} ms; they are handed back.`);
     }
-    this.application.end('the application shut down');
+    this.application.end('the application shut down', 'handed-back');
     await this.idleWithin(LAST_WRITES_MS);
-    await Promise.all([this.journal.close(LAST_WRITES_MS), this.logs.close(LAST_WRITES_MS)]);
   }
 
   private async callFlow(definition: FlowDefinition, receiver: object, args: readonly unknown[]): Promise<unknown> {
     const live = await this.flowEngine.create(definition, args);
-    return this.execute({ live, definition, receiver, args });
+    return this.execute(newExecution(live, definition, receiver));
   }
 
   /** A flow within a run: a run of its own, and a task run in the caller that stands for it. */
@@ -141,17 +165,17 @@ export class OrchestratorEngine implements CallEngine, BeforeApplicationShutdown
       taskKey: `flow:${definition.name}`,
       policy: NO_RETRIES,
       timeoutMs: null,
+      recordStart: false,
       args,
     };
-    return this.runTask(call, async (trackingTask) => {
-      const live = await this.flowEngine.create(definition, args, {}, { caller, trackingTask });
-      return this.flowEngine.execute({ live, definition, receiver, args }, this, this.around());
-    });
+    return this.runTask(call, (trackingTask) =>
+      this.flowEngine.executeSubflow({ caller, trackingTask }, definition, receiver, args, this),
+    );
   }
 
   private callTask(definition: TaskDefinition, receiver: object, args: readonly unknown[]): Promise<unknown> {
-    const { name, taskKey, policy, timeoutMs, method } = definition;
-    return this.runTask({ name, subject: `task "${taskKey}"`, taskKey, policy, timeoutMs, args }, () =>
+    const { name, subject, taskKey, policy, timeoutMs, recordStart, method } = definition;
+    return this.runTask({ name, subject, taskKey, policy, timeoutMs, recordStart, args }, () =>
       method.apply(receiver, [...args]),
     );
   }
@@ -204,7 +228,14 @@ export class OrchestratorEngine implements CallEngine, BeforeApplicationShutdown
   }
 }
 
+function newExecution(live: LiveFlowRun, definition: FlowDefinition, receiver: object): FlowExecution {
+  return { live, definition, receiver, reason: null, outerGate: null };
+}
+
 const NO_RETRIES = { retries: 0, retryDelaysMs: [] } as const;
+
+/** What a call gets whose run is over, or goes on elsewhere. */
+const CUT_OFF = [RunEndedError, RunCancelledError, RunHandedBackError, RunSuspendedError, LeaseLostError] as const;
 
 /**
  * A call that nobody awaits is cut off when its run ends. Node ends a process in which nobody handles a rejection, and a
@@ -213,7 +244,7 @@ const NO_RETRIES = { retries: 0, retryDelaysMs: [] } as const;
 function quietWhenCutOff<T>(call: Promise<T>): Promise<T> {
   const quiet = new Promise<T>((resolve, reject) => {
     call.then(resolve, (error: unknown) => {
-      if (error instanceof RunEndedError) quiet.catch(() => undefined);
+      if (CUT_OFF.some((type) => error instanceof type)) quiet.catch(() => undefined);
       reject(error);
     });
   });

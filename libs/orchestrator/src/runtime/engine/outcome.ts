@@ -1,6 +1,6 @@
 import { decode, encode, UnserialisableValueError } from '@nestor/core';
-import type { Attempt } from './attempt.js';
-import { RunTimeoutError, type RunEndedError } from './engine-errors.js';
+import type { Attempt, AttemptEnd } from './attempt.js';
+import { RunTimeoutError } from './engine-errors.js';
 import { callAfter } from './wait-until.js';
 
 /** How one attempt of a body ended. */
@@ -8,7 +8,7 @@ export type Outcome =
   | { readonly kind: 'returned'; readonly encoded: string }
   | { readonly kind: 'threw'; readonly error: unknown; readonly timedOut: boolean }
   /** Somebody ended the attempt while the body was running: the run around it is over, or the process stops. */
-  | { readonly kind: 'cut-off'; readonly error: RunEndedError };
+  | { readonly kind: 'cut-off'; readonly end: AttemptEnd };
 
 /** What an attempt runs, and what it is told apart by. */
 interface Body {
@@ -24,7 +24,7 @@ interface Body {
  * listens to that any more, and its calls start nothing. The body of an attempt that is over is not run.
  */
 export function outcomeOf({ subject, run, timeoutMs }: Body, attempt: Attempt): Promise<Outcome> {
-  if (attempt.ended) return Promise.resolve({ kind: 'cut-off', error: attempt.ended });
+  if (attempt.ended) return Promise.resolve({ kind: 'cut-off', end: attempt.ended });
   return new Promise((resolve) => {
     let stopTimer = (): void => undefined;
     const settle = (outcome: Outcome, reason: string): void => {
@@ -33,9 +33,14 @@ export function outcomeOf({ subject, run, timeoutMs }: Body, attempt: Attempt): 
       attempt.end(reason);
       resolve(outcome); // only the first one counts
     };
-    const threw = (error: unknown): void => settle({ kind: 'threw', error, timedOut: false }, 'its attempt is over');
+    // What a body throws that was asked to end is how it ends, not a failure of its own.
+    const threw = (error: unknown): void =>
+      settle(
+        attempt.ended ? { kind: 'cut-off', end: attempt.ended } : { kind: 'threw', error, timedOut: false },
+        'its attempt is over',
+      );
 
-    attempt.onCutOff = (error) => settle({ kind: 'cut-off', error }, error.reason);
+    attempt.onCutOff = (end) => settle({ kind: 'cut-off', end }, end.reason);
     if (timeoutMs !== null) {
       stopTimer = callAfter(timeoutMs, () => {
         const error = new RunTimeoutError(attempt.runName, timeoutMs);

@@ -1,12 +1,21 @@
 /**
  * The parameters of a run, by name: the fields of the one object a flow takes. Arguments of any other form are named by
- * their position, from `"0"`.
+ * their position, from `"0"`; so is an object that could be taken for those.
  */
 export function parametersOf(args: readonly unknown[]): Record<string, unknown> {
-  if (args.length === 0) return {};
   const only = args.length === 1 ? args[0] : undefined;
-  if (isRecord(only)) return { ...only };
+  if (isRecord(only) && !isPositional(only)) return { ...only };
   return Object.fromEntries(args.map((value, index) => [String(index), value]));
+}
+
+/** The arguments that parameters were made of. */
+export function argumentsOf(parameters: Readonly<Record<string, unknown>>): unknown[] {
+  return isPositional(parameters) ? Object.values(parameters) : [parameters];
+}
+
+/** Whether the fields are named `"0"`, `"1"`, …; those of an object come in that order by themselves. */
+function isPositional(parameters: Readonly<Record<string, unknown>>): boolean {
+  return Object.keys(parameters).every((name, index) => name === String(index));
 }
 
 /** Objects that mean more than their fields: those that the encoding has a form of its own for. */

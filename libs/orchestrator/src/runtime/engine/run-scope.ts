@@ -2,6 +2,8 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import type { LiveFlowRun, LiveTaskRun } from '../transitions/live-run.js';
 import type { CallEngine } from '../registry/engine-bindings.js';
 import type { Attempt } from './attempt.js';
+import type { Replay } from '../replay/replay.js';
+import type { PauseGate } from './pause-gate.js';
 import type { Branch } from './branch.js';
 
 /** What surrounds the code of a run: which run it is, which attempt, and which engine its calls go to. */
@@ -13,6 +15,10 @@ export interface RunScope {
   /** The innermost task run; `null` in the body of a flow. */
   readonly taskRun: LiveTaskRun | null;
   readonly attempt: Attempt;
+  /** What is recorded of the flow run from before; `null` when it has just begun. */
+  readonly replay: Replay | null;
+  /** Closed while the flow run is paused; `null` outside flows. */
+  readonly gate: PauseGate | null;
   readonly branch: Branch;
   readonly log: (level: number, message: string) => void;
 }

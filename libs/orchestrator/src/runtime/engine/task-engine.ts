@@ -1,12 +1,23 @@
-import { cancelled, completed, failed, pending, running, timedOut, type RetryPolicy } from '@nestor/core';
+import {
+  cancelled,
+  completed,
+  failed,
+  pending,
+  running,
+  StateType,
+  timedOut,
+  type RetryPolicy,
+  type State,
+} from '@nestor/core';
 import { Injectable } from '@nestjs/common';
 import { newId } from '../../persistence/ids.js';
 import type { CallEngine } from '../registry/engine-bindings.js';
+import type { RecordedCall } from '../replay/recorded-call.js';
 import type { LiveTaskRun } from '../transitions/live-run.js';
 import { TransitionService } from '../transitions/transition.service.js';
-import { Attempt } from './attempt.js';
+import { Attempt, goesOnElsewhere, type AttemptEnd } from './attempt.js';
 import { Branch } from './branch.js';
-import type { RunEndedError } from './engine-errors.js';
+import { OutcomeUnknownError, RunEndedError } from './engine-errors.js';
 import { encodeError, failureMessage, outcomeOf, recorded, type Outcome } from './outcome.js';
 import { LogLevel, RunLogs } from './run-logs.js';
 import { currentScope, withScope, type RunScope } from './run-scope.js';
@@ -20,9 +31,23 @@ export interface TaskCall {
   readonly taskKey: string;
   readonly policy: RetryPolicy;
   readonly timeoutMs: number | null;
+  /** Whether it must run at most once: it begins when its `RUNNING` is durable. */
+  readonly recordStart: boolean;
   readonly args: readonly unknown[];
   /** @param run the task run this is an attempt of. */
   readonly body: (run: LiveTaskRun) => Promise<unknown>;
+}
+
+/** A call on its way: what is called, by whom, and the task run it became. */
+interface Execution {
+  readonly call: TaskCall;
+  readonly live: LiveTaskRun;
+  readonly caller: RunScope | undefined;
+  readonly engine: CallEngine;
+  /** The attempt that called it. */
+  readonly around: Attempt;
+  /** The attempt of the flow run it belongs to. */
+  readonly flowAttempt: number;
 }
 
 /** Runs tasks: decides their states in memory, tells the journal, and gives the caller what was recorded. */
@@ -35,89 +60,136 @@ export class TaskEngine {
 
   /**
    * Runs a task to its end, retries included. Its outcome is durable when this settles: one commit for a task that
-   * succeeds at once.
+   * succeeds at once. A call whose outcome is recorded already gets that, and executes nothing.
    *
    * @param around the attempt that called it; when that ends, so does this run.
-   * @throws what the task threw, as it was recorded; {@link RunEndedError} when the caller's attempt is over.
+   * @throws what the task threw, as it was recorded; {@link RunEndedError} and its like when the caller's attempt is over.
+   * @throws {ReplayDivergedError} when the flow run is resumed and its code does something else than before.
+   * @throws {OutcomeUnknownError} when it must run at most once and its process died while it ran.
    */
   async run(call: TaskCall, engine: CallEngine, around: Attempt): Promise<unknown> {
     const caller = currentScope();
     around.assertLive();
-    const live = this.newRun(call, caller);
-    const attempts = caller?.flowRun?.image.runCount ?? 0;
+    const id = newId();
+    const dynamicKey = caller ? caller.branch.keyOf(call.taskKey, call.args) : id;
+    // Claimed before anything is awaited: calls are told apart by the order in which they are made.
+    const known = caller?.replay?.claim(call.taskKey, dynamicKey);
+    if (known && known.kind !== 'unfinished') return outcomeOfRecord(known.kind, known.result);
+    if (caller?.replay && !known) await caller.replay.admit(call.taskKey, dynamicKey);
+    if (caller?.gate?.isClosed) await caller.gate.passage();
+    around.assertLive();
 
-    this.transitions.proposeForTaskRun(live, pending(), attempts).inPassing();
-    this.transitions.proposeForTaskRun(live, running(), attempts).inPassing();
+    const flowAttempt = caller?.flowRun?.image.runCount ?? 0;
+    const live = known ? this.resumed(known, caller) : this.begun(call, caller, { id, dynamicKey }, flowAttempt);
+    return this.execute({ call, live, caller, engine, around, flowAttempt }, known?.image.state ?? null);
+  }
+
+  /** @param before the state it was in when its process ended; `null` for a run that begins. */
+  private async execute(execution: Execution, before: State | null): Promise<unknown> {
+    const { call, live, around } = execution;
+    if (before?.type === StateType.Running && call.recordStart) return this.giveUp(execution);
+    if (before === null) this.propose(execution, pending()).inPassing();
+    const started = before?.details.scheduledTime ? this.startAt(execution, before) : this.start(execution, before);
+    if (started) await started;
     for (;;) {
-      if (around.ended) throw this.close(live, around.ended, attempts);
-      const outcome = await this.attempt(call, live, caller, engine, around);
+      if (around.ended) throw this.close(execution, around.ended);
+      const outcome = await this.attempt(execution);
       if (outcome.kind === 'returned') {
-        await this.transitions.proposeForTaskRun(live, completed(), attempts, { result: outcome.encoded }).durable();
+        await this.propose(execution, completed(), outcome.encoded).durable();
         return recorded(outcome.encoded);
       }
-      if (outcome.kind === 'cut-off') {
-        throw this.close(live, outcome.error, attempts);
-      }
+      if (outcome.kind === 'cut-off') throw this.close(execution, outcome.end);
 
       const state = (outcome.timedOut ? timedOut : failed)({ message: failureMessage(outcome.error) });
       const encoded = encodeError(outcome.error);
-      const { answer, durable, inPassing } = this.transitions.proposeForTaskRun(live, state, attempts, {
-        result: encoded,
-      });
+      const { answer, durable, inPassing } = this.propose(execution, state, encoded);
       this.logFailure(live, outcome.error);
       if (answer.verdict.kind === 'accept') {
         await durable();
         throw recorded(encoded);
       }
       inPassing();
-      if (answer.state?.details.scheduledTime !== undefined) {
-        await waitUntil(answer.state.details.scheduledTime, this.transitions.now, around.signal);
-        if (around.ended) continue;
-        this.transitions.proposeForTaskRun(live, running(), attempts).inPassing();
-      }
+      if (answer.state?.details.scheduledTime !== undefined) await this.startAt(execution, answer.state);
     }
   }
 
-  /** Closes a run whose caller is over. The caller's code is cut off as well, so nobody waits for this to be durable. */
-  private close(live: LiveTaskRun, ended: RunEndedError, attempts: number): RunEndedError {
-    const state = cancelled({ message: `Cut off: ${ended.reason}.` });
-    this.transitions.proposeForTaskRun(live, state, attempts).inPassing();
-    return ended;
+  /** Enters `RUNNING`: in passing, unless it has to be known that it did before it does anything. */
+  private start(execution: Execution, before: State | null): Promise<void> | undefined {
+    // A run that is resumed in the midst of an attempt begins that attempt again.
+    const state = before?.type === StateType.Running ? running({ name: 'Rerunning' }) : running();
+    const { durable, inPassing } = this.propose(execution, state);
+    if (execution.call.recordStart) return durable();
+    inPassing();
+    return undefined;
   }
 
-  private newRun(call: TaskCall, caller: RunScope | undefined): LiveTaskRun {
-    const id = newId();
-    const dynamicKey = caller ? caller.branch.keyOf(call.taskKey, call.args) : id;
-    return this.transitions.newTaskRun(
-      {
-        id,
-        flowRunId: caller?.flowRun?.created.id ?? null,
-        parentTaskRunId: caller?.taskRun?.created.id ?? null,
-        name: `${call.name}-${dynamicKey.slice(0, 3)}`,
-        taskKey: call.taskKey,
-        dynamicKey,
-        tags: [],
-      },
-      call.policy,
-    );
+  /** Enters `RUNNING` when the time has come; not at all when the attempt around it is over by then. */
+  private async startAt(execution: Execution, { details }: State): Promise<void> {
+    if (details.scheduledTime !== undefined) {
+      await waitUntil(details.scheduledTime, this.transitions.now, execution.around.signal);
+    }
+    if (!execution.around.ended) await this.start(execution, null);
   }
 
-  private attempt(
+  private propose(execution: Execution, state: Parameters<TransitionService['proposeForTaskRun']>[1], result?: string) {
+    const { live, flowAttempt } = execution;
+    return this.transitions.proposeForTaskRun(live, state, flowAttempt, result === undefined ? {} : { result });
+  }
+
+  /**
+   * Closes a run whose caller is over, unless the caller goes on elsewhere and finds it there as it stands. The caller's code
+   * is cut off as well, so nobody waits for this to be durable.
+   */
+  private close(execution: Execution, end: AttemptEnd): Error {
+    if (!goesOnElsewhere(end)) {
+      this.propose(execution, cancelled({ message: `Cut off: ${end.reason}.` })).inPassing();
+    }
+    const { around, live } = execution;
+    return around.ended ? around.endError : new RunEndedError(live.created.name, end.reason);
+  }
+
+  private async giveUp(execution: Execution): Promise<never> {
+    const error = new OutcomeUnknownError(execution.live.created.name);
+    const encoded = encodeError(error);
+    const state = failed({ message: failureMessage(error), details: { retriable: false } });
+    await this.propose(execution, state, encoded).durable();
+    throw recorded(encoded);
+  }
+
+  private begun(
     call: TaskCall,
-    live: LiveTaskRun,
     caller: RunScope | undefined,
-    engine: CallEngine,
-    around: Attempt,
-  ): Promise<Outcome> {
+    { id, dynamicKey }: { readonly id: string; readonly dynamicKey: string },
+    flowAttempt: number,
+  ): LiveTaskRun {
+    const created = {
+      id,
+      flowRunId: caller?.flowRun?.created.id ?? null,
+      parentTaskRunId: caller?.taskRun?.created.id ?? null,
+      name: `${call.name}-${id.slice(-3)}`,
+      taskKey: call.taskKey,
+      dynamicKey,
+      tags: NO_TAGS,
+    };
+    return this.transitions.newTaskRun(created, call.policy, flowAttempt, caller?.flowRun?.lease ?? null);
+  }
+
+  private resumed({ created, image }: Extract<RecordedCall, { kind: 'unfinished' }>, caller: RunScope | undefined) {
+    return this.transitions.resumedTaskRun(created, image, caller?.flowRun?.lease ?? null);
+  }
+
+  private attempt({ call, live, caller, engine, around }: Execution): Promise<Outcome> {
     const attempt = new Attempt(live.created.name, live.image.runCount, around);
     const source = this.sourceOf(live);
     const scope: RunScope = {
       engine,
       flowRun: caller?.flowRun ?? null,
       flowName: caller?.flowName ?? null,
+      replay: caller?.replay ?? null,
+      gate: caller?.gate ?? null,
       taskRun: live,
       attempt,
-      branch: new Branch(`${live.created.taskKey}:${live.created.dynamicKey}`),
+      branch: Branch.ofTask(live.created, attempt.number),
       log: (level, message) => this.logs.append(source, level, message),
     };
     const body = { subject: call.subject, run: () => call.body(live), timeoutMs: call.timeoutMs };
@@ -132,4 +204,13 @@ export class TaskEngine {
   private sourceOf({ created }: LiveTaskRun) {
     return { name: created.name, flowRunId: created.flowRunId, taskRunId: created.id };
   }
+}
+
+const NO_TAGS: readonly string[] = [];
+
+/** What a recorded call gives its caller: what it gave it before. */
+function outcomeOfRecord(kind: 'completed' | 'failed', result: string | null): unknown {
+  const outcome = result === null ? undefined : recorded(result);
+  if (kind === 'completed') return outcome;
+  throw outcome;
 }

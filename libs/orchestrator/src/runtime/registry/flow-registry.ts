@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { placeOf, type FlowDefinition, type ProviderClass, type TaskDefinition } from './definitions.js';
 import { FlowNotRegisteredError, FlowRegisteredTwiceError, TaskRegisteredTwiceError } from './registry-errors.js';
@@ -9,6 +10,7 @@ export class FlowRegistry {
   private readonly tasksByKey = new Map<string, TaskDefinition>();
   private readonly byClass = new Map<ProviderClass, Map<string, FlowDefinition | TaskDefinition>>();
   private readonly flowIds = new Map<string, string>();
+  private ownFingerprint: string | null = null;
 
   /**
    * Adds a definition. The same method of the same class may come again (a class provided by two modules).
@@ -30,6 +32,7 @@ export class FlowRegistry {
       }
       this.tasksByKey.set(definition.taskKey, definition);
     }
+    this.ownFingerprint = null;
     const methods = this.byClass.get(definition.provider) ?? new Map<string, FlowDefinition | TaskDefinition>();
     this.byClass.set(definition.provider, methods.set(definition.methodName, definition));
   }
@@ -52,6 +55,33 @@ export class FlowRegistry {
 
   classes(): readonly ProviderClass[] {
     return [...this.byClass.keys()];
+  }
+
+  /**
+   * Tells apart the code of this application, unless its build was given a name: by the source of all decorated methods.
+   */
+  get fingerprint(): string {
+    if (this.ownFingerprint === null) {
+      const sources = [...this.flowsByName.values(), ...this.tasksByKey.values()].map(
+        (definition) => `${definition.kind} ${definition.name} ${definition.method.toString()}`,
+      );
+      this.ownFingerprint = createHash('sha256').update(sources.sort().join('\0')).digest('hex').slice(0, 16);
+    }
+    return this.ownFingerprint;
+  }
+
+  /** @throws {FlowNotRegisteredError} when no flow of this application has that id. */
+  getFlowById(flowId: string): FlowDefinition {
+    for (const [name, id] of this.flowIds) {
+      const definition = id === flowId ? this.flowsByName.get(name) : undefined;
+      if (definition) return definition;
+    }
+    throw new FlowNotRegisteredError(flowId, [...this.flowsByName.keys()]);
+  }
+
+  /** The ids of all flows of this application. */
+  allFlowIds(): readonly string[] {
+    return [...this.flowIds.values()];
   }
 
   /** Notes the ids under which the database knows the flows. */

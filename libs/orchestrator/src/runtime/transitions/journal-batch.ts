@@ -1,7 +1,8 @@
-import type { FlowRun } from '@nestor/core';
-import type { FlowRunMove, NewFlowRun } from '../../records/flow-runs/flow-run-rows.js';
+import type { FlowRunCreation, FlowRunMove } from '../../records/flow-runs/flow-run-rows.js';
+import type { NewRunValue } from '../../records/run-values/run-values.repository.js';
 import type { NewState } from '../../records/stored-state.js';
 import type { TaskRunWrite } from '../../records/task-runs/task-run-rows.js';
+import type { RunLease } from '../leases/run-lease.js';
 import type { JournalEntry, QueuedEntry } from './journal-entry.js';
 
 /** A flush larger than this gains nothing: beyond some hundred rows the cost per row is flat. */
@@ -12,12 +13,15 @@ const MAX_BATCH_CHARACTERS = 16_000_000;
 
 /** The rows of one flush: every state, but each run's row only once, as it stands in the end. */
 export interface JournalBatch {
-  readonly createdFlowRuns: readonly { created: NewFlowRun; run: FlowRun }[];
+  /** The leases that rows refer to by their number, which counts from 1. */
+  readonly claims: readonly (RunLease | null)[];
+  readonly createdFlowRuns: readonly FlowRunCreation[];
   readonly createdStates: readonly NewState[];
   readonly moves: readonly FlowRunMove[];
   readonly moveStates: readonly NewState[];
   readonly taskRuns: readonly TaskRunWrite[];
   readonly taskStates: readonly NewState[];
+  readonly values: readonly NewRunValue[];
 }
 
 /**
@@ -25,39 +29,70 @@ export interface JournalBatch {
  * the first of them was decided from: they hold together or not at all.
  */
 export function foldEntries(entries: readonly QueuedEntry[]): JournalBatch {
-  const createdFlowRuns: { created: NewFlowRun; run: FlowRun }[] = [];
+  const claims = new ClaimNumbers();
+  const createdFlowRuns: FlowRunCreation[] = [];
   const createdStates: NewState[] = [];
   const moves = new Map<string, FlowRunMove>();
   const moveStates: NewState[] = [];
   const taskRuns = new Map<string, TaskRunWrite>();
   const taskStates: NewState[] = [];
+  const values: NewRunValue[] = [];
 
   for (const { entry } of entries) {
+    const claim = claims.numberOf(entry.lease);
     switch (entry.kind) {
       case 'create-flow-run':
-        createdFlowRuns.push(entry);
-        createdStates.push(entry.state);
+        createdFlowRuns.push({ created: entry.created, run: entry.run, claim });
+        createdStates.push(claimed(entry.state, claim));
         break;
       case 'move-flow-run': {
-        const first = moves.get(entry.move.run.id) ?? entry.move;
-        moves.set(entry.move.run.id, { ...entry.move, expectedStateId: first.expectedStateId });
-        moveStates.push(entry.state);
+        const { run, result, lease, expectedStateId } = entry.move;
+        const first = moves.get(run.id);
+        moves.set(run.id, { run, result, lease, claim, expectedStateId: first ? first.expectedStateId : expectedStateId });
+        moveStates.push(claimed(entry.state, claim));
         break;
       }
-      case 'save-task-run':
-        taskRuns.set(entry.write.created.id, entry.write);
-        taskStates.push(entry.state);
+      case 'save-task-run': {
+        const { created, run, result } = entry.write;
+        taskRuns.set(created.id, { created, run, result, claim });
+        taskStates.push(claimed(entry.state, claim));
         break;
+      }
+      case 'keep-value': {
+        const { flowRunId, key, value } = entry.value;
+        values.push({ flowRunId, key, value, claim });
+        break;
+      }
     }
   }
   return {
+    claims: claims.all,
     createdFlowRuns,
     createdStates,
     moves: [...moves.values()],
     moveStates,
     taskRuns: [...taskRuns.values()],
     taskStates,
+    values,
   };
+}
+
+function claimed({ runId, state, follows }: Omit<NewState, 'claim'>, claim: number): NewState {
+  return { runId, state, follows, claim };
+}
+
+class ClaimNumbers {
+  readonly all: (RunLease | null)[] = [];
+  private readonly numbers = new Map<RunLease | null, number>();
+
+  numberOf(lease: RunLease | null): number {
+    let number = this.numbers.get(lease);
+    if (number === undefined) {
+      number = this.all.push(lease);
+      this.numbers.set(lease, number);
+    }
+    return number;
+  }
 }
 
 /** How many of the first entries go together: as many as are allowed, but of large outcomes fewer, and always one. */
@@ -79,5 +114,7 @@ function payloadOf(entry: JournalEntry): string | null {
       return entry.move.result;
     case 'save-task-run':
       return entry.write.result;
+    case 'keep-value':
+      return entry.value.value;
   }
 }

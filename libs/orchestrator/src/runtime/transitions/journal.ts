@@ -3,7 +3,10 @@ import { Injectable, Logger } from '@nestjs/common';
 import { isPassing } from '../../persistence/connection/postgres-errors.js';
 import { Transactions, type Tx } from '../../persistence/transactions.js';
 import { FlowRunsRepository } from '../../records/flow-runs/flow-runs.repository.js';
+import { RunValuesRepository } from '../../records/run-values/run-values.repository.js';
 import { TaskRunsRepository } from '../../records/task-runs/task-runs.repository.js';
+import { type HeldClaims, type WriteFence } from '../../records/lease-check.js';
+import { ProcessLease } from '../leases/process-lease.service.js';
 import { batchSize, foldEntries, MAX_BATCH, type JournalBatch } from './journal-batch.js';
 import type { EntryOutcome, JournalEntry, QueuedEntry } from './journal-entry.js';
 
@@ -31,7 +34,8 @@ export class JournalClosedError extends OrchestratorError {
  * Whoever needs durability waits for the flush that carries its entry, never for a timer.
  *
  * A database that is away is waited for: every statement may be repeated after a commit whose answer was lost. An entry
- * the database refuses for what it is fails alone, not with its batch.
+ * the database refuses for what it is fails alone, not with its batch; so is one refused alone whose lease is lost. When
+ * the process itself was fenced, everything it executed is lost, and it goes on under a new id.
  */
 @Injectable()
 export class Journal {
@@ -47,6 +51,8 @@ export class Journal {
     private readonly transactions: Transactions,
     private readonly flowRuns: FlowRunsRepository,
     private readonly taskRuns: TaskRunsRepository,
+    private readonly values: RunValuesRepository,
+    private readonly process: ProcessLease,
   ) {}
 
   /**
@@ -77,6 +83,16 @@ export class Journal {
         this.rideAlong = null;
         this.scheduleFlush();
       }, RIDE_ALONG_MS);
+    }
+  }
+
+  /** Resolves when everything that was appended so far is written, refused or given up. */
+  async settled(): Promise<void> {
+    if (this.queue.length === 0 && !this.flushing && !this.flushScheduled) return;
+    this.scheduleFlush();
+    const last = this.queue.at(-1) ?? null;
+    while (this.flushing || this.flushScheduled || (last !== null && this.queue.includes(last))) {
+      await (this.flushing ?? new Promise((resolve) => setImmediate(resolve)));
     }
   }
 
@@ -142,14 +158,25 @@ export class Journal {
 
   /** Never rejects: every entry of the batch is settled or failed in the end. */
   private async flush(entries: readonly QueuedEntry[]): Promise<void> {
+    const live = entries.filter((queued) => !settledAsLost(queued));
+    if (live.length === 0) return;
     try {
-      const moved = await this.patiently(() => this.writeBatch(foldEntries(entries)));
-      for (const { entry, settle } of entries) {
+      const batch = foldEntries(live);
+      const { processId } = this.process;
+      const { held, moved } = await this.patiently(() => this.writeBatch(batch, processId));
+      if (held === null) {
+        await this.process.fencedOut(processId);
+        return await this.flush(live); // the leases are lost by now; what needs none is written under the new id
+      }
+      batch.claims.forEach((lease, index) => held[index] || lease?.lose());
+      for (const queued of live) {
+        if (settledAsLost(queued)) continue;
+        const { entry, settle } = queued;
         settle?.(entry.kind === 'move-flow-run' && !moved.has(entry.move.run.id) ? 'refused' : 'written');
       }
     } catch (error) {
-      if (error instanceof JournalClosedError) failAll(entries, error);
-      else await this.isolate(entries, error);
+      if (error instanceof JournalClosedError) failAll(live, error);
+      else await this.isolate(live, error);
     }
   }
 
@@ -161,31 +188,63 @@ export class Journal {
     await this.flush(entries.slice(half));
   }
 
-  private async writeBatch(batch: JournalBatch): Promise<ReadonlySet<string>> {
-    const statements: ((tx: Tx) => Promise<void>)[] = [];
-    let moved: ReadonlySet<string> = new Set();
+  private async writeBatch(batch: JournalBatch, processId: string): Promise<Written> {
+    const fence: WriteFence = { processId, claims: batch.claims };
+    const statements: ((tx: Tx) => Promise<Written>)[] = [];
     if (batch.createdFlowRuns.length > 0) {
-      statements.push((tx) => this.flowRuns.insert(tx, batch.createdFlowRuns, batch.createdStates));
+      statements.push(async (tx) => ({
+        held: await this.flowRuns.insert(tx, fence, batch.createdFlowRuns, batch.createdStates),
+        moved: NOTHING_MOVED,
+      }));
     }
-    if (batch.moves.length > 0) {
-      statements.push(async (tx) => {
-        moved = await this.flowRuns.move(tx, batch.moves, batch.moveStates);
-      });
+    if (batch.values.length > 0) {
+      statements.push(async (tx) => ({
+        held: await this.values.keep(tx, fence, batch.values),
+        moved: NOTHING_MOVED,
+      }));
     }
     if (batch.taskRuns.length > 0) {
-      statements.push((tx) => this.taskRuns.save(tx, batch.taskRuns, batch.taskStates));
+      statements.push(async (tx) => ({
+        held: await this.taskRuns.save(tx, fence, batch.taskRuns, batch.taskStates),
+        moved: NOTHING_MOVED,
+      }));
+    }
+    // Last: a move may give the lease up under which the rest is written.
+    if (batch.moves.length > 0) {
+      statements.push((tx) => this.flowRuns.move(tx, fence, batch.moves, batch.moveStates));
     }
 
     const only = statements.length === 1 ? statements[0] : undefined;
-    if (only) {
-      await this.transactions.single(only);
-    } else {
-      await this.transactions.run(async (tx) => {
-        for (const statement of statements) await statement(tx);
-      });
-    }
-    return moved;
+    if (only) return this.transactions.single(only);
+    return this.transactions.run(async (tx) => {
+      const written: Written[] = [];
+      for (const statement of statements) written.push(await statement(tx));
+      return {
+        // A claim that one statement finds lost is lost, although a lease may be lost between two statements.
+        held: written.map(({ held }) => held).reduce(bothHeld),
+        moved: written.find(({ moved }) => moved.size > 0)?.moved ?? NOTHING_MOVED,
+      };
+    });
   }
+}
+
+/** What a flush wrote: of which claims, and which flow runs moved. */
+interface Written {
+  readonly held: HeldClaims;
+  readonly moved: ReadonlySet<string>;
+}
+
+const NOTHING_MOVED: ReadonlySet<string> = new Set();
+
+function bothHeld(one: HeldClaims, other: HeldClaims): HeldClaims {
+  return one && other && one.map((held, index) => held && other[index] === true);
+}
+
+/** Settles an entry whose lease is lost; nothing of it is written. */
+function settledAsLost({ entry: { lease }, settle }: QueuedEntry): boolean {
+  if (!lease?.lost) return false;
+  settle?.('lease-lost');
+  return true;
 }
 
 function failAll(entries: readonly QueuedEntry[], error: unknown): void {

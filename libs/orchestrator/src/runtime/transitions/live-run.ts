@@ -1,6 +1,7 @@
 import type { FlowRun, TaskRun } from '@nestor/core';
 import type { NewFlowRun } from '../../records/flow-runs/flow-run-rows.js';
 import type { NewTaskRun } from '../../records/task-runs/task-run-rows.js';
+import type { RunLease } from '../leases/run-lease.js';
 
 /** A flow run that this process executes: its rules are decided from memory. */
 export interface LiveFlowRun {
@@ -9,10 +10,19 @@ export interface LiveFlowRun {
   image: FlowRun;
   /** Refused moves are decided again one after another, in the order in which they were proposed. */
   settling: Promise<unknown>;
+  /** The lease of its root run. */
+  readonly lease: RunLease;
 }
 
 /** A task run that this process executes. */
 export interface LiveTaskRun {
   readonly created: NewTaskRun;
   image: TaskRun;
+  /** The lease of the root run it is part of; `null` outside flows. */
+  readonly lease: RunLease | null;
+}
+
+/** Whether a flow run is at the top of its tree, and therefore the one that is leased. */
+export function isRoot({ created }: Pick<LiveFlowRun, 'created'>): boolean {
+  return created.rootFlowRunId === created.id;
 }

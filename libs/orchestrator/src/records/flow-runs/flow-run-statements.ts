@@ -1,0 +1,159 @@
+import { FENCE_WIDTH, leaseCheck } from '../lease-check.js';
+import { RowSet, type RowColumn } from '../row-set.js';
+import { storedPolicy, storedTags } from '../stored-run.js';
+import { instantParameter, newStates, STATE_COLUMNS } from '../stored-state.js';
+import type { FlowRunCreation, FlowRunMove } from './flow-run-rows.js';
+
+const creationColumns: readonly RowColumn<FlowRunCreation>[] = [
+  ['id', 'uuid', ({ created }) => created.id],
+  ['flow_id', 'uuid', ({ created }) => created.flowId],
+  ['app', 'text', ({ created }) => created.app],
+  ['root_flow_run_id', 'uuid', ({ created }) => created.rootFlowRunId],
+  ['parent_task_run_id', 'uuid', ({ created }) => created.parentTaskRunId],
+  ['name', 'text', ({ created }) => created.name],
+  ['build_id', 'text', ({ created }) => created.buildId],
+  ['encoding_version', 'smallint', ({ created }) => created.encodingVersion],
+  ['parameters', 'json', ({ created }) => created.parameters],
+  ['tags', 'jsonb', ({ created }) => storedTags(created.tags)],
+  ['empirical_policy', 'jsonb', ({ run }) => storedPolicy(run.policy)],
+  ['state_id', 'uuid', ({ run }) => run.state?.id ?? null],
+  ['state_type', 'text', ({ run }) => run.state?.type ?? null],
+  ['state_name', 'text', ({ run }) => run.state?.name ?? null],
+  ['state_timestamp', 'timestamptz', ({ run }) => instantParameter(run.state?.timestamp ?? null)],
+  ['expected_start_time', 'timestamptz', ({ run }) => instantParameter(run.expectedStartTime)],
+  ['next_scheduled_start_time', 'timestamptz', ({ run }) => instantParameter(run.nextScheduledStartTime)],
+];
+const creations = new RowSet<FlowRunCreation>(creationColumns);
+export const claimedCreations = new RowSet<FlowRunCreation>([
+  ['claim', 'integer', ({ claim }) => claim],
+  ['is_leased', 'boolean', ({ created }) => created.isLeased],
+  ...creationColumns,
+]);
+
+/**
+ * One row per new run and one per state, of the claims that hold; a root run that this process will execute is leased to
+ * it from its first moment. Takes no locks beyond its own rows, and those in the order of the keys: a late repetition of
+ * the same batch waits for them.
+ */
+export const insertFlowRuns = (schema: string): string => `
+  with ${leaseCheck(schema)}, created as (
+    insert into ${schema}.flow_run (process_id, ${creations.names})
+    select case when c.is_leased then $1::uuid end, ${creations.names}
+      from held
+      cross join ${claimedCreations.source(FENCE_WIDTH + 1, 'c')}
+     where held.leases[c.claim]
+     order by id
+    on conflict do nothing
+  ), history as (
+    insert into ${schema}.flow_run_state (flow_run_id, ${STATE_COLUMNS})
+    select run_id, ${STATE_COLUMNS}
+      from held
+      cross join ${newStates.source(FENCE_WIDTH + 1 + claimedCreations.width, 's')}
+     where held.leases[s.claim]
+     order by run_id, timestamp
+    on conflict do nothing
+  )
+  select leases from held`;
+
+export const moveRows = new RowSet<FlowRunMove>([
+  ['claim', 'integer', ({ claim }) => claim],
+  ['id', 'uuid', ({ run }) => run.id],
+  ['expected_state_id', 'uuid', ({ expectedStateId }) => expectedStateId],
+  ['is_released', 'boolean', ({ lease }) => lease !== 'kept'],
+  ['epochs', 'integer', ({ lease }) => (lease === 'revoked' ? 1 : 0)],
+  ['empirical_policy', 'jsonb', ({ run }) => storedPolicy(run.policy)],
+  ['result', 'json', ({ result }) => result],
+  ['state_id', 'uuid', ({ run }) => run.state?.id ?? null],
+  ['state_type', 'text', ({ run }) => run.state?.type ?? null],
+  ['state_name', 'text', ({ run }) => run.state?.name ?? null],
+  ['state_timestamp', 'timestamptz', ({ run }) => instantParameter(run.state?.timestamp ?? null)],
+  ['run_count', 'integer', ({ run }) => run.runCount],
+  ['next_scheduled_start_time', 'timestamptz', ({ run }) => instantParameter(run.nextScheduledStartTime)],
+  ['start_time', 'timestamptz', ({ run }) => instantParameter(run.startTime)],
+  ['end_time', 'timestamptz', ({ run }) => instantParameter(run.endTime)],
+  ['total_run_time_us', 'bigint', ({ run }) => run.totalRunTimeUs],
+]);
+
+/**
+ * Compare-and-set of many runs. Locks the rows in id order, so that two batches never wait for each other; the condition
+ * on `state_id` is evaluated on the row as it is once the lock is held. Rides `flow_run_pkey`, one partition per run.
+ */
+export const moveFlowRuns = (schema: string): string => `
+  with ${leaseCheck(schema)}, move as materialized (
+    select m.* from held cross join ${moveRows.source(FENCE_WIDTH + 1, 'm')} where held.leases[m.claim]
+  ), locked as materialized (
+    select r.id from ${schema}.flow_run r where r.id = any(array(select id from move)) order by r.id for no key update
+  ), moved as (
+    update ${schema}.flow_run r
+       set updated = now(), empirical_policy = m.empirical_policy, result = m.result, state_id = m.state_id,
+           state_type = m.state_type, state_name = m.state_name, state_timestamp = m.state_timestamp,
+           run_count = m.run_count, next_scheduled_start_time = m.next_scheduled_start_time,
+           start_time = m.start_time, end_time = m.end_time, total_run_time_us = m.total_run_time_us,
+           process_id = case when m.is_released then null else r.process_id end,
+           lease_epoch = r.lease_epoch + case when r.state_id = m.state_id then 0 else m.epochs end
+      from move m
+      join locked l on l.id = m.id
+     where r.id = m.id
+       and (r.state_id is not distinct from m.expected_state_id or r.state_id = m.state_id)
+    returning r.id
+  ), history as (
+    insert into ${schema}.flow_run_state (flow_run_id, ${STATE_COLUMNS})
+    select s.run_id, s.timestamp, s.id, s.type, s.name, s.message, s.state_details, s.follows
+      from ${newStates.source(FENCE_WIDTH + 1 + moveRows.width, 's')}
+      join moved on moved.id = s.run_id
+    on conflict do nothing
+  )
+  select (select leases from held) as leases, array(select id from moved) as moved`;
+
+/**
+ * Takes due runs, oldest first, that nobody executes; skips those somebody else is taking. A lease changes hands, no state
+ * does. Rides `flow_run_due_idx`.
+ */
+export const claimDueFlowRuns = (schema: string): string => `
+  with me as materialized (
+    select id from ${schema}.process where id = $1::uuid and fenced_at is null for key share
+  ), due as materialized (
+    select r.id
+      from ${schema}.flow_run r
+     where r.state_type = 'SCHEDULED' and r.next_scheduled_start_time <= clock_timestamp() and r.process_id is null
+       and r.root_flow_run_id = r.id and r.deployment_id is null and r.app = $2 and r.flow_id = any($3::uuid[])
+       and exists (select from me)
+     order by r.next_scheduled_start_time, r.id
+     limit $4
+       for no key update skip locked
+  ), claimed as (
+    update ${schema}.flow_run r
+       set process_id = $1::uuid, lease_epoch = r.lease_epoch + 1, updated = now()
+      from due
+     where r.id = due.id
+    returning r.id
+  )
+  select id from claimed`;
+
+/** When the next run is due that {@link claimDueFlowRuns} could take. Rides `flow_run_due_idx`. */
+export const nextDueFlowRun = (schema: string): string => `
+  select greatest(0, extract(epoch from r.next_scheduled_start_time - clock_timestamp()) * 1000)::float8 as ms
+    from ${schema}.flow_run r
+   where r.state_type = 'SCHEDULED' and r.process_id is null
+     and r.root_flow_run_id = r.id and r.deployment_id is null and r.app = $1 and r.flow_id = any($2::uuid[])
+   order by r.next_scheduled_start_time, r.id
+   limit 1`;
+
+/** Runs whose process may write nothing more, or has left; of these flows only. Rides `flow_run_process_idx`. */
+export const orphanedFlowRuns = (schema: string): string => `
+  select r.id, r.process_id as "processId", r.state_type as "stateType"
+    from ${schema}.flow_run r
+   where r.process_id is not null and r.app = $1 and r.flow_id = any($2::uuid[])
+     and not exists (select from ${schema}.process p where p.id = r.process_id and p.fenced_at is null)
+   order by r.id
+   limit $3`;
+
+/**
+ * Lets go of runs that wait, for a time or for somebody, and whose process is gone: whoever comes next may claim them.
+ * Guarded by the same condition as the look-up, because they may have been claimed meanwhile.
+ */
+export const releaseOrphans = (schema: string): string => `
+  update ${schema}.flow_run r
+     set process_id = null, lease_epoch = r.lease_epoch + 1, updated = now()
+   where r.id = any($1::uuid[]) and r.state_type in ('SCHEDULED', 'PAUSED')
+     and not exists (select from ${schema}.process p where p.id = r.process_id and p.fenced_at is null)`;

@@ -1,0 +1,46 @@
+/** On whose behalf something is written: a root run and the epoch of its lease, or nobody's (`null`). */
+export interface LeaseClaim {
+  readonly rootFlowRunId: string;
+  readonly epoch: number;
+}
+
+/** Who writes, and the leases its rows refer to by their number, counted from 1. */
+export interface WriteFence {
+  readonly processId: string;
+  readonly claims: readonly (LeaseClaim | null)[];
+}
+
+/** Which of the claims hold, by number; `null` when the process itself is fenced and nothing was written. */
+export type HeldClaims = readonly boolean[] | null;
+
+/** How many parameters {@link leaseCheck} takes. They come first. */
+export const FENCE_WIDTH = 3;
+
+/**
+ * The start of every statement of the journal, from which `held.leases[n]` says whether claim `n` holds.
+ *
+ * `me` locks the row of this process (`for key share`, which heartbeats do not wait for) until the statement is committed,
+ * unless it is fenced. Whoever takes our runs over fences that row first, under a lock that waits for this one: so a flush
+ * is either committed before the takeover looks at the runs, or writes nothing. A lease that nobody holds was released by
+ * its last holder, who may still finish what it had begun. The epochs need no lock: they change hands
+ * only after the fence, or by the hand of this very process. Rides `process_pkey` and `flow_run_pkey`.
+ */
+export const leaseCheck = (schema: string): string => `
+  me as materialized (
+    select id from ${schema}.process where id = $1::uuid and fenced_at is null for key share
+  ), held as materialized (
+    select array_agg(l.root is null or r.id is not null order by l.n) as leases
+      from me
+      cross join unnest($2::uuid[], $3::integer[]) with ordinality as l(root, epoch, n)
+      left join ${schema}.flow_run r
+        on r.id = l.root and r.lease_epoch = l.epoch and (r.process_id = me.id or r.process_id is null)
+  )`;
+
+/** The parameters of {@link leaseCheck}. */
+export function fenceParameters({ processId, claims }: WriteFence): string[] {
+  return [
+    processId,
+    `{${claims.map((claim) => claim?.rootFlowRunId ?? 'NULL').join(',')}}`,
+    `{${claims.map((claim) => claim?.epoch ?? 'NULL').join(',')}}`,
+  ];
+}

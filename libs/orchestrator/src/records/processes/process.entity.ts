@@ -1,0 +1,42 @@
+import type { Instant } from '@nestor/core';
+import { Column, Entity, PrimaryColumn } from 'typeorm';
+import { InstantColumn } from '../../persistence/columns/instant.column.js';
+
+/** A process that executes runs, from its start until it leaves or its runs have been taken over. */
+@Entity('process')
+export class ProcessEntity {
+  @PrimaryColumn('uuid', { primaryKeyConstraintName: 'process_pkey' })
+  id!: string;
+
+  @Column('text')
+  app!: string;
+
+  @Column('text')
+  host!: string;
+
+  @Column('integer')
+  pid!: number;
+
+  @Column('text', { nullable: true })
+  buildId!: string | null;
+
+  @InstantColumn({ default: () => 'clock_timestamp()' })
+  startedAt!: Instant;
+
+  @InstantColumn({ default: () => 'clock_timestamp()' })
+  heartbeatAt!: Instant;
+
+  @Column('boolean', {
+    default: false,
+    comment:
+      'The process holds its advisory lock in a session of its own, so that the lock being free hints at its death.',
+  })
+  holdsLock!: boolean;
+
+  /** Since when it may write nothing more; `null` while it may. */
+  @InstantColumn({ nullable: true })
+  fencedAt!: Instant | null;
+
+  @Column('uuid', { nullable: true })
+  fencedBy!: string | null;
+}

@@ -1,0 +1,71 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { DataSource } from 'typeorm';
+import { schemaOf } from '../../persistence/schema-of.js';
+import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
+import type { Tx } from '../../persistence/transactions.js';
+import { isDead, type DeathRules } from './process-death.js';
+
+/** What a process says of itself when it joins. */
+export interface NewProcess {
+  readonly id: string;
+  readonly app: string;
+  readonly host: string;
+  readonly pid: number;
+  readonly buildId: string | null;
+}
+
+/** The processes that execute runs. Their heartbeats are sent by a thread of theirs: see `lease-keeper.thread.ts`. */
+@Injectable()
+export class ProcessesRepository {
+  private readonly schema: string;
+
+  constructor(@Inject(ORCHESTRATOR_DATA_SOURCE) dataSource: DataSource) {
+    this.schema = schemaOf(dataSource);
+  }
+
+  /** Adds a process, alive as of now. Adding it a second time (after a commit nobody heard of) changes nothing. */
+  async join(tx: Tx, { id, app, host, pid, buildId }: NewProcess): Promise<void> {
+    await tx.query(
+      `insert into ${this.schema}.process (id, app, host, pid, build_id) values ($1, $2, $3, $4, $5) on conflict do nothing`,
+      [id, app, host, pid, buildId],
+    );
+  }
+
+  /** Removes a process that executes nothing any more. */
+  async leave(tx: Tx, id: string): Promise<void> {
+    await tx.query(`delete from ${this.schema}.process where id = $1`, [id]);
+  }
+
+  /**
+   * Fences those of the processes that are dead by now: they write nothing more, whatever they still believe. The row lock
+   * waits for flushes that are under way, and the condition is evaluated again after that.
+   *
+   * @returns the ids of the processes that this call fenced.
+   */
+  async fence(tx: Tx, ids: readonly string[], by: string, { leaseMs, hintMs }: DeathRules): Promise<string[]> {
+    const rows = await tx.query<{ id: string }>(
+      `with dead as materialized (
+         select p.id from ${this.schema}.process p
+          where p.id = any($1::uuid[]) and p.fenced_at is null
+            and ${isDead(this.schema, { lease: '$3', hint: '$4' })}
+          order by p.id
+            for update
+       )
+       update ${this.schema}.process p set fenced_at = clock_timestamp(), fenced_by = $2
+         from dead where p.id = dead.id
+       returning p.id`,
+      [ids, by, leaseMs, hintMs],
+    );
+    return rows.map(({ id }) => id);
+  }
+
+  /** Forgets fenced processes of an application that no run names any more. */
+  async forgetFenced(tx: Tx, app: string): Promise<void> {
+    await tx.query(
+      `delete from ${this.schema}.process p
+        where p.app = $1 and p.fenced_at < clock_timestamp() - interval '1 hour'
+          and not exists (select from ${this.schema}.flow_run r where r.process_id = p.id)`,
+      [app],
+    );
+  }
+}

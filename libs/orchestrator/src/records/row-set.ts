@@ -1,0 +1,68 @@
+/** How a value of a column is written inside an array literal. */
+const BARE_TYPES = ['uuid', 'timestamptz', 'integer', 'smallint', 'bigint', 'boolean'] as const;
+const QUOTED_TYPES = ['text', 'json', 'jsonb'] as const;
+
+type ColumnType = (typeof BARE_TYPES)[number] | (typeof QUOTED_TYPES)[number];
+type Cell = string | number | boolean | null;
+
+/** One column of rows on their way into a statement: its name there, its type, and where the value comes from. */
+export type RowColumn<Row> = readonly [name: string, type: ColumnType, value: (row: Row) => Cell];
+
+/**
+ * Rows as a statement takes them: one array parameter per column, however many rows. A statement with a parameter per
+ * value would stop at 65,535 of them and be planned anew for every batch size; this one is planned once, and was measured
+ * three times as fast as multi-row `values`.
+ *
+ * The arrays are written as text here: `pg` would go through every value again to find out what it is.
+ */
+export class RowSet<Row> {
+  /** The names of the columns, as an `insert` or a `select` lists them. */
+  readonly names: string;
+
+  constructor(private readonly columns: readonly RowColumn<Row>[]) {
+    this.names = columns.map(([name]) => name).join(', ');
+  }
+
+  /** How many parameters the rows take. */
+  get width(): number {
+    return this.columns.length;
+  }
+
+  /** The rows as a relation: `unnest($4::uuid[], …) as t(id, …)`; `first` is the number of its first parameter. */
+  source(first: number, alias: string): string {
+    const parameters = this.columns.map(([, type], index) => `$${first + index}::${type}[]`);
+    return `unnest(${parameters.join(', ')}) as ${alias}(${this.names})`;
+  }
+
+  /** The parameters of {@link source} for these rows. */
+  parameters(rows: readonly Row[]): string[] {
+    return this.columns.map(([, type, value]) =>
+      isBare(type) ? bareArray(rows, value) : quotedArray(rows, value as (row: Row) => string | null),
+    );
+  }
+}
+
+function isBare(type: ColumnType): boolean {
+  return (BARE_TYPES as readonly string[]).includes(type);
+}
+
+/** Ids, instants and numbers hold no character that means something in an array literal. */
+function bareArray<Row>(rows: readonly Row[], value: (row: Row) => Cell): string {
+  let text = '{';
+  for (const [index, row] of rows.entries()) text += (index === 0 ? '' : ',') + String(value(row) ?? 'NULL');
+  return text + '}';
+}
+
+function quotedArray<Row>(rows: readonly Row[], value: (row: Row) => string | null): string {
+  let text = '{';
+  for (const [index, row] of rows.entries()) text += (index === 0 ? '' : ',') + quoted(value(row));
+  return text + '}';
+}
+
+const SPECIAL = /["\\]/;
+const EVERY_SPECIAL = /["\\]/g;
+
+function quoted(value: string | null): string {
+  if (value === null) return 'NULL';
+  return SPECIAL.test(value) ? `"${value.replace(EVERY_SPECIAL, '\\$&')}"` : `"${value}"`;
+}

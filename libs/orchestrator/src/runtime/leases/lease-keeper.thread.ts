@@ -1,0 +1,160 @@
+// Runs in a worker thread of its own, so that a busy event loop of the application costs no heartbeat. It is loaded as a
+// file: what it imports at run time is `pg` alone.
+import { parentPort, workerData } from 'node:worker_threads';
+import { Client } from 'pg';
+import type { LeaseKeeperSettings, LeaseNews, LeaseOrder, PeersRow } from './lease-messages.js';
+
+const RECONNECT_FIRST_MS = 50;
+const RECONNECT_LAST_MS = 1_000;
+/** An event loop that does not turn for this long is worth a line in the log. */
+const REPORT_STALL_MS = 5_000;
+/** Looks at the other processes come this much after the moment from which one may be dead. */
+const CHECK_MARGIN_MS = 20;
+/** A statement that takes longer than this has lost its server. */
+const STATEMENT_TIMEOUT_MS = 5_000;
+
+/** Keeps the lease of one process: its session, its lock, its heartbeats, and an eye on the other processes. */
+class LeaseKeeper {
+  private client: Client | null = null;
+  private stopping = false;
+  private fenced = false;
+  private timers = new Set<NodeJS.Timeout>();
+  private reconnectMs = RECONNECT_FIRST_MS;
+  private lastPulse = -1;
+  private lastPulseAt = performance.now();
+  private stallReported = false;
+  private connections = 0;
+  private connectedAt = 0;
+
+  constructor(
+    private readonly settings: LeaseKeeperSettings,
+    private readonly tell: (news: LeaseNews) => void,
+  ) {}
+
+  async run(): Promise<void> {
+    while (!this.stopping && !this.fenced) {
+      try {
+        await this.session();
+        this.reconnectMs = RECONNECT_FIRST_MS;
+      } catch (error) {
+        if (this.stopping) break;
+        this.tell({ kind: 'disconnected', reason: error instanceof Error ? error.message : String(error) });
+        await this.pause(this.reconnectMs);
+        this.reconnectMs = Math.min(this.reconnectMs * 2, RECONNECT_LAST_MS);
+      }
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.stopping = true;
+    for (const timer of this.timers) clearTimeout(timer);
+    await this.client?.end().catch((error: unknown) => error); // on a connection that is gone, ending fails as well
+  }
+
+  /** One session, until it breaks (rejects), or the keeper stops or is fenced (resolves). */
+  private async session(): Promise<void> {
+    const client = new Client({ ...this.settings.connection, query_timeout: STATEMENT_TIMEOUT_MS });
+    const broken = new Promise<never>((_, reject) => {
+      client.on('error', reject);
+      client.on('end', () => reject(new Error('The connection was closed.')));
+    });
+    broken.catch(() => undefined); // it may break when nobody waits for it any more
+    this.client = client;
+    try {
+      await client.connect();
+      this.connections += 1;
+      this.connectedAt = performance.now();
+      client.on('notification', ({ payload }) => this.tell({ kind: 'notified', payload: payload ?? '' }));
+      await client.query(`listen "${this.settings.channel}"`);
+      const holdsLock = await this.beat(client, false);
+      if (this.fenced) return;
+      this.tell({ kind: 'connected' });
+      await Promise.race([broken, Promise.all([this.heartbeats(client, holdsLock), this.watchPeers(client)])]);
+    } finally {
+      this.client = null;
+      await client.end().catch((error: unknown) => error);
+    }
+  }
+
+  private async heartbeats(client: Client, holdsLock: boolean): Promise<void> {
+    while (!this.stopping && !this.fenced) {
+      await this.pause(this.settings.heartbeatMs);
+      if (this.stopping) return;
+      if (this.mainThreadIsAlive()) holdsLock = await this.beat(client, holdsLock);
+    }
+  }
+
+  /**
+   * Sends a heartbeat, after it has tried to take the lock where that is not ours yet: a session of ours that broke may hold
+   * it until the server notices.
+   */
+  private async beat(client: Client, holdsLock: boolean): Promise<boolean> {
+    const { statements, processId } = this.settings;
+    const lock = holdsLock || (await client.query<{ locked: boolean }>(statements.lock, [processId])).rows[0]?.locked;
+    const { rowCount } = await client.query(statements.heartbeat, [processId, lock]);
+    if (rowCount === 0) {
+      this.fenced = true;
+      this.tell({ kind: 'fenced' });
+    }
+    return lock === true;
+  }
+
+  private async watchPeers(client: Client): Promise<void> {
+    while (!this.stopping && !this.fenced) {
+      const { rows } = await client.query<PeersRow>(this.settings.statements.peers, [
+        this.settings.processId,
+        ...this.settings.statements.peersParameters,
+      ]);
+      const { dead = [], nextCheckMs = null } = rows[0] ?? {};
+      if (dead.length > 0 && this.mayJudge()) this.tell({ kind: 'dead-peers', ids: dead });
+      // Alone, there is nobody to watch; a newcomer is noticed with the next round.
+      await this.pause(nextCheckMs === null ? this.settings.heartbeatMs * 2 : Math.max(nextCheckMs, 0) + CHECK_MARGIN_MS);
+    }
+  }
+
+  /**
+   * Whether this process may take others for dead. Not within one lease of having lost its own session: whatever cut it off,
+   * a failover for instance, may have kept the others from sending heartbeats as well.
+   */
+  private mayJudge(): boolean {
+    return this.connections === 1 || performance.now() - this.connectedAt > this.settings.leaseMs;
+  }
+
+  /** A process whose event loop has stood still for longer than it may is as good as dead: its lease is let run out. */
+  private mainThreadIsAlive(): boolean {
+    const pulse = Atomics.load(new Int32Array(this.settings.pulse), 0);
+    const now = performance.now();
+    if (pulse !== this.lastPulse) {
+      this.lastPulse = pulse;
+      this.lastPulseAt = now;
+      this.stallReported = false;
+      return true;
+    }
+    const forMs = Math.round(now - this.lastPulseAt);
+    const heartbeatsStopped = forMs > this.settings.maxStallMs;
+    if (forMs > REPORT_STALL_MS && !this.stallReported) {
+      this.stallReported = true;
+      this.tell({ kind: 'stalled', forMs, heartbeatsStopped }); // heard when the loop turns again
+    }
+    return !heartbeatsStopped;
+  }
+
+  private pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => {
+        this.timers.delete(timer);
+        resolve();
+      }, ms);
+      this.timers.add(timer);
+    });
+  }
+}
+
+const port = parentPort;
+if (port) {
+  const keeper = new LeaseKeeper(workerData as LeaseKeeperSettings, (news) => port.postMessage(news));
+  port.on('message', (order: LeaseOrder) => {
+    if (order.kind === 'stop') void keeper.stop().finally(() => port.close());
+  });
+  void keeper.run();
+}

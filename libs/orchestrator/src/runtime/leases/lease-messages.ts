@@ -1,0 +1,50 @@
+import type { ClientConfig } from 'pg';
+
+/** What the thread that keeps the lease is started with. */
+export interface LeaseKeeperSettings {
+  readonly connection: ClientConfig;
+  readonly processId: string;
+  /** Statements, with their parameters numbered: see `leaseStatements`. */
+  readonly statements: LeaseStatements;
+  /** Where notifications arrive. */
+  readonly channel: string;
+  readonly heartbeatMs: number;
+  readonly leaseMs: number;
+  /** How long the event loop of the main thread may be busy before the heartbeat stops. */
+  readonly maxStallMs: number;
+  /** A count that the main thread raises while its event loop turns. */
+  readonly pulse: SharedArrayBuffer;
+}
+
+export interface LeaseStatements {
+  /** Tries to take the advisory lock of the process `$1`; one row with `locked`. */
+  readonly lock: string;
+  /** Gives the process `$1` a new heartbeat, unless it is fenced. `$2` says whether it holds its lock. One row, or none. */
+  readonly heartbeat: string;
+  /** The dead among the other processes, and when the next of them may be: see `PeersRow`. */
+  readonly peers: string;
+  readonly peersParameters: readonly unknown[];
+}
+
+/** The answer of {@link LeaseStatements.peers}. */
+export interface PeersRow {
+  readonly dead: readonly string[];
+  /** Milliseconds until another process may count as dead; `null` when there is no other. */
+  readonly nextCheckMs: number | null;
+}
+
+/** What the thread tells the main thread. */
+export type LeaseNews =
+  /** The session is up: heartbeats are sent and notifications arrive. */
+  | { readonly kind: 'connected' }
+  /** It broke and is being made anew. */
+  | { readonly kind: 'disconnected'; readonly reason: string }
+  /** Somebody took this process for dead. */
+  | { readonly kind: 'fenced' }
+  | { readonly kind: 'dead-peers'; readonly ids: readonly string[] }
+  | { readonly kind: 'notified'; readonly payload: string }
+  /** The event loop of the main thread did not turn for that long. */
+  | { readonly kind: 'stalled'; readonly forMs: number; readonly heartbeatsStopped: boolean };
+
+/** What the main thread tells the thread. */
+export type LeaseOrder = { readonly kind: 'stop' };

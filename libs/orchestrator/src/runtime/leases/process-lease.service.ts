@@ -1,0 +1,192 @@
+import { hostname } from 'node:os';
+import { Worker } from 'node:worker_threads';
+import { Inject, Injectable, Logger, type OnModuleInit } from '@nestjs/common';
+import { DataSource } from 'typeorm';
+import { newId } from '../../persistence/ids.js';
+import type { OrchestratorDataSource } from '../../persistence/orchestrator-data-source.js';
+import { schemaOf } from '../../persistence/schema-of.js';
+import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
+import { Transactions } from '../../persistence/transactions.js';
+import { ProcessesRepository } from '../../records/processes/processes.repository.js';
+import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
+import { channelOf } from '../notifications/channel.js';
+import type { LeaseKeeperSettings, LeaseNews, LeaseOrder } from './lease-messages.js';
+import { DEATH_RULES, HEARTBEAT_MS } from './lease-settings.js';
+import { leaseStatements } from './lease-statements.js';
+import { RunLease } from './run-lease.js';
+import { LEASE_THREAD_FILE } from './thread-file.js';
+
+/** How often the event loop proves to the thread that it turns. */
+const PULSE_MS = 500;
+
+/** Between attempts to join again while the database is away. */
+const REJOIN_MS = 500;
+
+/** What the lease's session brings besides the lease. */
+export interface LeaseListener {
+  /** Other processes of the application that seem to be dead. */
+  deadPeers?(ids: readonly string[]): void;
+  /** A notification on our channel; `null` after the session was made anew, when some may have been missed. */
+  notified?(payload: string | null): void;
+}
+
+/**
+ * This process among those that execute runs: its row, its lease, and the leases of the runs it executes.
+ *
+ * A thread of its own sends the heartbeats, holds the lock and listens. When others take the process for dead, all runs it
+ * executed are lost to it; it joins again under a new id and goes on with new ones.
+ */
+@Injectable()
+export class ProcessLease implements OnModuleInit {
+  private readonly logger = new Logger(ProcessLease.name);
+  private readonly listeners: LeaseListener[] = [];
+  private readonly held = new Set<RunLease>();
+  private readonly pulse = new SharedArrayBuffer(4);
+  private id = newId();
+  private thread: Worker | null = null;
+  private pulseTimer: NodeJS.Timeout | null = null;
+  private renewing: Promise<void> | null = null;
+  private left = false;
+
+  constructor(
+    @Inject(ORCHESTRATOR_DATA_SOURCE) private readonly dataSource: DataSource,
+    @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
+    private readonly transactions: Transactions,
+    private readonly processes: ProcessesRepository,
+  ) {}
+
+  /** The id under which this process writes at present. */
+  get processId(): string {
+    return this.id;
+  }
+
+  async onModuleInit(): Promise<void> {
+    await this.join();
+    const pulse = new Int32Array(this.pulse);
+    this.pulseTimer = setInterval(() => Atomics.add(pulse, 0, 1), PULSE_MS);
+    this.pulseTimer.unref();
+  }
+
+  listen(listener: LeaseListener): void {
+    this.listeners.push(listener);
+  }
+
+  /** Notes that this process executes a root run from now on. */
+  grant(rootFlowRunId: string, epoch: number): RunLease {
+    const lease = new RunLease(rootFlowRunId, epoch);
+    this.held.add(lease);
+    return lease;
+  }
+
+  /** Notes that it does not any more. */
+  release(lease: RunLease): void {
+    this.held.delete(lease);
+  }
+
+  /**
+   * Called by whoever finds that `processId` was fenced: gives up all runs, and joins again under a new id.
+   *
+   * @returns when the new id may write. Never rejects.
+   */
+  fencedOut(processId: string): Promise<void> {
+    if (processId !== this.id || this.left) return this.renewing ?? Promise.resolve();
+    return (this.renewing ??= this.renew().finally(() => (this.renewing = null)));
+  }
+
+  /** Ends the thread and takes the process off the list; by then nothing is executed any more. Always resolves. */
+  async leave(): Promise<void> {
+    this.left = true;
+    if (this.pulseTimer) clearInterval(this.pulseTimer);
+    await this.stopThread();
+    try {
+      await this.transactions.single((tx) => this.processes.leave(tx, this.id));
+    } catch (error) {
+      this.logger.warn(`The process could not be taken off the list; its lease runs out by itself. ${String(error)}`);
+    }
+  }
+
+  private async join(): Promise<void> {
+    const { app, buildId } = this.settings;
+    const process_ = { id: this.id, app, buildId, host: hostname(), pid: process.pid };
+    await this.transactions.single((tx) => this.processes.join(tx, process_));
+    this.startThread();
+  }
+
+  private async renew(): Promise<void> {
+    this.logger.warn(
+      `This process was taken for dead and fenced; ${this.held.size} runs it executed are lost to it. It goes on under a new id.`,
+    );
+    const lost = [...this.held];
+    this.held.clear();
+    for (const lease of lost) lease.lose();
+    await this.stopThread();
+    this.id = newId();
+    while (!this.left) {
+      try {
+        return await this.join();
+      } catch (error) {
+        this.logger.warn(`The process could not join again yet: ${String(error)}`);
+        await new Promise((resolve) => setTimeout(resolve, REJOIN_MS));
+      }
+    }
+  }
+
+  private startThread(): void {
+    const schema = schemaOf(this.dataSource);
+    const processId = this.id;
+    const workerData: LeaseKeeperSettings = {
+      connection: { ...(this.dataSource as OrchestratorDataSource).session },
+      processId,
+      statements: leaseStatements(schema, this.settings.app, DEATH_RULES),
+      channel: channelOf(schema),
+      heartbeatMs: HEARTBEAT_MS,
+      leaseMs: DEATH_RULES.leaseMs,
+      maxStallMs: this.settings.maxStallMs,
+      pulse: this.pulse,
+    };
+    const thread = new Worker(LEASE_THREAD_FILE, { workerData, stdin: false });
+    thread.on('message', (news: LeaseNews) => this.hear(processId, news));
+    thread.on('error', (error) => this.logger.error(`The lease is not kept any more: ${String(error)}`, error.stack));
+    thread.unref();
+    this.thread = thread;
+  }
+
+  private async stopThread(): Promise<void> {
+    const thread = this.thread;
+    this.thread = null;
+    if (!thread) return;
+    const ended = new Promise<void>((resolve) => thread.once('exit', () => resolve()));
+    thread.ref();
+    thread.postMessage({ kind: 'stop' } satisfies LeaseOrder);
+    const impatience = setTimeout(() => void thread.terminate(), 1_000);
+    await ended;
+    clearTimeout(impatience);
+  }
+
+  private hear(processId: string, news: LeaseNews): void {
+    if (processId !== this.id || this.left) return; // news from the thread of an earlier id
+    switch (news.kind) {
+      case 'connected':
+        for (const listener of this.listeners) listener.notified?.(null);
+        break;
+      case 'disconnected':
+        this.logger.warn(`The session of the lease broke (${news.reason}); it is made anew.`);
+        break;
+      case 'fenced':
+        void this.fencedOut(processId);
+        break;
+      case 'dead-peers':
+        for (const listener of this.listeners) listener.deadPeers?.(news.ids);
+        break;
+      case 'notified':
+        for (const listener of this.listeners) listener.notified?.(news.payload);
+        break;
+      case 'stalled':
+        this.logger.warn(
+          `The event loop stood still for more than ${news.forMs} ms; ` +
+            `after ${this.settings.maxStallMs} ms other processes take over the runs of this one.`,
+        );
+        break;
+    }
+  }
+}

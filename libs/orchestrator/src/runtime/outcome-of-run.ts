@@ -1,0 +1,22 @@
+import { decode, StateType } from '@nestor/core';
+import type { FlowRunEntity } from '../records/flow-runs/flow-run.entity.js';
+import { RunCancelledError, RunCrashedError } from './engine/engine-errors.js';
+
+/**
+ * What an ended run gave.
+ *
+ * @throws what its flow threw, {@link RunCancelledError} or {@link RunCrashedError}.
+ */
+export function outcomeOfRun(row: FlowRunEntity): unknown {
+  const outcome = row.result === null ? undefined : decode(row.result);
+  switch (row.stateType) {
+    case StateType.Completed:
+      return outcome;
+    case StateType.Failed:
+      throw outcome; // whatever the flow threw
+    case StateType.Cancelled:
+      throw new RunCancelledError(row.id);
+    default:
+      throw new RunCrashedError(row.id, `it is ${row.stateName ?? 'gone'}.`);
+  }
+}

@@ -1,0 +1,120 @@
+import { awaitingResume, cancelled, StateType, type ProposedState } from '@nestor/core';
+import { Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
+import { Transactions } from '../../persistence/transactions.js';
+import { FlowRunsRepository, type OrphanedFlowRun } from '../../records/flow-runs/flow-runs.repository.js';
+import { ProcessesRepository } from '../../records/processes/processes.repository.js';
+import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
+import { DEATH_RULES } from '../leases/lease-settings.js';
+import { ProcessLease } from '../leases/process-lease.service.js';
+import { Notifier } from '../notifications/notifier.service.js';
+import { FlowRegistry } from '../registry/flow-registry.js';
+import { TransitionService } from '../transitions/transition.service.js';
+import { RunClaimer } from './run-claimer.service.js';
+import { WakeableLoop } from './wakeable-loop.js';
+
+/** How many runs of dead processes are dealt with at a time. */
+const BATCH = 200;
+/** Runs of processes that somebody else fenced are found after this long at the latest. */
+const EVERY_MS = 10_000;
+const AFTER_FAILURE_MS = 1_000;
+
+/**
+ * Takes the runs of dead processes over: first it fences the process, so that this writes nothing more, and only then
+ * gives its runs to whoever claims them. Every process does so; the database decides who is first.
+ */
+@Injectable()
+export class Sweeper implements OnApplicationBootstrap {
+  private readonly logger = new Logger(Sweeper.name);
+  private readonly suspects = new Set<string>();
+  private readonly loop = new WakeableLoop('Sweeping', this.logger, () => this.round(), AFTER_FAILURE_MS);
+
+  constructor(
+    private readonly registry: FlowRegistry,
+    private readonly process: ProcessLease,
+    private readonly processes: ProcessesRepository,
+    private readonly flowRuns: FlowRunsRepository,
+    private readonly transactions: Transactions,
+    private readonly transitions: TransitionService,
+    private readonly claimer: RunClaimer,
+    private readonly notifier: Notifier,
+    @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
+  ) {}
+
+  onApplicationBootstrap(): void {
+    this.process.listen({
+      deadPeers: (ids) => {
+        for (const id of ids) this.suspects.add(id);
+        this.loop.wake();
+      },
+    });
+    this.loop.start();
+  }
+
+  stop(): Promise<void> {
+    return this.loop.stop();
+  }
+
+  private async round(): Promise<number> {
+    await this.fenceSuspects();
+    let reassigned = 0;
+    for (let batch = BATCH; batch === BATCH; ) {
+      const orphans = await this.flowRuns.orphaned(this.settings.app, this.registry.allFlowIds(), BATCH);
+      const moved = await this.reassign(orphans);
+      reassigned += moved;
+      batch = moved === 0 ? 0 : orphans.length; // what others deal with at the same moment is theirs
+    }
+    if (reassigned > 0) {
+      this.logger.warn(`${reassigned} runs of dead processes are taken over.`);
+      this.claimer.wake();
+      this.notifier.notify('due');
+    }
+    return EVERY_MS;
+  }
+
+  private async fenceSuspects(): Promise<void> {
+    const suspects = [...this.suspects];
+    this.suspects.clear();
+    if (suspects.length === 0) return;
+    const { processId } = this.process;
+    const fenced = await this.transactions.single((tx) =>
+      this.processes.fence(tx, suspects, processId, DEATH_RULES),
+    );
+    for (const id of fenced) this.logger.warn(`Process ${id} is dead, and fenced.`);
+    await this.transactions.single((tx) => this.processes.forgetFenced(tx, this.settings.app));
+  }
+
+  /** Gives orphaned runs free; gives how many. */
+  private async reassign(orphans: readonly OrphanedFlowRun[]): Promise<number> {
+    const waiting = orphans.filter(({ stateType }) => nextState(stateType, this.transitions.now()) === null);
+    if (waiting.length > 0) {
+      await this.transactions.single((tx) => this.flowRuns.releaseOrphans(tx, waiting.map(({ id }) => id)));
+    }
+    const moves = await Promise.all(orphans.map((orphan) => this.move(orphan)));
+    return waiting.length + moves.filter(Boolean).length;
+  }
+
+  private async move({ id, processId, stateType }: OrphanedFlowRun): Promise<boolean> {
+    const state = nextState(stateType, this.transitions.now());
+    return state !== null && this.transitions.proposeForOrphan(id, processId, state);
+  }
+}
+
+/** What becomes of a run whose process is gone; `null` when it waits and goes on waiting. */
+function nextState(
+  stateType: StateType | null,
+  now: ReturnType<TransitionService['now']>,
+): ProposedState | null {
+  switch (stateType) {
+    case StateType.Scheduled:
+    case StateType.Paused:
+      return null;
+    case StateType.Cancelling:
+      return cancelled({ message: 'Its process ended while the run was being cancelled.' });
+    default:
+      return awaitingResume({
+        scheduledTime: now,
+        message: 'Its process died.',
+        details: { interrupted: true },
+      });
+  }
+}

@@ -1,0 +1,66 @@
+import type { Logger } from '@nestjs/common';
+
+/**
+ * Does a round of work again and again: when it is woken, and otherwise after the pause that the round before asked for.
+ * Never two rounds at a time; a wake-up during a round means another one right after it. A round that fails is logged and
+ * followed by the next.
+ */
+export class WakeableLoop {
+  private running: Promise<void> | null = null;
+  private wokenMeanwhile = false;
+  private timer: NodeJS.Timeout | null = null;
+  private stopped = true;
+
+  /**
+   * @param round gives the pause in milliseconds until the next one.
+   * @param afterFailureMs the pause after a round that failed.
+   */
+  constructor(
+    private readonly name: string,
+    private readonly logger: Logger,
+    private readonly round: () => Promise<number>,
+    private readonly afterFailureMs: number,
+  ) {}
+
+  start(): void {
+    this.stopped = false;
+    this.wake();
+  }
+
+  wake(): void {
+    if (this.stopped) return;
+    if (this.running) {
+      this.wokenMeanwhile = true;
+      return;
+    }
+    if (this.timer) clearTimeout(this.timer);
+    this.timer = null;
+    this.running = this.runOnce();
+  }
+
+  /** Resolves when the round that is under way has ended; there is none after it. */
+  async stop(): Promise<void> {
+    this.stopped = true;
+    if (this.timer) clearTimeout(this.timer);
+    this.timer = null;
+    await this.running;
+  }
+
+  private async runOnce(): Promise<void> {
+    let pauseMs = this.afterFailureMs;
+    try {
+      pauseMs = await this.round();
+    } catch (error) {
+      this.logger.warn(`${this.name} failed and is tried again: ${String(error)}`);
+    }
+    this.running = null;
+    if (this.stopped) return;
+    if (this.wokenMeanwhile) {
+      this.wokenMeanwhile = false;
+      this.wake();
+      return;
+    }
+    this.timer = setTimeout(() => this.wake(), pauseMs);
+    this.timer.unref();
+  }
+}

@@ -1,0 +1,92 @@
+import { StateType, type TaskRun } from '@nestor/core';
+import { Inject, Injectable } from '@nestjs/common';
+import { RunValuesRepository } from '../../records/run-values/run-values.repository.js';
+import { TaskRunsRepository, type RecordedTaskRun } from '../../records/task-runs/task-runs.repository.js';
+import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
+import { LogLevel, RunLogs } from '../engine/run-logs.js';
+import { FlowRegistry } from '../registry/flow-registry.js';
+import { Journal } from '../transitions/journal.js';
+import type { LiveFlowRun } from '../transitions/live-run.js';
+import type { RecordedCall } from './recorded-call.js';
+import { Replay, type OnDivergence } from './replay.js';
+
+/** Why the body of a run begins again. */
+export type ReplayReason =
+  /** Its process is gone, or it was suspended: it goes on where it was, failures of its tasks included. */
+  | 'resume'
+  /** Its attempt failed, or somebody restarts it: what was completed stays, what failed is done again. */
+  | 'retry';
+
+/** Reads what is recorded of a run, for its body to begin again. */
+@Injectable()
+export class Replays {
+  constructor(
+    private readonly taskRuns: TaskRunsRepository,
+    private readonly values: RunValuesRepository,
+    private readonly journal: Journal,
+    private readonly logs: RunLogs,
+    private readonly registry: FlowRegistry,
+    @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
+  ) {}
+
+  /**
+   * @param onDivergence what the flow says about it; `undefined` leaves it to the build: the same one must do the same again,
+   * another one is warned about.
+   */
+  async load(live: LiveFlowRun, reason: ReplayReason, onDivergence: OnDivergence | undefined): Promise<Replay> {
+    const { id, name, buildId } = live.created;
+    const [rows, values] = await this.journal.patiently(() =>
+      Promise.all([this.taskRuns.recorded(id), this.values.byKey(id)]),
+    );
+    const attempt = reason === 'resume' ? live.image.runCount : null;
+    const latest = latestByCall(rows, attempt);
+    const unfinished = [...latest.values()].filter((row) => kindOf(row, attempt) === 'unfinished').map(({ id }) => id);
+    const images =
+      unfinished.length === 0 ? [] : await this.journal.patiently(() => this.taskRuns.loadAll(unfinished));
+    const imageById = new Map(images.map((image) => [image.id, image]));
+    const thisBuild = this.settings.buildId ?? this.registry.fingerprint;
+    const byBuild = buildId === thisBuild ? 'fail' : 'warn';
+    return new Replay(
+      [...latest.values()].flatMap((row) => recordedCall(row, attempt, id, imageById) ?? []),
+      values,
+      // What a retry finds different, a clock for instance, made no difference to a run that failed anyway.
+      reason === 'retry' ? 'run' : (onDivergence ?? byBuild),
+      (error) => this.logs.append({ name, flowRunId: id, taskRunId: null }, LogLevel.Warning, error.message),
+    );
+  }
+}
+
+/** Of several records of one call, from several attempts, the one that counts: what completed, else the latest. */
+function latestByCall(rows: readonly RecordedTaskRun[], attempt: number | null): Map<string, RecordedTaskRun> {
+  const latest = new Map<string, RecordedTaskRun>();
+  for (const row of rows) {
+    const key = `${row.taskKey}\0${row.dynamicKey}`;
+    const before = latest.get(key);
+    if (kindOf(row, attempt) === null || before?.stateType === StateType.Completed) continue;
+    latest.set(key, row);
+  }
+  return latest;
+}
+
+/** What a record means for the attempt that begins again; `null` when nothing: the call is made anew. */
+function kindOf({ stateType, flowRunRunCount }: RecordedTaskRun, attempt: number | null): RecordedCall['kind'] | null {
+  if (stateType === StateType.Completed) return 'completed';
+  if (flowRunRunCount !== attempt) return null;
+  if (stateType === StateType.Failed) return 'failed';
+  return stateType === StateType.Cancelled || stateType === StateType.Crashed ? null : 'unfinished';
+}
+
+function recordedCall(
+  row: RecordedTaskRun,
+  attempt: number | null,
+  flowRunId: string,
+  images: ReadonlyMap<string, TaskRun>,
+): RecordedCall | null {
+  const { id, parentTaskRunId, name, taskKey, dynamicKey, result } = row;
+  const created = { id, flowRunId, parentTaskRunId, name, taskKey, dynamicKey, tags: [] };
+  const kind = kindOf(row, attempt);
+  if (kind === null) return null;
+  if (kind !== 'unfinished') return { created, kind, result };
+  const image = images.get(id);
+  return image ? { created, kind, image } : null;
+}

@@ -1,0 +1,34 @@
+import { Injectable, type BeforeApplicationShutdown } from '@nestjs/common';
+import { OrchestratorEngine } from './engine/orchestrator-engine.js';
+import { RunLogs } from './engine/run-logs.js';
+import { ProcessLease } from './leases/process-lease.service.js';
+import { RunClaimer } from './recovery/run-claimer.service.js';
+import { Sweeper } from './recovery/sweeper.service.js';
+import { Journal } from './transitions/journal.js';
+
+/** How long the last states and log lines may take once nothing runs any more. */
+const LAST_WRITES_MS = 5_000;
+
+/**
+ * Ends everything in order when the application shuts down: nothing new is claimed, what runs may end, what is left is
+ * handed back, the journal is written, and last of all the lease is given up under which that is done. Always resolves.
+ */
+@Injectable()
+export class Shutdown implements BeforeApplicationShutdown {
+  constructor(
+    private readonly claimer: RunClaimer,
+    private readonly sweeper: Sweeper,
+    private readonly engine: OrchestratorEngine,
+    private readonly journal: Journal,
+    private readonly logs: RunLogs,
+    private readonly process: ProcessLease,
+  ) {}
+
+  async beforeApplicationShutdown(): Promise<void> {
+    this.engine.stopAccepting();
+    await Promise.all([this.claimer.stop(), this.sweeper.stop()]);
+    await this.engine.drain();
+    await Promise.all([this.journal.close(LAST_WRITES_MS), this.logs.close(LAST_WRITES_MS)]);
+    await this.process.leave();
+  }
+}
