@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { Client } from 'pg';
-import { withClient } from './server.js';
+import type { Client } from 'pg';
+import { connected, withClient } from './server.js';
 
 const SINGLE_ROWS = 1_000;
 const BATCHED_ROWS = 50_000;
@@ -38,9 +38,9 @@ export class Limit {
            id uuid primary key, run uuid, name text, state text, result jsonb, at timestamptz default now())`,
       ),
     );
-    const lanes = Array.from({ length: LANES }, () => new Client({ connectionString: url }));
+    const lanes: Client[] = [];
     try {
-      for (const lane of lanes) await lane.connect();
+      while (lanes.length < LANES) lanes.push(await connected(url));
       return await work(new Limit(url, lanes));
     } finally {
       await Promise.all(lanes.map((lane) => lane.end()));

@@ -5,7 +5,7 @@ import type { Figures } from './workload.js';
 const ROUNDS = 5;
 
 /** What one round of a workload came to. */
-interface Round {
+export interface Round {
   readonly perS: number;
   readonly more?: Readonly<Record<string, number>>;
 }

@@ -1,5 +1,8 @@
 import { withClient } from './server.js';
 
+/** Nothing is measured on this server; the message says why. */
+export class UnsuitableServerError extends Error {}
+
 /** What decides whether a commit is durable, and which server says so. */
 export interface ServerSettings {
   readonly version: string;
@@ -11,7 +14,7 @@ export interface ServerSettings {
 /**
  * Reads the settings as sessions of this role get them.
  *
- * @throws when one is not on: a commit that may be lost costs next to nothing, and every figure would be worth as much.
+ * @throws {UnsuitableServerError} when one is not on: a commit that may be lost costs next to nothing, and every figure would be worth as much.
  */
 export async function checkServerSettings(url: string): Promise<ServerSettings> {
   const settings = await withClient(url, async (client) => {
@@ -27,7 +30,7 @@ export async function checkServerSettings(url: string): Promise<ServerSettings> 
   const off = Object.entries(switches).filter(([, value]) => value !== 'on');
   if (off.length > 0) {
     const found = off.map(([name, value]) => `${name} = ${value}`).join(', ');
-    throw new Error(
+    throw new UnsuitableServerError(
       `The server does not make commits durable (${found}): turn these on, or measure on another server.`,
     );
   }

@@ -46,7 +46,9 @@ export class BenchServer {
   }
 
   close(): Promise<void> {
-    this.closing ??= Promise.all([...this.databases].map((name) => this.drop(name))).then(() => this.stop());
+    this.closing ??= Promise.all([...this.databases].map((name) => this.drop(name)))
+      .then(() => undefined)
+      .finally(() => this.stop());
     return this.closing;
   }
 
@@ -68,11 +70,18 @@ export class BenchServer {
 
 /** Connects for as long as the work takes. */
 export async function withClient<T>(url: string, work: (client: Client) => Promise<T>): Promise<T> {
-  const client = new Client({ connectionString: url });
-  await client.connect();
+  const client = await connected(url);
   try {
     return await work(client);
   } finally {
     await client.end();
   }
+}
+
+/** A connection that ends between two queries is the next query's error, not the end of this process. */
+export async function connected(url: string): Promise<Client> {
+  const client = new Client({ connectionString: url });
+  client.on('error', () => undefined);
+  await client.connect();
+  return client;
 }

@@ -2,7 +2,9 @@ import type { Workload } from '../workload.js';
 import { chain } from './chain.bench.js';
 import { fanout } from './fanout.bench.js';
 import { flows } from './flows.bench.js';
+import { history } from './history.bench.js';
 import { latency } from './latency.bench.js';
+import { memory } from './memory.bench.js';
 
 /** In the order in which they run. `replay` joins when runs are resumed. */
-export const workloads: readonly Workload[] = [fanout, chain, flows, latency];
+export const workloads: readonly Workload[] = [fanout, chain, flows, latency, history, memory];
