@@ -29,11 +29,22 @@ export const leaseCheck = (schema: string): string => `
   me as materialized (
     select id from ${schema}.process where id = $1::uuid and fenced_at is null for key share
   ), held as materialized (
-    select array_agg(l.root is null or r.id is not null order by l.n) as leases
+    select array_agg(l.root is null or (
+             select true from ${schema}.flow_run r
+              where r.id = l.root and r.lease_epoch = l.epoch and (r.process_id = me.id or r.process_id is null)
+              limit 1) is true order by l.n) as leases
       from me
       cross join unnest($2::uuid[], $3::integer[]) with ordinality as l(root, epoch, n)
-      left join ${schema}.flow_run r
-        on r.id = l.root and r.lease_epoch = l.epoch and (r.process_id = me.id or r.process_id is null)
+  )`;
+
+/** The same for one claim. */
+export const singleLeaseCheck = (schema: string): string => `
+  held as materialized (
+    select array[$2::uuid is null or (
+             select true from ${schema}.flow_run r
+              where r.id = $2::uuid and r.lease_epoch = $3::integer and (r.process_id = me.id or r.process_id is null)
+              limit 1) is true] as leases
+      from (select id from ${schema}.process where id = $1::uuid and fenced_at is null for key share) as me
   )`;
 
 /** The parameters of {@link leaseCheck}. */
@@ -43,4 +54,10 @@ export function fenceParameters({ processId, claims }: WriteFence): string[] {
     `{${claims.map((claim) => claim?.rootFlowRunId ?? 'NULL').join(',')}}`,
     `{${claims.map((claim) => claim?.epoch ?? 'NULL').join(',')}}`,
   ];
+}
+
+/** The parameters of {@link singleLeaseCheck}. */
+export function singleFenceParameters({ processId, claims }: WriteFence): (string | number | null)[] {
+  const claim = claims[0] ?? null;
+  return [processId, claim?.rootFlowRunId ?? null, claim?.epoch ?? null];
 }

@@ -34,6 +34,18 @@ export class RowSet<Row> {
     return `unnest(${parameters.join(', ')}) as ${alias}(${this.names})`;
   }
 
+  /** A given number of rows as a relation of single parameters: `(values ($4::uuid, …), …) as t(id, …)`. */
+  values(first: number, alias: string, count: number): string {
+    let next = first;
+    const row = (): string => `(${this.columns.map(([, type]) => `$${next++}::${type}`).join(', ')})`;
+    return `(values ${Array.from({ length: count }, row).join(', ')}) as ${alias}(${this.names})`;
+  }
+
+  /** The parameters of {@link values} for these rows. */
+  singles(rows: readonly Row[]): Cell[] {
+    return rows.flatMap((row) => this.columns.map(([, , value]) => value(row)));
+  }
+
   /** The parameters of {@link source} for these rows. */
   parameters(rows: readonly Row[]): string[] {
     return this.columns.map(([, type, value]) =>

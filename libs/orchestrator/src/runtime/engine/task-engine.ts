@@ -77,6 +77,8 @@ export class TaskEngine {
     if (known && known.kind !== 'unfinished') return outcomeOfRecord(known.kind, known.result);
     if (caller?.replay && !known) await caller.replay.admit(call.taskKey, dynamicKey);
     if (caller?.gate?.isClosed) await caller.gate.passage();
+    const turn = this.transitions.room(caller?.flowRun?.created.id ?? null);
+    if (turn) await turn;
     around.assertLive();
 
     const flowAttempt = caller?.flowRun?.image.runCount ?? 0;

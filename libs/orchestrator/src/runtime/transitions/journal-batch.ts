@@ -3,7 +3,7 @@ import type { NewRunValue } from '../../records/run-values/run-values.repository
 import type { NewState } from '../../records/stored-state.js';
 import type { TaskRunWrite } from '../../records/task-runs/task-run-rows.js';
 import type { RunLease } from '../leases/run-lease.js';
-import type { JournalEntry, QueuedEntry } from './journal-entry.js';
+import type { EntryState, JournalEntry, QueuedEntry } from './journal-entry.js';
 
 /** A flush larger than this gains nothing: beyond some hundred rows the cost per row is flat. */
 export const MAX_BATCH = 1_000;
@@ -38,24 +38,24 @@ export function foldEntries(entries: readonly QueuedEntry[]): JournalBatch {
   const taskStates: NewState[] = [];
   const values: NewRunValue[] = [];
 
-  for (const { entry } of entries) {
+  for (const { entry, states } of entries) {
     const claim = claims.numberOf(entry.lease);
     switch (entry.kind) {
       case 'create-flow-run':
         createdFlowRuns.push({ created: entry.created, run: entry.run, claim });
-        createdStates.push(claimed(entry.state, claim));
+        pushClaimed(createdStates, states, claim);
         break;
       case 'move-flow-run': {
         const { run, result, lease, expectedStateId } = entry.move;
         const first = moves.get(run.id);
         moves.set(run.id, { run, result, lease, claim, expectedStateId: first ? first.expectedStateId : expectedStateId });
-        moveStates.push(claimed(entry.state, claim));
+        pushClaimed(moveStates, states, claim);
         break;
       }
       case 'save-task-run': {
         const { created, run, result } = entry.write;
         taskRuns.set(created.id, { created, run, result, claim });
-        taskStates.push(claimed(entry.state, claim));
+        pushClaimed(taskStates, states, claim);
         break;
       }
       case 'keep-value': {
@@ -77,8 +77,8 @@ export function foldEntries(entries: readonly QueuedEntry[]): JournalBatch {
   };
 }
 
-function claimed({ runId, state, follows }: Omit<NewState, 'claim'>, claim: number): NewState {
-  return { runId, state, follows, claim };
+function pushClaimed(target: NewState[], states: readonly EntryState[], claim: number): void {
+  for (const { runId, state, follows } of states) target.push({ runId, state, follows, claim });
 }
 
 class ClaimNumbers {

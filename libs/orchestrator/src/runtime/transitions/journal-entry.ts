@@ -25,11 +25,19 @@ export type JournalEntry = {
   | { readonly kind: 'keep-value'; readonly value: Unclaimed<NewRunValue> }
 );
 
-type EntryState = Unclaimed<NewState>;
+export type EntryState = Unclaimed<NewState>;
 
-/** An entry and who waits for it; nobody does for a state that rides along. */
-export interface QueuedEntry {
-  readonly entry: JournalEntry;
-  readonly settle: ((outcome: EntryOutcome) => void) | null;
+/** Who waits for an entry to be durable. */
+export interface Waiting {
+  readonly settle: (outcome: EntryOutcome) => void;
   readonly fail: (error: unknown) => void;
+}
+
+/** An entry on its way, and who waits for it: nobody does for a state that rides along. */
+export interface QueuedEntry {
+  /** Of a task run that went on while it was queued, the latest. */
+  entry: JournalEntry;
+  /** What is appended to the history of its run. */
+  readonly states: EntryState[];
+  readonly waiting: Waiting[];
 }

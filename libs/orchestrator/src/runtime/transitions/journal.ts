@@ -8,10 +8,14 @@ import { TaskRunsRepository } from '../../records/task-runs/task-runs.repository
 import { type HeldClaims, type WriteFence } from '../../records/lease-check.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
 import { batchSize, foldEntries, MAX_BATCH, type JournalBatch } from './journal-batch.js';
-import type { EntryOutcome, JournalEntry, QueuedEntry } from './journal-entry.js';
+import { Turnstile } from './turnstile.js';
+import type { EntryOutcome, JournalEntry, QueuedEntry, Waiting } from './journal-entry.js';
 
 /** How long a state nobody waits for may stay in memory before it is flushed on its own. */
 const RIDE_ALONG_MS = 5;
+
+/** What is begun beyond this waits until some of it is written: it would only use memory. */
+const HIGH_WATER = 2 * MAX_BATCH;
 
 /** Pauses between attempts to flush while the database is away. */
 const RETRY_FIRST_MS = 50;
@@ -41,11 +45,14 @@ export class JournalClosedError extends OrchestratorError {
 export class Journal {
   private readonly logger = new Logger(Journal.name);
   private queue: QueuedEntry[] = [];
+  /** The entries of task runs in the queue, by id. */
+  private readonly queuedTasks = new Map<string, QueuedEntry>();
   private flushing: Promise<void> | null = null;
   private flushScheduled = false;
   private rideAlong: NodeJS.Timeout | null = null;
   private giveUp: AbortController = new AbortController();
   private closed = false;
+  private readonly turnstile = new Turnstile(() => this.queue.length < HIGH_WATER || this.closed);
 
   constructor(
     private readonly transactions: Transactions,
@@ -62,7 +69,7 @@ export class Journal {
    */
   write(entry: JournalEntry): Promise<EntryOutcome> {
     return new Promise((settle, fail) => {
-      this.enqueue({ entry, settle, fail });
+      this.enqueue(entry, { settle, fail });
       this.scheduleFlush();
     });
   }
@@ -73,10 +80,7 @@ export class Journal {
    * @param settle told what became of it, where that matters.
    */
   rideAlongWith(entry: JournalEntry, settle: ((outcome: EntryOutcome) => void) | null = null): void {
-    const fail = (error: unknown): void => {
-      this.logger.error(`A state could not be recorded: ${String(error)}`, error instanceof Error ? error.stack : '');
-    };
-    this.enqueue({ entry, settle, fail });
+    this.enqueue(entry, settle && { settle, fail: this.report });
     if (this.queue.length >= MAX_BATCH) this.scheduleFlush();
     else {
       this.rideAlong ??= setTimeout(() => {
@@ -84,6 +88,14 @@ export class Journal {
         this.scheduleFlush();
       }, RIDE_ALONG_MS);
     }
+  }
+
+  /**
+   * To be awaited, where it is not `null`, before something new is begun: what has been begun is written first. It waits for
+   * the database alone, never for what others have begun to end.
+   */
+  room(flowRunId: string | null): Promise<void> | null {
+    return this.turnstile.enter(flowRunId);
   }
 
   /** Resolves when everything that was appended so far is written, refused or given up. */
@@ -107,6 +119,7 @@ export class Journal {
       await (this.flushing ?? new Promise((resolve) => setImmediate(resolve)));
     }
     this.closed = true;
+    this.turnstile.letIn(Infinity);
     clearTimeout(deadline);
   }
 
@@ -130,9 +143,30 @@ export class Journal {
     }
   }
 
-  private enqueue(queued: QueuedEntry): void {
-    if (this.closed) queued.fail(new JournalClosedError());
-    else this.queue.push(queued);
+  private readonly report = (error: unknown): void => {
+    this.logger.error(`A state could not be recorded: ${String(error)}`, error instanceof Error ? error.stack : '');
+  };
+
+  /**
+   * A task run that goes on while its last state is still queued has its row written once, with all its states: that is most
+   * of them, and half the work. Nothing it depends on is written later for it, because what it awaited is durable already.
+   */
+  private enqueue(entry: JournalEntry, waiting: Waiting | null): void {
+    if (this.closed) return (waiting?.fail ?? this.report)(new JournalClosedError());
+    if (entry.kind === 'save-task-run') {
+      const { id } = entry.write.created;
+      const queued = this.queuedTasks.get(id);
+      if (queued) {
+        queued.entry = entry;
+        queued.states.push(entry.state);
+        if (waiting) queued.waiting.push(waiting);
+        return;
+      }
+    }
+    const states = entry.kind === 'keep-value' ? [] : [entry.state];
+    const queued: QueuedEntry = { entry, states, waiting: waiting ? [waiting] : [] };
+    this.queue.push(queued);
+    if (entry.kind === 'save-task-run') this.queuedTasks.set(entry.write.created.id, queued);
   }
 
   /** The flush starts after this turn of the event loop, so that everything that happens in it goes along. */
@@ -152,13 +186,20 @@ export class Journal {
       const size = batchSize(this.queue);
       const batch = this.queue.slice(0, size);
       this.queue = this.queue.slice(size);
-      await this.flush(batch);
+      for (const { entry } of batch) {
+        if (entry.kind === 'save-task-run') this.queuedTasks.delete(entry.write.created.id);
+      }
+      const flushed = this.flush(batch);
+      // Once the batch is on its way to the server, which works on it while we work on the next.
+      setImmediate(() => this.turnstile.letIn(MAX_BATCH));
+      await flushed;
     }
   }
 
   /** Never rejects: every entry of the batch is settled or failed in the end. */
   private async flush(entries: readonly QueuedEntry[]): Promise<void> {
-    const live = entries.filter((queued) => !settledAsLost(queued));
+    const [lost, live] = parted(entries, ({ entry }) => entry.lease?.lost != null);
+    for (const queued of lost) settle(queued, 'lease-lost');
     if (live.length === 0) return;
     try {
       const batch = foldEntries(live);
@@ -168,24 +209,32 @@ export class Journal {
         await this.process.fencedOut(processId);
         return await this.flush(live); // the leases are lost by now; what needs none is written under the new id
       }
-      batch.claims.forEach((lease, index) => held[index] || lease?.lose());
+      const lostClaims = new Set(batch.claims.filter((_, index) => held[index] !== true));
+      for (const lease of lostClaims) lease?.lose();
       for (const queued of live) {
-        if (settledAsLost(queued)) continue;
-        const { entry, settle } = queued;
-        settle?.(entry.kind === 'move-flow-run' && !moved.has(entry.move.run.id) ? 'refused' : 'written');
+        const { entry } = queued;
+        if (lostClaims.has(entry.lease)) settle(queued, 'lease-lost');
+        else settle(queued, entry.kind === 'move-flow-run' && !moved.has(entry.move.run.id) ? 'refused' : 'written');
       }
     } catch (error) {
-      if (error instanceof JournalClosedError) failAll(live, error);
+      if (error instanceof JournalClosedError) this.failAll(live, error);
       else await this.isolate(live, error);
     }
   }
 
   /** Finds the entry that the database does not take, by halves, and lets the others through. */
   private async isolate(entries: readonly QueuedEntry[], error: unknown): Promise<void> {
-    if (entries.length === 1) return failAll(entries, error);
+    if (entries.length === 1) return this.failAll(entries, error);
     const half = Math.ceil(entries.length / 2);
     await this.flush(entries.slice(0, half));
     await this.flush(entries.slice(half));
+  }
+
+  private failAll(entries: readonly QueuedEntry[], error: unknown): void {
+    for (const { waiting } of entries) {
+      if (waiting.length === 0) this.report(error);
+      for (const one of waiting) one.fail(error);
+    }
   }
 
   private async writeBatch(batch: JournalBatch, processId: string): Promise<Written> {
@@ -240,15 +289,15 @@ function bothHeld(one: HeldClaims, other: HeldClaims): HeldClaims {
   return one && other && one.map((held, index) => held && other[index] === true);
 }
 
-/** Settles an entry whose lease is lost; nothing of it is written. */
-function settledAsLost({ entry: { lease }, settle }: QueuedEntry): boolean {
-  if (!lease?.lost) return false;
-  settle?.('lease-lost');
-  return true;
+function settle({ waiting }: QueuedEntry, outcome: EntryOutcome): void {
+  for (const one of waiting) one.settle(outcome);
 }
 
-function failAll(entries: readonly QueuedEntry[], error: unknown): void {
-  for (const { fail } of entries) fail(error);
+function parted<T>(items: readonly T[], isFirst: (item: T) => boolean): readonly [T[], T[]] {
+  const first: T[] = [];
+  const second: T[] = [];
+  for (const item of items) (isFirst(item) ? first : second).push(item);
+  return [first, second];
 }
 
 /** The outcome of `work`, but not longer than until `signal` fires: a server that lost its network never answers. */

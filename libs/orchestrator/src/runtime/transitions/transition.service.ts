@@ -192,6 +192,11 @@ export class TransitionService {
     return answer;
   }
 
+  /** To be awaited, where it is not `null`, before a task run is begun: see {@link Journal.room}. */
+  room(flowRunId: string | null): Promise<void> | null {
+    return this.journal.room(flowRunId);
+  }
+
   /**
    * A task run before its first state; nothing is written yet.
    *
