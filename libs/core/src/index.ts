@@ -42,4 +42,6 @@ export { advanceFlowRun, advanceTaskRun } from './transitions/advance.js';
 export { decide } from './transitions/decide.js';
 export type { NeedsFacts, Verdict } from './transitions/decide.js';
 export type { FlowRun, FlowRunPolicy, RetryPolicy, Run, TaskRun } from './transitions/run.js';
-export type { Facts, FactName, PolicyChange, Policy, Rule, Ruling, Transition } from './transitions/transition.js';
+export type { Effect } from './transitions/effect.js';
+export type { DeploymentConcurrency, FactName, Facts, FlowRunOfTask, TagLimit } from './transitions/facts.js';
+export type { PolicyChange, Policy, Rule, Ruling, Transition } from './transitions/transition.js';

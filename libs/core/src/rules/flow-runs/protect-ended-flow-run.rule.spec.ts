@@ -2,7 +2,7 @@ import { isTerminal, STATE_TYPES, StateType } from '../../states/state.js';
 import { instantOfMs } from '../../time/instant.js';
 import { decide } from '../../transitions/decide.js';
 import type { FlowRun } from '../../transitions/run.js';
-import type { Facts } from '../../transitions/transition.js';
+import type { Facts } from '../../transitions/facts.js';
 import { protectEndedFlowRun } from './protect-ended-flow-run.rule.js';
 
 const verdictOf = (from: StateType, to: StateType, facts: Facts = { reschedulable: true }) =>

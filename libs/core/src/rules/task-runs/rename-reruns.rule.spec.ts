@@ -33,7 +33,7 @@ describe('rename-reruns', () => {
 
   it('changes nothing but the name', () => {
     const proposed = running({ message: 'again', details: { transitionId: 't' } });
-    expect(verdictOf(1, 'AwaitingRetry', proposed)).toEqual({
+    expect(verdictOf(1, 'AwaitingRetry', proposed)).toMatchObject({
       kind: 'accept',
       state: { ...proposed, name: 'Retrying' },
       policy: {},
