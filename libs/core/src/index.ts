@@ -7,22 +7,37 @@ export { MalformedEncodingError } from './json/malformed-encoding-error.js';
 export { RecordedError } from './json/recorded-error.js';
 export { encodingVersion } from './json/tags.js';
 export { UnserialisableValueError } from './json/unserialisable-value-error.js';
+export { backgroundTaskRunPolicy } from './policies/background-task-run.policy.js';
+export { clientSideTaskRunPolicy, coreTaskRunPolicy } from './policies/core-task-run.policy.js';
 export { flowRunPolicy } from './policies/flow-run.policy.js';
+export { forcedFlowRunPolicy } from './policies/forced-flow-run.policy.js';
+export { forcedTaskRunPolicy } from './policies/forced-task-run.policy.js';
+export { markLateFlowRunPolicy } from './policies/mark-late-flow-run.policy.js';
 export { nativeTaskRunPolicy } from './policies/native-task-run.policy.js';
 export { isTerminal, STATE_TYPES, StateType } from './states/state.js';
-export type { ProposedState, State, StateDetails } from './states/state.js';
+export type { ProposedState, State, StateData, StateDetails } from './states/state.js';
 export {
+  awaitingConcurrencySlot,
+  awaitingResume,
   awaitingRetry,
+  cached,
   cancelled,
   cancelling,
   completed,
   crashed,
   failed,
+  infrastructurePending,
+  late,
+  notReady,
   paused,
   pending,
+  resuming,
   retrying,
+  rolledBack,
   running,
   scheduled,
+  submitting,
+  suspended,
   timedOut,
 } from './states/states.js';
 export { durationMs, InvalidDurationError } from './time/duration.js';

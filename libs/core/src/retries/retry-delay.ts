@@ -14,7 +14,7 @@ export function retryDelayMs(policy: RetryPolicy, runCount: number, random = 0.5
 }
 
 /** `ms`, moved by at most the share `jitter` of it, never below zero. Evenly spread, so that runs that failed together part. */
-function spread(ms: number, jitter: number, random: number): number {
+export function spread(ms: number, jitter: number, random: number): number {
   return Math.max(0, ms * (1 + jitter * (2 * random - 1)));
 }
 

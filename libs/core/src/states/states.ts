@@ -132,3 +132,8 @@ export function paused(options?: StateOptions): ProposedState {
 export function suspended(options?: StateOptions): ProposedState {
   return paused({ ...options, name: 'Suspended', details: { ...options?.details, pauseReschedule: true } });
 }
+
+/** The same state with some of its details set. */
+export function withDetails(state: ProposedState, details: StateDetails): ProposedState {
+  return { ...state, details: { ...state.details, ...details } };
+}

@@ -104,33 +104,39 @@ describe('decide', () => {
       });
     });
 
-    it('is what later rules see', () => {
-      const later = ruleThat(pass());
-      decideFrom('RUNNING', failed(), [ruleThat(replace(running(), 'again')), later]);
-      expect(later.asked).toEqual([running()]);
-    });
-
-    it('is not seen by rules that look at the proposed type only', () => {
-      const later = ruleThat(abort('never'), { to: ['FAILED'] });
+    it('of another type is not judged by later rules', () => {
+      const later = ruleThat(abort('never'));
       expect(decideFrom('RUNNING', failed(), [ruleThat(replace(running(), 'again')), later]).kind).toBe('reject');
       expect(later.asked).toEqual([]);
     });
 
-    it('is seen by rules that look at its type only', () => {
-      const later = ruleThat((proposed) => amend({ proposed: { ...proposed, name: 'Retrying' } }), { to: ['RUNNING'] });
-      expect(decideFrom('RUNNING', failed(), [ruleThat(replace(running(), 'again')), later])).toEqual({
-        kind: 'reject',
-        state: running({ name: 'Retrying' }),
-        reason: 'again',
-        policy: {},
-        startsOver: false,
-        effects: [],
-      });
+    it('of the same type is', () => {
+      const later = ruleThat(abort('never'));
+      const replacement = failed({ name: 'Other' });
+      expect(decideFrom('RUNNING', failed(), [ruleThat(replace(replacement, 'no')), later]).kind).toBe('abort');
+      expect(later.asked).toEqual([replacement]);
     });
 
-    it('gives way to a later one, whose reason holds', () => {
-      const rules = [ruleThat(replace(running(), 'first')), ruleThat(replace(crashed(), 'second'))];
-      expect(decideFrom('RUNNING', failed(), rules)).toMatchObject({ state: crashed(), reason: 'second' });
+    it('is what rules about the outcome see', () => {
+      const later = ruleThat((proposed) => amend({ proposed: { ...proposed, name: 'Retrying' } }), {
+        about: 'outcome',
+        to: ['RUNNING'],
+      });
+      const verdict = decideFrom('RUNNING', failed(), [ruleThat(replace(running(), 'again')), later]);
+      expect(later.asked).toEqual([running()]);
+      expect(verdict).toMatchObject({ kind: 'reject', state: running({ name: 'Retrying' }), reason: 'again' });
+    });
+
+    it('is not seen by rules about the outcome that look at the proposed type only', () => {
+      const later = ruleThat(abort('never'), { about: 'outcome', to: ['FAILED'] });
+      expect(decideFrom('RUNNING', failed(), [ruleThat(replace(running(), 'again')), later]).kind).toBe('reject');
+      expect(later.asked).toEqual([]);
+    });
+
+    it('gives way to a later one of a rule about the outcome, whose reason holds', () => {
+      const last = ruleThat(replace(crashed(), 'second'), { about: 'outcome' });
+      const verdict = decideFrom('RUNNING', failed(), [ruleThat(replace(running(), 'first')), last]);
+      expect(verdict).toMatchObject({ state: crashed(), reason: 'second' });
     });
   });
 
@@ -179,7 +185,7 @@ describe('decide', () => {
       ['abort', abort('never')],
       ['staying in the current state', keep('no')],
     ])('%s: what earlier rules changed is dropped', (_, ruling) => {
-      const earlier = ruleThat(replace(running(), 'again', { policy: { retryType: 'in_process' } }));
+      const earlier = ruleThat(amend({ policy: { retryType: 'in_process' } }));
       const verdict = decideFrom('RUNNING', failed(), [earlier, ruleThat(ruling)]);
       expect(verdict).toMatchObject(ruling);
       expect(verdict).not.toHaveProperty('policy.retryType');
@@ -256,7 +262,8 @@ describe('decide', () => {
 
     it('that comes with a replacement goes with it', () => {
       const retry = ruleThat(replace(running(), 'again', { policy: { retryType: 'in_process' } }), { to: ['FAILED'] });
-      const verdict = decideFrom('RUNNING', failed(), [retry, ruleThat(replace(crashed(), 'no'), { to: ['RUNNING'] })]);
+      const last = ruleThat(replace(crashed(), 'no'), { about: 'outcome', to: ['RUNNING'] });
+      const verdict = decideFrom('RUNNING', failed(), [retry, last]);
       expect(verdict).toMatchObject({ state: crashed(), policy: {} });
       expect(verdict).not.toHaveProperty('policy.retryType');
     });

@@ -39,11 +39,11 @@ const NONE: Consequences = { policy: {}, startsOver: false, effects: [] };
 /**
  * Asks the rules of a policy, in order, what becomes of a transition.
  *
- * A rule is asked only when the pair of current and proposed state matches it *at its turn*: once a rule has put another
- * state in the place of the proposed one, later rules see that one; they also see the run as earlier rules changed it. What
- * a rule changes (the run's policy, its count, something outside the run) lasts when the final state is one the rule looks
- * at, or the one it put there itself. `wait`, `abort` and "stay where you are" end the matter at once, and nothing is
- * changed then.
+ * A rule is asked when the pair of current and proposed state matches it, and sees the proposal and the run as earlier
+ * rules changed them. Once a rule has put a state of another type in the place of the proposed one, only rules about the
+ * outcome are asked, when the pair of current and final state matches them. What a rule changes (the run's policy, its
+ * count, something outside the run) lasts when the final state is one the rule looks at, or the one it put there itself.
+ * `wait`, `abort` and "stay where you are" end the matter at once, and nothing is changed then.
  *
  * Facts are asked for one rule at a time: `needs-facts` names what the first rule lacks that cannot go on without. Load
  * them, add them to those there are, and decide again.
@@ -57,8 +57,10 @@ export function decide<R extends Run>(
   const made: { rule: Rule<R>; changes: Changes; becomes: StateType | null }[] = [];
   let current = transition;
   let rejection: string | null = null;
+  let replaced = false;
 
   for (const rule of policy) {
+    if (replaced && rule.about !== 'outcome') continue;
     if (!applies(rule, from, current.proposed.type)) continue;
     const missing = missingFacts(rule, current, facts);
     if (missing.length > 0) return { kind: 'needs-facts', names: missing };
@@ -69,6 +71,7 @@ export function decide<R extends Run>(
     if (ruling.kind === 'reject') {
       if (ruling.state === null) return { kind: 'reject', state: null, reason: ruling.reason, ...NONE };
       rejection = ruling.reason;
+      replaced ||= ruling.state.type !== current.proposed.type;
     }
     made.push({ rule, changes: ruling, becomes: ruling.kind === 'reject' ? (ruling.state?.type ?? null) : null });
     const proposed = (ruling.kind === 'reject' ? ruling.state : ruling.proposed) ?? current.proposed;

@@ -48,6 +48,12 @@ export interface Rule<R extends Run = Run> {
   readonly name: string;
   readonly from: StateFilter;
   readonly to: StateFilter;
+  /**
+   * A rule judges a `proposal`, and is not asked any more once another rule has put a state of another type in its place:
+   * that state is the policy's own. What follows from whichever state is entered in the end is about the `outcome`; such rules
+   * come last in their policy. Default: the proposal.
+   */
+  readonly about?: 'proposal' | 'outcome';
   /** The facts it decides by: always the same ones, or those that this transition takes. */
   readonly needs?: readonly FactName[] | ((transition: Transition<R>) => readonly FactName[]);
   decide(transition: Transition<R>, facts: Facts): Ruling;
