@@ -297,7 +297,7 @@ describe('whatever is proposed for a flow run', () => {
     check(stories, ({ answers }) => {
       for (const { before, step, entered } of answers) {
         if (entered?.type !== StateType.Paused) continue;
-        expect((before as FlowRun).policy.pauseKeys).not.toContain(step.proposed.details.pauseKey);
+        expect(before.policy.pauseKeys).not.toContain(step.proposed.details.pauseKey);
       }
     });
   });
