@@ -1,10 +1,12 @@
 import * as fc from 'fast-check';
+import type { Duration } from '../time/duration.js';
 import { exponentialBackoff, type ExponentialBackoffOptions } from './exponential-backoff.js';
 import { InvalidRetryPolicyError } from './invalid-retry-policy.error.js';
 import { retryDelayMs } from './retry-delay.js';
 import { retryPolicyOf, type RetryOptions } from './retry-policy.js';
 
 const subject = 'task "extract"';
+const SOON = 'soon';
 
 describe('retryPolicyOf', () => {
   it.each<[string, RetryOptions, number[]]>([
@@ -50,7 +52,7 @@ describe('retryPolicyOf', () => {
   });
 
   it('refuses a pause that is no duration', () => {
-    expect(() => retryPolicyOf({ retryDelay: ['1s', 'soon'] }, subject)).toThrow(subject);
+    expect(() => retryPolicyOf({ retryDelay: ['1s', SOON as Duration] }, subject)).toThrow(subject);
   });
 
   it('takes as many pauses as there may be', () => {
