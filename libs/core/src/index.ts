@@ -1,3 +1,16 @@
+export { cacheKey, UncacheableInputError } from './caching/cache-key.js';
+export type { CacheMaterial } from './caching/cache-key.js';
+export {
+  combined,
+  DEFAULT_CACHE_POLICY,
+  excluding,
+  FLOW_PARAMETERS,
+  INPUTS,
+  NO_CACHE,
+  RUN_ID,
+  TASK_SOURCE,
+} from './caching/cache-policy.js';
+export type { CachePolicy } from './caching/cache-policy.js';
 export { OrchestratorError } from './errors/orchestrator-error.js';
 export { canonicalText } from './json/canonical-text.js';
 export { decode } from './json/decode.js';
@@ -7,6 +20,7 @@ export { MalformedEncodingError } from './json/malformed-encoding-error.js';
 export { RecordedError } from './json/recorded-error.js';
 export { encodingVersion } from './json/tags.js';
 export { UnserialisableValueError } from './json/unserialisable-value-error.js';
+export { formatRunName, RunNameTemplateError } from './parameters/run-name.js';
 export { backgroundTaskRunPolicy } from './policies/background-task-run.policy.js';
 export { clientSideTaskRunPolicy, coreTaskRunPolicy } from './policies/core-task-run.policy.js';
 export { flowRunPolicy } from './policies/flow-run.policy.js';
@@ -19,6 +33,9 @@ export type { Backoff, ExponentialBackoffOptions } from './retries/exponential-b
 export { InvalidRetryPolicyError } from './retries/invalid-retry-policy.error.js';
 export { retryPolicyOf } from './retries/retry-policy.js';
 export type { RetryDelay, RetryOptions } from './retries/retry-policy.js';
+export { cancellationDeadline, stateOfCancelledChild } from './states/cancellation.js';
+export type { Child } from './states/cancellation.js';
+export { returnedState } from './states/returned-state.js';
 export { isTerminal, STATE_TYPES, StateType } from './states/state.js';
 export type { ProposedState, State, StateData, StateDetails } from './states/state.js';
 export {
