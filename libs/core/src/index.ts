@@ -1,3 +1,16 @@
+export { cacheKey, UncacheableInputError } from './caching/cache-key.js';
+export type { CacheMaterial } from './caching/cache-key.js';
+export {
+  combined,
+  DEFAULT_CACHE_POLICY,
+  excluding,
+  FLOW_PARAMETERS,
+  INPUTS,
+  NO_CACHE,
+  RUN_ID,
+  TASK_SOURCE,
+} from './caching/cache-policy.js';
+export type { CachePolicy } from './caching/cache-policy.js';
 export { OrchestratorError } from './errors/orchestrator-error.js';
 export { canonicalText } from './json/canonical-text.js';
 export { decode } from './json/decode.js';
@@ -7,23 +20,46 @@ export { MalformedEncodingError } from './json/malformed-encoding-error.js';
 export { RecordedError } from './json/recorded-error.js';
 export { encodingVersion } from './json/tags.js';
 export { UnserialisableValueError } from './json/unserialisable-value-error.js';
+export { formatRunName, RunNameTemplateError } from './parameters/run-name.js';
+export { backgroundTaskRunPolicy } from './policies/background-task-run.policy.js';
+export { clientSideTaskRunPolicy, coreTaskRunPolicy } from './policies/core-task-run.policy.js';
 export { flowRunPolicy } from './policies/flow-run.policy.js';
+export { forcedFlowRunPolicy } from './policies/forced-flow-run.policy.js';
+export { forcedTaskRunPolicy } from './policies/forced-task-run.policy.js';
+export { markLateFlowRunPolicy } from './policies/mark-late-flow-run.policy.js';
 export { nativeTaskRunPolicy } from './policies/native-task-run.policy.js';
+export { exponentialBackoff } from './retries/exponential-backoff.js';
+export type { Backoff, ExponentialBackoffOptions } from './retries/exponential-backoff.js';
+export { InvalidRetryPolicyError } from './retries/invalid-retry-policy.error.js';
+export { retryPolicyOf } from './retries/retry-policy.js';
+export type { RetryDelay, RetryOptions } from './retries/retry-policy.js';
+export { cancellationDeadline, stateOfCancelledChild } from './states/cancellation.js';
+export type { Child } from './states/cancellation.js';
+export { returnedState } from './states/returned-state.js';
 export { isTerminal, STATE_TYPES, StateType } from './states/state.js';
-export type { ProposedState, State, StateDetails } from './states/state.js';
+export type { ProposedState, State, StateData, StateDetails } from './states/state.js';
 export {
+  awaitingConcurrencySlot,
   awaitingResume,
   awaitingRetry,
+  cached,
   cancelled,
   cancelling,
   completed,
   crashed,
   failed,
+  infrastructurePending,
+  late,
+  notReady,
   paused,
   pending,
+  resuming,
   retrying,
+  rolledBack,
   running,
   scheduled,
+  submitting,
+  suspended,
   timedOut,
 } from './states/states.js';
 export { durationMs, InvalidDurationError } from './time/duration.js';
@@ -42,5 +78,8 @@ export type { Instant } from './time/instant.js';
 export { advanceFlowRun, advanceTaskRun } from './transitions/advance.js';
 export { decide } from './transitions/decide.js';
 export type { NeedsFacts, Verdict } from './transitions/decide.js';
+export { mirroredState, stateOfRun } from './transitions/state-of-run.js';
 export type { FlowRun, FlowRunPolicy, RetryPolicy, Run, TaskRun } from './transitions/run.js';
-export type { Facts, FactName, PolicyChange, Policy, Rule, Ruling, Transition } from './transitions/transition.js';
+export type { Effect } from './transitions/effect.js';
+export type { DeploymentConcurrency, FactName, Facts, FlowRunOfTask, TagLimit } from './transitions/facts.js';
+export type { PolicyChange, Policy, Rule, Ruling, Transition } from './transitions/transition.js';

@@ -1,6 +1,7 @@
 import { STATE_TYPES, StateType, type State } from '../states/state.js';
-import { failed, pending, running } from '../states/states.js';
+import { awaitingResume, cancelling, completed, failed, pending, running } from '../states/states.js';
 import { addMs, instantOfMs } from '../time/instant.js';
+import { advanceFlowRun } from '../transitions/advance.js';
 import { decide } from '../transitions/decide.js';
 import type { FlowRun } from '../transitions/run.js';
 import { flowRunPolicy } from './flow-run.policy.js';
@@ -21,14 +22,14 @@ function verdictOf(run: FlowRun, proposed = running(), facts = { reschedulable: 
 }
 
 describe('flowRunPolicy', () => {
-  /** `+` accepted as proposed, `=` stays where it is, `x` aborted. In the order of STATE_TYPES. */
+  /** `+` accepted as proposed, `!` cancelled at once, `=` stays where it is, `x` aborted. In the order of STATE_TYPES. */
   const TABLE: [StateType | null, string][] = [
     //            to: S P R Pa Cg Co F Cr Ca
-    [null, '+ + + + + + + + +'],
-    [StateType.Scheduled, '+ + + + + + + + +'],
-    [StateType.Pending, '+ x + + + + + + +'],
+    [null, '+ + + x + + + + +'],
+    [StateType.Scheduled, '+ + + = ! + + + +'],
+    [StateType.Pending, '+ x + = + + + + +'],
     [StateType.Running, '+ x + + + + + + +'],
-    [StateType.Paused, '+ + + + + + + + +'],
+    [StateType.Paused, '+ = + = = + + + +'],
     [StateType.Cancelling, '= = = = = = = = +'],
     [StateType.Completed, '+ + + x x + + x +'],
     [StateType.Failed, '+ + + x x + + x +'],
@@ -40,7 +41,8 @@ describe('flowRunPolicy', () => {
     const verdicts = STATE_TYPES.map((to) => {
       const proposed = { type: to, name: to === StateType.Pending ? 'Pending' : to, message: null, details: {} };
       const verdict = verdictOf(runIn(from && { type: from }), proposed);
-      if (verdict.kind === 'reject') return verdict.state === null ? '=' : '?';
+      if (verdict.kind === 'reject')
+        return verdict.state?.type === StateType.Cancelled ? '!' : verdict.state ? '?' : '=';
       return verdict.kind === 'accept' ? '+' : verdict.kind === 'abort' ? 'x' : verdict.kind;
     });
     expect(verdicts.join(' ')).toBe(expected);
@@ -79,5 +81,44 @@ describe('flowRunPolicy', () => {
   it('does not schedule an ended run that nobody could start', () => {
     const proposed = { type: StateType.Scheduled, name: 'Scheduled', message: null, details: {} };
     expect(verdictOf(runIn({ type: StateType.Failed }), proposed, { reschedulable: false }).kind).toBe('abort');
+  });
+
+  it('cancels a suspended run at once, even one that could not go on and whose pause has timed out', () => {
+    const run = runIn({ type: StateType.Paused, details: { pauseReschedule: true, pauseTimeout: now } });
+    expect(verdictOf(run, cancelling(), { reschedulable: false })).toMatchObject({ state: { type: 'CANCELLED' } });
+  });
+
+  it('takes no slot for a claim that is turned away', () => {
+    const run = runIn({ type: StateType.Cancelled }, { deploymentId: 'd' });
+    expect(verdictOf(run, pending()).kind).toBe('abort');
+  });
+
+  it('lets go of the slot of a run whose failure becomes a retry', () => {
+    const run = runIn({ type: StateType.Running }, { deploymentId: 'd' });
+    const verdict = verdictOf({ ...run, policy: { ...run.policy, retries: 1 } }, failed());
+    expect(verdict).toMatchObject({ state: { name: 'AwaitingRetry' }, effects: [{ kind: 'release-deployment-slot' }] });
+  });
+
+  it('asks nothing about a run without deployment that starts, ends or fails', () => {
+    for (const [from, to] of [
+      [StateType.Pending, running()],
+      [StateType.Running, completed()],
+      [StateType.Running, failed()],
+      [StateType.Scheduled, pending()],
+    ] as const) {
+      expect(decide(flowRunPolicy, { run: runIn({ type: from }), proposed: to, now }, {}).kind).toBe('accept');
+    }
+  });
+
+  it('takes a run whose process died from RUNNING back to RUNNING without a new attempt', () => {
+    const died = runIn({ type: StateType.Running, timestamp: now });
+    const taken = verdictOf(died, awaitingResume({ scheduledTime: now }));
+    expect(taken).toMatchObject({ kind: 'accept', policy: { resuming: true } });
+    if (taken.kind !== 'accept') return;
+    const waiting = advanceFlowRun(died, { ...taken.state, id: 's', timestamp: now }, taken.policy);
+    const back = verdictOf(waiting);
+    if (back.kind !== 'accept') throw new Error(back.kind);
+    const again = advanceFlowRun(waiting, { ...back.state, id: 't', timestamp: now }, back.policy);
+    expect(again).toMatchObject({ runCount: 1, policy: { resuming: false }, state: { type: 'RUNNING' } });
   });
 });

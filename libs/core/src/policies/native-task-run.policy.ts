@@ -11,6 +11,6 @@ export const nativeTaskRunPolicy: Policy<TaskRun> = [
   preventDuplicateTransitions,
   protectEndedTaskRun,
   waitForScheduledTime,
-  retryFailedTaskRun,
-  renameReruns, // last: it also names the attempt that the retry rule put in the place of a failure
+  retryFailedTaskRun, // names the attempt that it puts in the place of a failure itself
+  renameReruns,
 ];

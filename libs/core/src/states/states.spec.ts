@@ -1,17 +1,27 @@
 import { instantOfMs } from '../time/instant.js';
 import type { ProposedState } from './state.js';
 import {
+  awaitingConcurrencySlot,
+  awaitingResume,
   awaitingRetry,
+  cached,
   cancelled,
   cancelling,
   completed,
   crashed,
   failed,
+  infrastructurePending,
+  late,
+  notReady,
   paused,
   pending,
+  resuming,
   retrying,
+  rolledBack,
   running,
   scheduled,
+  submitting,
+  suspended,
   timedOut,
 } from './states.js';
 
@@ -21,12 +31,22 @@ describe('states', () => {
   it.each<[ProposedState, string, string]>([
     [scheduled({ scheduledTime }), 'SCHEDULED', 'Scheduled'],
     [awaitingRetry({ scheduledTime }), 'SCHEDULED', 'AwaitingRetry'],
+    [late({ scheduledTime }), 'SCHEDULED', 'Late'],
+    [awaitingResume({ scheduledTime }), 'SCHEDULED', 'AwaitingResume'],
+    [awaitingConcurrencySlot({ scheduledTime }), 'SCHEDULED', 'AwaitingConcurrencySlot'],
+    [resuming({ scheduledTime }), 'SCHEDULED', 'Resuming'],
     [pending(), 'PENDING', 'Pending'],
+    [submitting(), 'PENDING', 'Submitting'],
+    [infrastructurePending(), 'PENDING', 'InfrastructurePending'],
+    [notReady(), 'PENDING', 'NotReady'],
     [running(), 'RUNNING', 'Running'],
     [retrying(), 'RUNNING', 'Retrying'],
     [paused(), 'PAUSED', 'Paused'],
+    [suspended(), 'PAUSED', 'Suspended'],
     [cancelling(), 'CANCELLING', 'Cancelling'],
     [completed(), 'COMPLETED', 'Completed'],
+    [cached(), 'COMPLETED', 'Cached'],
+    [rolledBack(), 'COMPLETED', 'RolledBack'],
     [failed(), 'FAILED', 'Failed'],
     [timedOut(), 'FAILED', 'TimedOut'],
     [crashed(), 'CRASHED', 'Crashed'],
@@ -58,6 +78,16 @@ describe('states', () => {
       details: { scheduledTime },
       message: 'Error: no',
     });
+  });
+
+  it('carry the data they are given, and say nothing of it when there is none', () => {
+    const data = { persisted: true, value: { storage_key: 'k' } };
+    expect(completed({ data })).toHaveProperty('data', data);
+    expect(completed()).not.toHaveProperty('data');
+  });
+
+  it('of a suspended run say that it starts anew, besides their other details', () => {
+    expect(suspended({ details: { pauseKey: 'k' } }).details).toEqual({ pauseKey: 'k', pauseReschedule: true });
   });
 
   it('that have a name of their own keep it whatever name is given', () => {

@@ -208,8 +208,13 @@ describe('advanceFlowRun', () => {
     });
 
     it('is told so by the very transition that brings it back', () => {
+      const run = advanceFlowRun({ ...newFlowRun, runCount: 1 }, state('RUNNING', 1), { resuming: true });
+      expect(run).toMatchObject({ runCount: 1, policy: { resuming: false } });
+    });
+
+    it('begins its first attempt when it was paused before it ever ran', () => {
       const run = advanceFlowRun(newFlowRun, state('RUNNING', 1), { resuming: true });
-      expect(run).toMatchObject({ runCount: 0, policy: { resuming: false } });
+      expect(run).toMatchObject({ runCount: 1, policy: { resuming: false } });
     });
   });
 });
@@ -219,6 +224,13 @@ describe('advanceTaskRun', () => {
     const first = advanceTaskRun(newTaskRun, state('RUNNING', 1), 3);
     expect(first.flowRunRunCount).toBe(3);
     expect(advanceTaskRun(first, state('RUNNING', 2), 4).flowRunRunCount).toBe(4);
+  });
+
+  it('counts attempts from 1 again when the run starts over', () => {
+    const ended = { ...newTaskRun, runCount: 3 };
+    expect(advanceTaskRun(ended, state('RUNNING', 1), 1, true).runCount).toBe(1);
+    expect(advanceTaskRun(ended, state('SCHEDULED', 1), 1, true).runCount).toBe(0);
+    expect(advanceTaskRun(ended, state('RUNNING', 1), 1).runCount).toBe(4);
   });
 
   it('keeps that attempt in every other state', () => {

@@ -9,7 +9,8 @@ import type { PolicyChange } from './transition.js';
  */
 export function advanceFlowRun(run: FlowRun, state: State, change: PolicyChange): FlowRun {
   const policy = hasFields(change) ? { ...run.policy, ...change } : run.policy;
-  const counts = state.type === StateType.Running && !policy.resuming;
+  // Coming back is no new attempt; a run that was paused before it ever ran begins its first one.
+  const counts = state.type === StateType.Running && (!policy.resuming || run.runCount === 0);
   const cameBack = policy.resuming && (state.type === StateType.Running || isTerminal(state.type));
   return {
     ...run,
@@ -23,13 +24,15 @@ export function advanceFlowRun(run: FlowRun, state: State, change: PolicyChange)
  * The task run after it has entered `state`.
  *
  * @param flowRunRunCount the attempt of the flow run it belongs to; 0 outside flows.
+ * @param startsOver as the verdict says: attempts are counted from 1 again.
  */
-export function advanceTaskRun(run: TaskRun, state: State, flowRunRunCount: number): TaskRun {
+export function advanceTaskRun(run: TaskRun, state: State, flowRunRunCount: number, startsOver = false): TaskRun {
   const runs = state.type === StateType.Running;
+  const before = startsOver ? 0 : run.runCount;
   return {
     ...run,
     ...bookkeeping(run, state),
-    runCount: runs ? run.runCount + 1 : run.runCount,
+    runCount: runs ? before + 1 : before,
     flowRunRunCount: runs ? flowRunRunCount : run.flowRunRunCount,
   };
 }

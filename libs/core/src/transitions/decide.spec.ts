@@ -2,8 +2,10 @@ import type { ProposedState, StateType } from '../states/state.js';
 import { awaitingRetry, completed, crashed, failed, pending, running } from '../states/states.js';
 import { instantOfMs } from '../time/instant.js';
 import { decide } from './decide.js';
+import type { Effect } from './effect.js';
+import type { Facts } from './facts.js';
 import type { Run } from './run.js';
-import { abort, amend, keep, pass, replace, wait, type Facts, type Rule, type Ruling } from './transition.js';
+import { abort, amend, keep, pass, replace, wait, type Rule, type Ruling } from './transition.js';
 
 const now = instantOfMs(1_800_000_000_000);
 const scheduledTime = now;
@@ -36,11 +38,19 @@ function decideFrom(from: StateType | null, proposed: ProposedState, rules: { ru
 describe('decide', () => {
   it('accepts what no rule objects to', () => {
     const proposed = running();
-    expect(decideFrom('PENDING', proposed, [])).toEqual({ kind: 'accept', state: proposed, policy: {} });
+    expect(decideFrom('PENDING', proposed, [])).toEqual({
+      kind: 'accept',
+      state: proposed,
+      policy: {},
+      startsOver: false,
+      effects: [],
+    });
     expect(decideFrom('PENDING', proposed, [ruleThat(pass())])).toEqual({
       kind: 'accept',
       state: proposed,
       policy: {},
+      startsOver: false,
+      effects: [],
     });
   });
 
@@ -89,34 +99,44 @@ describe('decide', () => {
         state,
         reason: 'Retries remain.',
         policy: {},
+        startsOver: false,
+        effects: [],
       });
     });
 
-    it('is what later rules see', () => {
-      const later = ruleThat(pass());
-      decideFrom('RUNNING', failed(), [ruleThat(replace(running(), 'again')), later]);
-      expect(later.asked).toEqual([running()]);
-    });
-
-    it('is not seen by rules that look at the proposed type only', () => {
-      const later = ruleThat(abort('never'), { to: ['FAILED'] });
+    it('of another type is not judged by later rules', () => {
+      const later = ruleThat(abort('never'));
       expect(decideFrom('RUNNING', failed(), [ruleThat(replace(running(), 'again')), later]).kind).toBe('reject');
       expect(later.asked).toEqual([]);
     });
 
-    it('is seen by rules that look at its type only', () => {
-      const later = ruleThat((proposed) => amend({ proposed: { ...proposed, name: 'Retrying' } }), { to: ['RUNNING'] });
-      expect(decideFrom('RUNNING', failed(), [ruleThat(replace(running(), 'again')), later])).toEqual({
-        kind: 'reject',
-        state: running({ name: 'Retrying' }),
-        reason: 'again',
-        policy: {},
-      });
+    it('of the same type is', () => {
+      const later = ruleThat(abort('never'));
+      const replacement = failed({ name: 'Other' });
+      expect(decideFrom('RUNNING', failed(), [ruleThat(replace(replacement, 'no')), later]).kind).toBe('abort');
+      expect(later.asked).toEqual([replacement]);
     });
 
-    it('gives way to a later one, whose reason holds', () => {
-      const rules = [ruleThat(replace(running(), 'first')), ruleThat(replace(crashed(), 'second'))];
-      expect(decideFrom('RUNNING', failed(), rules)).toMatchObject({ state: crashed(), reason: 'second' });
+    it('is what rules about the outcome see', () => {
+      const later = ruleThat((proposed) => amend({ proposed: { ...proposed, name: 'Retrying' } }), {
+        about: 'outcome',
+        to: ['RUNNING'],
+      });
+      const verdict = decideFrom('RUNNING', failed(), [ruleThat(replace(running(), 'again')), later]);
+      expect(later.asked).toEqual([running()]);
+      expect(verdict).toMatchObject({ kind: 'reject', state: running({ name: 'Retrying' }), reason: 'again' });
+    });
+
+    it('is not seen by rules about the outcome that look at the proposed type only', () => {
+      const later = ruleThat(abort('never'), { about: 'outcome', to: ['FAILED'] });
+      expect(decideFrom('RUNNING', failed(), [ruleThat(replace(running(), 'again')), later]).kind).toBe('reject');
+      expect(later.asked).toEqual([]);
+    });
+
+    it('gives way to a later one of a rule about the outcome, whose reason holds', () => {
+      const last = ruleThat(replace(crashed(), 'second'), { about: 'outcome' });
+      const verdict = decideFrom('RUNNING', failed(), [ruleThat(replace(running(), 'first')), last]);
+      expect(verdict).toMatchObject({ state: crashed(), reason: 'second' });
     });
   });
 
@@ -125,7 +145,13 @@ describe('decide', () => {
       const later = ruleThat(pass());
       const rules = [ruleThat((proposed) => amend({ proposed: { ...proposed, message: 'amended' } })), later];
       const state = failed({ message: 'amended' });
-      expect(decideFrom('RUNNING', failed(), rules)).toEqual({ kind: 'accept', state, policy: {} });
+      expect(decideFrom('RUNNING', failed(), rules)).toEqual({
+        kind: 'accept',
+        state,
+        policy: {},
+        startsOver: false,
+        effects: [],
+      });
       expect(later.asked).toEqual([state]);
     });
 
@@ -136,6 +162,8 @@ describe('decide', () => {
         kind: 'accept',
         state: proposed,
         policy: { retryType: null },
+        startsOver: false,
+        effects: [],
       });
     });
   });
@@ -157,7 +185,7 @@ describe('decide', () => {
       ['abort', abort('never')],
       ['staying in the current state', keep('no')],
     ])('%s: what earlier rules changed is dropped', (_, ruling) => {
-      const earlier = ruleThat(replace(running(), 'again', { retryType: 'in_process' }));
+      const earlier = ruleThat(amend({ policy: { retryType: 'in_process' } }));
       const verdict = decideFrom('RUNNING', failed(), [earlier, ruleThat(ruling)]);
       expect(verdict).toMatchObject(ruling);
       expect(verdict).not.toHaveProperty('policy.retryType');
@@ -185,6 +213,19 @@ describe('decide', () => {
 
     it('are not asked for by a rule that applied before the proposal was replaced', () => {
       expect(decideFrom('RUNNING', failed(), [ruleThat(replace(running(), 'again')), curious()]).kind).toBe('reject');
+    });
+
+    it('are asked for by what the transition takes', () => {
+      const needs: Rule['needs'] = ({ proposed }) => (proposed.name === 'Late' ? ['reschedulable'] : []);
+      const choosy = ruleThat(pass(), { needs });
+      expect(decideFrom('RUNNING', failed(), [choosy]).kind).toBe('accept');
+      expect(decideFrom('RUNNING', failed({ name: 'Late' }), [choosy]).kind).toBe('needs-facts');
+    });
+
+    it('that were looked for and are not there are not asked for again', () => {
+      expect(decideFrom('RUNNING', failed(), [ruleThat(pass(), { needs: ['flowRun'] })], { flowRun: null }).kind).toBe(
+        'accept',
+      );
     });
 
     it('are not asked for once the matter has ended', () => {
@@ -215,13 +256,14 @@ describe('decide', () => {
     });
 
     it('that comes with a replacement lasts with it, though the rule does not look at the replacement', () => {
-      const retry = ruleThat(replace(running(), 'again', { retryType: 'in_process' }), { to: ['FAILED'] });
+      const retry = ruleThat(replace(running(), 'again', { policy: { retryType: 'in_process' } }), { to: ['FAILED'] });
       expect(decideFrom('RUNNING', failed(), [retry])).toMatchObject({ policy: { retryType: 'in_process' } });
     });
 
     it('that comes with a replacement goes with it', () => {
-      const retry = ruleThat(replace(running(), 'again', { retryType: 'in_process' }), { to: ['FAILED'] });
-      const verdict = decideFrom('RUNNING', failed(), [retry, ruleThat(replace(crashed(), 'no'), { to: ['RUNNING'] })]);
+      const retry = ruleThat(replace(running(), 'again', { policy: { retryType: 'in_process' } }), { to: ['FAILED'] });
+      const last = ruleThat(replace(crashed(), 'no'), { about: 'outcome', to: ['RUNNING'] });
+      const verdict = decideFrom('RUNNING', failed(), [retry, last]);
       expect(verdict).toMatchObject({ state: crashed(), policy: {} });
       expect(verdict).not.toHaveProperty('policy.retryType');
     });
@@ -232,6 +274,54 @@ describe('decide', () => {
         ruleThat(amend({ policy: { retryType: null } })),
       ]);
       expect(verdict).toMatchObject({ policy: { resuming: true, retryType: null } });
+    });
+  });
+
+  describe('an effect', () => {
+    const release: Effect = { kind: 'release-tag-slots' };
+    const remember: Effect = { kind: 'remember-state', cacheKey: 'k', expiresAt: null };
+    const causing = (effects: Effect[], filter: Partial<Rule> = {}) => ruleThat(amend({ effects }), filter);
+
+    it('goes with the state that is entered, in the order of the rules', () => {
+      const verdict = decideFrom('RUNNING', failed(), [causing([release]), causing([remember])]);
+      expect(verdict).toMatchObject({ kind: 'accept', effects: [release, remember] });
+    });
+
+    it('is dropped when the rule does not look at the state that is entered in the end', () => {
+      const rules = [causing([release], { to: ['FAILED'] }), ruleThat(replace(running(), 'again'))];
+      expect(decideFrom('RUNNING', failed(), rules)).toMatchObject({ kind: 'reject', effects: [] });
+    });
+
+    it('lasts with the replacement it comes with', () => {
+      const rules = [ruleThat(replace(running(), 'again', { effects: [release] }), { to: ['FAILED'] })];
+      expect(decideFrom('RUNNING', failed(), rules)).toMatchObject({ kind: 'reject', effects: [release] });
+    });
+
+    it.each<[string, Ruling]>([
+      ['wait', wait(5, 'not yet')],
+      ['abort', abort('never')],
+      ['staying in the current state', keep('no')],
+    ])('does not happen on %s', (_, ruling) => {
+      const verdict = decideFrom('RUNNING', failed(), [causing([release]), ruleThat(ruling)]);
+      expect('effects' in verdict ? verdict.effects : []).toEqual([]);
+    });
+  });
+
+  describe('a run that starts over', () => {
+    const startingOver = ruleThat(amend({ startsOver: true, policy: { resuming: true } }));
+
+    it('is told with the verdict', () => {
+      expect(decideFrom('FAILED', running(), [startingOver])).toMatchObject({ startsOver: true });
+      expect(decideFrom('FAILED', running(), [ruleThat(pass())])).toMatchObject({ startsOver: false });
+    });
+
+    it('is what later rules see, with its policy', () => {
+      const seen: Run[] = [];
+      const later: Rule = { name: 'later', from: 'any', to: 'any', decide: ({ run }) => (seen.push(run), pass()) };
+      const run = { state: { type: 'FAILED' }, runCount: 3, policy: { retries: 2 } } as Run;
+      decide([startingOver.rule, later], { run, proposed: running(), now }, {});
+      expect(seen).toMatchObject([{ runCount: 0, policy: { retries: 2, resuming: true } }]);
+      expect(run.runCount).toBe(3);
     });
   });
 

@@ -23,12 +23,25 @@ export interface RetryPolicy {
   readonly retries: number;
   /** The pause before attempt 2, 3, …; the last entry repeats; empty means none. */
   readonly retryDelaysMs: readonly number[];
+  /** How far a pause is spread around its length, as a share of it: 0.3 makes 10 s anything from 7 s to 13 s. Default 0. */
+  readonly retryJitter?: number;
+  /**
+   * Whether the author decides, failure by failure, what is tried again; a failure that is not is proposed with `retriable:
+   * false`. Only then does that detail bind a flow run: the Python client sets it on every failure of a flow, and its flows
+   * are tried again all the same.
+   */
+  readonly retryConditionally?: boolean;
 }
 
 export interface FlowRun extends Run {
   readonly kind: 'flow-run';
   readonly policy: FlowRunPolicy;
+  /** The task run that stands for a subflow in the run that called it; `null` for a run of its own. */
   readonly parentTaskRunId: string | null;
+  /** What it is a run of, besides its flow. Absent or `null`: of nothing else. */
+  readonly deploymentId?: string | null;
+  /** Where it runs, once infrastructure has been started for it. */
+  readonly infrastructurePid?: string | null;
 }
 
 export interface FlowRunPolicy extends RetryPolicy {
@@ -50,10 +63,5 @@ export interface TaskRun extends Run {
   readonly flowRunId: string | null;
   /** The attempt of the flow run during which this run was last changed. */
   readonly flowRunRunCount: number;
-}
-
-/** The delay before the attempt that follows attempt `runCount`; zero when none was asked for. */
-export function retryDelayMs(policy: RetryPolicy, runCount: number): number {
-  const delays = policy.retryDelaysMs;
-  return delays[Math.min(runCount, delays.length) - 1] ?? 0;
+  readonly tags?: readonly string[];
 }

@@ -1,5 +1,7 @@
 import type { ProposedState, StateType } from '../states/state.js';
 import type { Instant } from '../time/instant.js';
+import type { Effect } from './effect.js';
+import type { FactName, Facts } from './facts.js';
 import type { Run } from './run.js';
 
 /** A proposal under consideration: which run, what it should become, and when that is decided. */
@@ -10,29 +12,25 @@ export interface Transition<R extends Run = Run> {
   readonly now: Instant;
 }
 
-/** What a rule may have to know beyond the run itself. Each is loaded only when a rule that applies names it. */
-export interface Facts {
-  /** Whether the run can be started again: it has a deployment, or its flow is registered natively. */
-  readonly reschedulable?: boolean;
+/** What a rule changes besides the proposed state. It lasts when the rule still applies to the state that is entered. */
+export interface Changes {
+  /** Becomes part of the run's policy. */
+  readonly policy?: PolicyChange;
+  /** The run begins anew: its attempts are counted from 1 again. */
+  readonly startsOver?: boolean;
+  readonly effects?: readonly Effect[];
 }
-export type FactName = keyof Facts;
 
 /** What one rule says of a transition. */
 export type Ruling =
   | { readonly kind: 'pass' }
-  | {
-      readonly kind: 'amend';
-      readonly proposed?: ProposedState;
-      /** Becomes part of the run's policy when the transition is written and the rule still applies to it. */
-      readonly policy?: PolicyChange;
-    }
-  | {
+  | ({ readonly kind: 'amend'; readonly proposed?: ProposedState } & Changes)
+  | ({
       readonly kind: 'reject';
       /** The state to enter instead; `null` keeps the current one. */
       readonly state: ProposedState | null;
       readonly reason: string;
-      readonly policy?: PolicyChange;
-    }
+    } & Changes)
   | { readonly kind: 'wait'; readonly retryAfterMs: number; readonly reason: string }
   | { readonly kind: 'abort'; readonly reason: string };
 
@@ -51,7 +49,14 @@ export interface Rule<R extends Run = Run> {
   readonly name: string;
   readonly from: StateFilter;
   readonly to: StateFilter;
-  readonly needs?: readonly FactName[];
+  /**
+   * A rule judges a `proposal`, and is not asked any more once another rule has put a state of another type in its place:
+   * that state is the policy's own. What follows from whichever state is entered in the end is about the `outcome`; such rules
+   * come last in their policy. Default: the proposal.
+   */
+  readonly about?: 'proposal' | 'outcome';
+  /** The facts it decides by: always the same ones, or those that this transition takes. */
+  readonly needs?: readonly FactName[] | ((transition: Transition<R>) => readonly FactName[]);
   decide(transition: Transition<R>, facts: Facts): Ruling;
 }
 
@@ -59,16 +64,16 @@ export interface Rule<R extends Run = Run> {
 export type Policy<R extends Run = Run> = readonly Rule<R>[];
 
 export const pass = (): Ruling => ({ kind: 'pass' });
-export const amend = (changes: { proposed?: ProposedState; policy?: PolicyChange }): Ruling => ({
+export const amend = (changes: { readonly proposed?: ProposedState } & Changes): Ruling => ({
   kind: 'amend',
   ...changes,
 });
 /** Enter `state` instead of what was proposed. */
-export const replace = (state: ProposedState, reason: string, policy?: PolicyChange): Ruling => ({
+export const replace = (state: ProposedState, reason: string, changes?: Changes): Ruling => ({
   kind: 'reject',
   state,
   reason,
-  ...(policy && { policy }),
+  ...changes,
 });
 /** Stay where you are. */
 export const keep = (reason: string): Ruling => ({ kind: 'reject', state: null, reason });

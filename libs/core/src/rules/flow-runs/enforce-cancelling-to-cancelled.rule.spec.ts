@@ -19,7 +19,7 @@ describe('enforce-cancelling-to-cancelled', () => {
   it.each(STATE_TYPES.filter((type) => type !== StateType.Cancelled))(
     'keeps a run that is being cancelled from becoming %s',
     (to) => {
-      expect(verdictOf(StateType.Cancelling, to)).toEqual({
+      expect(verdictOf(StateType.Cancelling, to)).toMatchObject({
         kind: 'reject',
         state: null,
         reason: 'The run is being cancelled; it can only become CANCELLED.',

@@ -1,8 +1,8 @@
-import { isTerminal, STATE_TYPES, StateType } from '../../states/state.js';
+import { isTerminal, STATE_TYPES, StateType, type StateData } from '../../states/state.js';
 import { instantOfMs } from '../../time/instant.js';
 import { decide } from '../../transitions/decide.js';
 import type { FlowRun } from '../../transitions/run.js';
-import type { Facts } from '../../transitions/transition.js';
+import type { Facts } from '../../transitions/facts.js';
 import { protectEndedFlowRun } from './protect-ended-flow-run.rule.js';
 
 const verdictOf = (from: StateType, to: StateType, facts: Facts = { reschedulable: true }) =>
@@ -54,6 +54,37 @@ describe('protect-ended-flow-run', () => {
       });
     },
   );
+
+  describe('a run that completed with a result that is kept', () => {
+    const verdictFor = (to: StateType, data?: StateData) =>
+      decide(
+        [protectEndedFlowRun],
+        {
+          run: {
+            state: { type: 'COMPLETED', details: {}, data: { persisted: true, value: 'r' } },
+          } as unknown as FlowRun,
+          proposed: { type: to, name: to, message: null, details: {}, ...(data && { data }) },
+          now: instantOfMs(0),
+        },
+        { reschedulable: false },
+      );
+
+    it.each([StateType.Scheduled, StateType.Pending, StateType.Running])('is not started again by %s', (to) => {
+      expect(verdictFor(to)).toMatchObject({ kind: 'reject', state: null });
+    });
+
+    it.each<[string, StateData | undefined, string]>([
+      ['without a result', undefined, 'reject'],
+      ['with a result that is not kept', { persisted: false, value: 1 }, 'reject'],
+      ['with another result that is kept', { persisted: true, value: 's' }, 'accept'],
+    ])('completes again %s: %s', (_, data, kind) => {
+      expect(verdictFor(StateType.Completed, data).kind).toBe(kind);
+    });
+
+    it.each([StateType.Failed, StateType.Cancelled])('may become %s', (to) => {
+      expect(verdictFor(to).kind).toBe('accept');
+    });
+  });
 
   it('asks whether the run can be started again before it says anything', () => {
     expect(verdictOf(StateType.Failed, StateType.Scheduled, {})).toEqual({

@@ -45,7 +45,7 @@ describe('retry-failed-flow-run', () => {
   });
 
   it('puts a scheduled retry with the message of the failure in the place of the failure', () => {
-    expect(verdictOf(running(1, { retries: 1, retryDelaysMs: [100] }))).toEqual({
+    expect(verdictOf(running(1, { retries: 1, retryDelaysMs: [100] }))).toMatchObject({
       kind: 'reject',
       state: {
         type: 'SCHEDULED',
@@ -64,11 +64,34 @@ describe('retry-failed-flow-run', () => {
 
   it('lets the last failure stand and forgets how the run was retried', () => {
     const last = running(2, { retries: 1, retryType: 'in_process' });
-    expect(verdictOf(last)).toEqual({
+    expect(verdictOf(last)).toMatchObject({
       kind: 'accept',
       state: failed({ message: 'Error: no' }),
       policy: { retryType: null },
     });
+  });
+
+  it('draws a lot for the pause only when it is to be spread', () => {
+    const run = running(1, { retries: 1, retryDelaysMs: [1_000], retryJitter: 0.5 });
+    const proposed = failed();
+    expect(verdictOf(run)).toEqual({ kind: 'needs-facts', names: ['random'] });
+    expect(decide([retryFailedFlowRun], { run, proposed, now }, { random: 0 })).toMatchObject({
+      state: { details: { scheduledTime: addMs(now, 500) } },
+    });
+  });
+
+  it.each([
+    ['whose author decides what is tried again', true, false, 'accept'],
+    ['whose author decides, a failure worth another try', true, true, 'reject'],
+    ['whose client marks every failure', undefined, false, 'reject'],
+  ])('of a run %s (%s), with retriable: %s: %s', (_, retryConditionally, retriable, kind) => {
+    const policy = { retries: 1, ...(retryConditionally && { retryConditionally }) };
+    expect(verdictOf(running(1, policy), failed({ details: { retriable } })).kind).toBe(kind);
+  });
+
+  it('hands on what the failure carries', () => {
+    const data = { persisted: true, value: 'error' };
+    expect(verdictOf(running(1, { retries: 1 }), failed({ data }))).toMatchObject({ state: { data } });
   });
 
   it('looks at RUNNING → FAILED only', () => {

@@ -18,7 +18,7 @@ const verdictOf = (from: StateType | null, fromDetails: StateDetails, proposed =
 describe('copy-scheduled-time', () => {
   it('gives a claimed run the time at which it was due', () => {
     const proposed = pending({ message: 'claimed', details: { transitionId: 't' } });
-    expect(verdictOf(StateType.Scheduled, { scheduledTime: due }, proposed)).toEqual({
+    expect(verdictOf(StateType.Scheduled, { scheduledTime: due }, proposed)).toMatchObject({
       kind: 'accept',
       state: { ...proposed, details: { transitionId: 't', scheduledTime: due } },
       policy: {},
@@ -33,7 +33,7 @@ describe('copy-scheduled-time', () => {
   });
 
   it('adds nothing when the run was not due at a certain time', () => {
-    expect(verdictOf(StateType.Scheduled, {})).toEqual({ kind: 'accept', state: pending(), policy: {} });
+    expect(verdictOf(StateType.Scheduled, {})).toMatchObject({ kind: 'accept', state: pending(), policy: {} });
   });
 
   it('looks at SCHEDULED → PENDING only', () => {

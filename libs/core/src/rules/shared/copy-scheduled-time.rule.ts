@@ -1,4 +1,5 @@
 import { StateType } from '../../states/state.js';
+import { withDetails } from '../../states/states.js';
 import { amend, pass, type Rule } from '../../transitions/transition.js';
 
 /** A claimed run remembers when it was due, so that claiming early does not mean starting early. */
@@ -9,6 +10,6 @@ export const copyScheduledTime: Rule = {
   decide({ run, proposed }) {
     const scheduledTime = run.state?.details.scheduledTime;
     if (scheduledTime === undefined || proposed.details.scheduledTime !== undefined) return pass();
-    return amend({ proposed: { ...proposed, details: { ...proposed.details, scheduledTime } } });
+    return amend({ proposed: withDetails(proposed, { scheduledTime }) });
   },
 };

@@ -17,7 +17,7 @@ const verdictOf = (from: StateType | null, fromDetails: StateDetails, to: StateT
 
 describe('prevent-duplicate-transitions', () => {
   it.each(STATE_TYPES)('answers a proposal that was sent twice with the state it led to: %s', (type) => {
-    expect(verdictOf(type, { transitionId: 't' }, type, { transitionId: 't' })).toEqual({
+    expect(verdictOf(type, { transitionId: 't' }, type, { transitionId: 't' })).toMatchObject({
       kind: 'reject',
       state: null,
       reason: 'This transition has been made already.',

@@ -1,4 +1,5 @@
 import { StateType } from '../../states/state.js';
+import { withDetails } from '../../states/states.js';
 import { abort, amend, pass, type Rule } from '../../transitions/transition.js';
 
 /**
@@ -15,7 +16,7 @@ export const preventPendingTransitions: Rule = {
     if (current?.type === StateType.Pending && proposed.name !== 'Pending' && proposed.name !== current.name) {
       const { scheduledTime } = current.details;
       if (scheduledTime === undefined || proposed.details.scheduledTime !== undefined) return pass();
-      return amend({ proposed: { ...proposed, details: { ...proposed.details, scheduledTime } } });
+      return amend({ proposed: withDetails(proposed, { scheduledTime }) });
     }
     return abort(`The run is ${current?.type} already and cannot become PENDING.`);
   },

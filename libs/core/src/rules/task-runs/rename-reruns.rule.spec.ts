@@ -24,7 +24,7 @@ describe('rename-reruns', () => {
     ['the first attempt', 0, 'Pending', running(), 'Running'],
     ['the first attempt under a name of its own', 0, 'Pending', running({ name: 'Warming' }), 'Warming'],
     ['an attempt after a delayed retry', 1, 'AwaitingRetry', running(), 'Retrying'],
-    ['an attempt right after a failure', 1, 'Running', retrying(), 'Retrying'],
+    ['a later attempt that is proposed as a retry', 1, 'Running', retrying(), 'Rerunning'],
     ['any other later attempt', 1, 'Pending', running(), 'Rerunning'],
     ['a later attempt under a name of its own', 4, 'Scheduled', running({ name: 'Warming' }), 'Rerunning'],
   ])('names %s: after %i attempts, from %s', (_, runCount, currentName, proposed, name) => {
@@ -33,7 +33,7 @@ describe('rename-reruns', () => {
 
   it('changes nothing but the name', () => {
     const proposed = running({ message: 'again', details: { transitionId: 't' } });
-    expect(verdictOf(1, 'AwaitingRetry', proposed)).toEqual({
+    expect(verdictOf(1, 'AwaitingRetry', proposed)).toMatchObject({
       kind: 'accept',
       state: { ...proposed, name: 'Retrying' },
       policy: {},

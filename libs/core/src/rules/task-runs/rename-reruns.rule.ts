@@ -9,7 +9,7 @@ export const renameReruns: Rule<TaskRun> = {
   to: [StateType.Running],
   decide({ run, proposed }) {
     if (run.runCount === 0) return pass();
-    const name = run.state?.name === 'AwaitingRetry' || proposed.name === 'Retrying' ? 'Retrying' : 'Rerunning';
+    const name = run.state?.name === 'AwaitingRetry' ? 'Retrying' : 'Rerunning';
     return amend({ proposed: { ...proposed, name } });
   },
 };

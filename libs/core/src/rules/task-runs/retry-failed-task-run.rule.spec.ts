@@ -30,7 +30,7 @@ describe('retry-failed-task-run', () => {
   });
 
   it('retries at once when there is no delay', () => {
-    expect(verdictOf(running(1, { retries: 1 }))).toEqual({
+    expect(verdictOf(running(1, { retries: 1 }))).toMatchObject({
       kind: 'reject',
       state: { type: 'RUNNING', name: 'Retrying', message: 'Error: no', details: {} },
       reason: 'Retries remain.',
@@ -59,9 +59,17 @@ describe('retry-failed-task-run', () => {
     expect(waits).toEqual([undefined, addMs(now, 100), addMs(now, 200), addMs(now, 200)]);
   });
 
+  it('draws a lot for the pause only when it is to be spread', () => {
+    const run = running(1, { retries: 1, retryDelaysMs: [1_000], retryJitter: 0.5 });
+    expect(verdictOf(run)).toEqual({ kind: 'needs-facts', names: ['random'] });
+    expect(decide([retryFailedTaskRun], { run, proposed: failed(), now }, { random: 0 })).toMatchObject({
+      state: { details: { scheduledTime: addMs(now, 500) } },
+    });
+  });
+
   it('lets a failure stand that no retry would mend', () => {
     const proposed = failed({ details: { retriable: false } });
-    expect(verdictOf(running(1, { retries: 5 }), proposed)).toEqual({ kind: 'accept', state: proposed, policy: {} });
+    expect(verdictOf(running(1, { retries: 5 }), proposed)).toMatchObject({ kind: 'accept', state: proposed });
   });
 
   it('retries a failure that says a retry may mend it', () => {

@@ -1,0 +1,35 @@
+import { STATE_TYPES, StateType } from '../../states/state.js';
+import { awaitingConcurrencySlot, cancelled, withDetails } from '../../states/states.js';
+import { addMs } from '../../time/instant.js';
+import type { FlowRun } from '../../transitions/run.js';
+import { abort, amend, pass, replace, type Rule } from '../../transitions/transition.js';
+import { holdsSlot, SLOT_HOLDING } from './deployment-slot.js';
+
+/** How long a run waits before it asks for a slot again. */
+const WAIT_FOR_SLOT_MS = 30_000;
+
+/** A run of a deployment with a limit is claimed only together with a slot; without one it queues or is cancelled. */
+export const secureDeploymentSlot: Rule<FlowRun> = {
+  name: 'secure-deployment-slot',
+  from: [null, ...STATE_TYPES.filter((type) => !SLOT_HOLDING.includes(type))],
+  to: [StateType.Pending],
+  needs: ({ run }) => (run.deploymentId == null ? [] : ['deployment']),
+  decide({ run, proposed, now }, { deployment }) {
+    if (run.deploymentId == null || holdsSlot(run.state)) return pass();
+    if (!deployment) return abort('The deployment of the run is gone.');
+    if (deployment.limit === null) return pass();
+    if (deployment.limit === 0) return abort('The concurrency limit of the deployment is 0: it is not to run at all.');
+
+    if (deployment.slotFree) {
+      const { newLeaseId, gracePeriodMs } = deployment;
+      return amend({
+        proposed: withDetails(proposed, { deploymentConcurrencyLeaseId: newLeaseId }),
+        effects: [{ kind: 'take-deployment-slot', leaseId: newLeaseId, leaseMs: gracePeriodMs }],
+      });
+    }
+    const reason = `The deployment has its limit of ${deployment.limit} runs at once.`;
+    return deployment.collisionStrategy === 'ENQUEUE'
+      ? replace(awaitingConcurrencySlot({ scheduledTime: addMs(now, WAIT_FOR_SLOT_MS) }), reason)
+      : replace(cancelled({ message: reason }), reason);
+  },
+};

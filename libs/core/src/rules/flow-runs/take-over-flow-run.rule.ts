@@ -1,0 +1,29 @@
+import { StateType } from '../../states/state.js';
+import { crashed } from '../../states/states.js';
+import type { FlowRun } from '../../transitions/run.js';
+import { amend, pass, replace, type PolicyChange, type Rule } from '../../transitions/transition.js';
+
+/**
+ * A run whose process is gone goes on elsewhere. If it was RUNNING, it goes on with the attempt it was in; and a retry that
+ * the process was to wait for is left to whoever takes the run over. But not for ever: a run that killed every process that
+ * executed it is given up.
+ */
+export const takeOverFlowRun: Rule<FlowRun> = {
+  name: 'take-over-flow-run',
+  from: 'any',
+  to: [StateType.Scheduled],
+  decide({ run, proposed }) {
+    if (proposed.name !== 'AwaitingResume') return pass();
+    const recoveries = run.policy.recoveries + (proposed.details.interrupted ? 1 : 0);
+    if (recoveries > run.policy.maxRecoveries) {
+      const message = `TOO_MANY_RECOVERIES: ${recoveries} processes died while they executed the run; it is given up.`;
+      return replace(crashed({ message }), 'Too many recoveries.', { policy: { recoveries } });
+    }
+    const policy: PolicyChange = {
+      recoveries,
+      ...(run.state?.type === StateType.Running && { resuming: true }),
+      ...(run.policy.retryType === 'in_process' && { retryType: 'reschedule' }),
+    };
+    return amend({ policy });
+  },
+};
