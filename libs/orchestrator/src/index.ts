@@ -2,6 +2,7 @@
 export { Flow } from './authoring/flow.decorator.js';
 export { Task } from './authoring/task.decorator.js';
 export type { FlowOptions, TaskOptions } from './authoring/flow.options.js';
+export { branch } from './authoring/branch.js';
 export { currentRun } from './authoring/current-run.js';
 export type { CurrentRun } from './authoring/current-run.js';
 export { RunLogger } from './authoring/run-logger.js';
@@ -31,12 +32,20 @@ export { Readiness } from './runtime/readiness.service.js';
 export type { ListFlowRuns } from './runtime/flow-runs.service.js';
 export type { FlowRunView, FlowRunWithHistory, TaskRunView } from './runtime/flow-run.view.js';
 
+export { RunControl } from './runtime/control/run-control.service.js';
+export type { ForcedState, ForkOptions } from './runtime/control/run-control.service.js';
+export { RunControlRefusedError, TaskRunNotFoundError } from './runtime/control/run-control-errors.js';
+export { LeaseLostError } from './runtime/leases/run-lease.js';
+export { ReplayDivergedError } from './runtime/replay/replay-diverged.error.js';
 export {
   EngineStoppingError,
   NoCurrentRunError,
+  OutcomeUnknownError,
   RunCancelledError,
   RunCrashedError,
   RunEndedError,
+  RunHandedBackError,
+  RunSuspendedError,
   RunTimeoutError,
 } from './runtime/engine/engine-errors.js';
 export {

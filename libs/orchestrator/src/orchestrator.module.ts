@@ -26,6 +26,9 @@ import { ActiveFlowRuns } from './runtime/engine/active-flow-runs.js';
 import { ProcessLease } from './runtime/leases/process-lease.service.js';
 import { Notifier } from './runtime/notifications/notifier.service.js';
 import { RunClaimer } from './runtime/recovery/run-claimer.service.js';
+import { RunControl } from './runtime/control/run-control.service.js';
+import { RunObserver } from './runtime/control/run-observer.service.js';
+import { StoredRuns } from './runtime/transitions/stored-runs.service.js';
 import { Sweeper } from './runtime/recovery/sweeper.service.js';
 import { Replays } from './runtime/replay/replays.service.js';
 import { Shutdown } from './runtime/shutdown.service.js';
@@ -117,6 +120,7 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
       Notifier,
       Journal,
       TransitionService,
+      StoredRuns,
       RunLogs,
       Replays,
       FlowRegistry,
@@ -126,6 +130,8 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
       OrchestratorEngine,
       RunClaimer,
       Sweeper,
+      RunObserver,
+      RunControl,
       Shutdown,
       FlowExplorer,
       FlowRegistrar,
@@ -134,13 +140,13 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
       FlowRuns,
       Readiness,
     ],
-    exports: [Flows, FlowRuns, Readiness],
+    exports: [Flows, FlowRuns, RunControl, Readiness],
   };
 }
 
 function engineSettings(options: OrchestratorOptions): EngineSettings {
-  const { app, buildId, drainMs, maxStallMs, maxRecoveries } = resolveOptions(options);
-  return { app, buildId, drainMs, maxStallMs, maxRecoveries };
+  const { app, buildId, drainMs, cancelGraceMs, maxStallMs, maxRecoveries } = resolveOptions(options);
+  return { app, buildId, drainMs, cancelGraceMs, maxStallMs, maxRecoveries };
 }
 
 function dataSourceSettings(options: OrchestratorOptions): DataSourceSettings {

@@ -31,6 +31,11 @@ export interface OrchestratorOptions {
   /** How long a shutdown waits for runs to end by themselves before it cuts them off. Default `25s`. */
   readonly drain?: Duration;
   /**
+   * How long the methods of a run that is cancelled may take to settle after their signals have fired; then the run ends
+   * without them. Default `10s`.
+   */
+  readonly cancelGrace?: Duration;
+  /**
    * How long the event loop of a process may stand still before other processes take its runs over. Default `60s`. A busy
    * loop is reported in the log after five seconds.
    */
@@ -53,6 +58,7 @@ interface ResolvedOptions {
   readonly app: string;
   readonly buildId: string | null;
   readonly drainMs: number;
+  readonly cancelGraceMs: number;
   readonly maxStallMs: number;
   readonly maxRecoveries: number;
 }
@@ -63,6 +69,7 @@ export const DEFAULT_OPTIONS = {
   schema: 'nestor',
   app: 'default',
   drain: '25s',
+  cancelGrace: '10s',
   maxStall: '60s',
   maxRecoveries: 10,
 } as const;
@@ -78,6 +85,10 @@ export function resolveOptions(options: OrchestratorOptions): ResolvedOptions {
     app: options.app ?? DEFAULT_OPTIONS.app,
     buildId: options.buildId ?? null,
     drainMs: durationMs(options.drain ?? DEFAULT_OPTIONS.drain, 'option "drain" of OrchestratorModule'),
+    cancelGraceMs: durationMs(
+      options.cancelGrace ?? DEFAULT_OPTIONS.cancelGrace,
+      'option "cancelGrace" of OrchestratorModule',
+    ),
     maxStallMs: durationMs(options.maxStall ?? DEFAULT_OPTIONS.maxStall, 'option "maxStall" of OrchestratorModule'),
     maxRecoveries: options.maxRecoveries ?? DEFAULT_OPTIONS.maxRecoveries,
   };

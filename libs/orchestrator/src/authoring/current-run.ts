@@ -1,5 +1,6 @@
 import { NoCurrentRunError } from '../runtime/engine/engine-errors.js';
 import { currentScope } from '../runtime/engine/run-scope.js';
+import { drawnValues } from '../runtime/replay/drawn-values.js';
 import { RunLogger } from './run-logger.js';
 
 /** The run that the code asking is part of. */
@@ -16,6 +17,15 @@ export interface CurrentRun {
   /** Fires when the attempt is over: it timed out, its flow run ended, or the process stops. */
   readonly signal: AbortSignal;
   readonly logger: RunLogger;
+  /**
+   * The time, in place of `new Date()`: when the run is resumed, the same again. It is kept with the next state of the run.
+   * In a task outside any flow it is the time.
+   */
+  now(): Date;
+  /** A UUID (version 7) in place of `randomUUID()`: when the run is resumed, the same again. */
+  uuid(): string;
+  /** A number from 0 to just under 1 in place of `Math.random()`: when the run is resumed, the same again. */
+  random(): number;
 }
 
 /**
@@ -37,5 +47,6 @@ export function currentRun(): CurrentRun {
       return scope.attempt.signal;
     },
     logger: new RunLogger(scope.log),
+    ...drawnValues(scope),
   };
 }

@@ -1,5 +1,6 @@
 import { parseInstant, type Instant, type State, type StateDetails, type StateType } from '@nestor/core';
 import { Column } from 'typeorm';
+import { INSTANT_DETAILS } from './stored-state.js';
 
 /** What rows of both histories have in common: one state that a run entered. */
 export abstract class StateColumns {
@@ -40,17 +41,15 @@ export abstract class StateColumns {
 }
 
 /** State details as stored: instants are ISO text, which `jsonb` keeps to the microsecond. */
-type StoredStateDetails = Omit<StateDetails, 'scheduledTime'> & { readonly scheduledTime?: string };
+type StoredStateDetails = Omit<StateDetails, InstantDetail> & { readonly [name in InstantDetail]?: string };
+type InstantDetail = (typeof INSTANT_DETAILS)[number];
 
 /** The stored state as core knows it. */
 export function stateOfRow(row: StateColumns): State {
-  const { scheduledTime, ...details } = row.stateDetails;
-  return {
-    id: row.id,
-    type: row.type,
-    name: row.name,
-    message: row.message,
-    timestamp: row.timestamp,
-    details: { ...details, ...(scheduledTime !== undefined && { scheduledTime: parseInstant(scheduledTime) }) },
-  };
+  const details: Record<string, unknown> = { ...row.stateDetails };
+  for (const name of INSTANT_DETAILS) {
+    const text = row.stateDetails[name];
+    if (text !== undefined) details[name] = parseInstant(text);
+  }
+  return { id: row.id, type: row.type, name: row.name, message: row.message, timestamp: row.timestamp, details };
 }

@@ -29,13 +29,17 @@ export const STATE_COLUMNS = 'timestamp, id, type, name, message, state_details,
 
 const NO_DETAILS = '{}';
 
+/** Details that are instants; `jsonb` keeps their ISO text to the microsecond. */
+export const INSTANT_DETAILS = ['scheduledTime', 'cacheExpiration', 'pauseTimeout'] as const satisfies readonly (keyof StateDetails)[];
+
 function storedDetails(details: StateDetails): string {
   for (const _ in details) {
-    const { scheduledTime, ...rest } = details;
-    return JSON.stringify({
-      ...rest,
-      ...(scheduledTime !== undefined && { scheduledTime: formatInstant(scheduledTime) }),
-    });
+    const stored: Record<string, unknown> = { ...details };
+    for (const name of INSTANT_DETAILS) {
+      const instant = details[name];
+      if (instant !== undefined) stored[name] = formatInstant(instant);
+    }
+    return JSON.stringify(stored);
   }
   return NO_DETAILS;
 }

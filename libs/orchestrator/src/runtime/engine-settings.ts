@@ -4,6 +4,8 @@ export interface EngineSettings {
   readonly buildId: string | null;
   /** How long a shutdown waits for runs to end by themselves. */
   readonly drainMs: number;
+  /** How long a run that is cancelled may take to end by itself. */
+  readonly cancelGraceMs: number;
   /** How long the event loop may be busy before other processes take the runs over. */
   readonly maxStallMs: number;
   /** How often a run is taken over from a dead process before it is given up. */

@@ -1,4 +1,5 @@
 import { Injectable, type BeforeApplicationShutdown } from '@nestjs/common';
+import { RunObserver } from './control/run-observer.service.js';
 import { OrchestratorEngine } from './engine/orchestrator-engine.js';
 import { RunLogs } from './engine/run-logs.js';
 import { ProcessLease } from './leases/process-lease.service.js';
@@ -18,6 +19,7 @@ export class Shutdown implements BeforeApplicationShutdown {
   constructor(
     private readonly claimer: RunClaimer,
     private readonly sweeper: Sweeper,
+    private readonly observer: RunObserver,
     private readonly engine: OrchestratorEngine,
     private readonly journal: Journal,
     private readonly logs: RunLogs,
@@ -28,6 +30,7 @@ export class Shutdown implements BeforeApplicationShutdown {
     this.engine.stopAccepting();
     await Promise.all([this.claimer.stop(), this.sweeper.stop()]);
     await this.engine.drain();
+    await this.observer.stop();
     await Promise.all([this.journal.close(LAST_WRITES_MS), this.logs.close(LAST_WRITES_MS)]);
     await this.process.leave();
   }

@@ -52,6 +52,8 @@ export function flowRunOfRow(row: FlowRunEntity, state: FlowRunStateEntity | nul
     kind: 'flow-run',
     id: row.id,
     parentTaskRunId: row.parentTaskRunId,
+    deploymentId: row.deploymentId,
+    infrastructurePid: row.infrastructurePid,
     state: state && stateOfRow(state),
     runCount: row.runCount,
     expectedStartTime: row.expectedStartTime,

@@ -30,6 +30,16 @@ interface FlowRunPage {
   readonly flowId?: string;
 }
 
+/** What the process that executes a run has to notice of it. */
+export interface ObservedFlowRun {
+  readonly id: string;
+  readonly stateId: string | null;
+  readonly stateType: StateType | null;
+  readonly stateName: string | null;
+  /** It was suspended: it is to leave its process. */
+  readonly pauseReschedule: boolean;
+}
+
 /** A root run whose process is fenced or gone. */
 export interface OrphanedFlowRun {
   readonly id: string;
@@ -121,6 +131,30 @@ export class FlowRunsRepository {
   /** Root runs of these flows whose process is fenced or gone. */
   orphaned(app: string, flowIds: readonly string[], limit: number): Promise<OrphanedFlowRun[]> {
     return this.dataSource.query<OrphanedFlowRun[]>(orphanedFlowRuns(this.schema), [app, flowIds, limit]);
+  }
+
+  /** The runs within a root run that have not ended. Rides `flow_run_root_idx`. */
+  async openWithin(rootFlowRunId: string): Promise<string[]> {
+    const rows = await this.dataSource.query<{ id: string }[]>(
+      `select id from ${this.schema}.flow_run
+        where root_flow_run_id = $1 and parent_task_run_id is not null and id <> $1
+          and state_type not in ('COMPLETED', 'FAILED', 'CRASHED', 'CANCELLED') order by id`,
+      [rootFlowRunId],
+    );
+    return rows.map(({ id }) => id);
+  }
+
+  /** In what states runs are, and whether they are to leave their process. */
+  observed(ids: readonly string[]): Promise<ObservedFlowRun[]> {
+    return this.dataSource.query<ObservedFlowRun[]>(
+      `select r.id, r.state_id as "stateId", r.state_type as "stateType", r.state_name as "stateName",
+              r.state_type = 'PAUSED' and exists (
+                select from ${this.schema}.flow_run_state s
+                 where s.flow_run_id = r.id and s.timestamp = r.state_timestamp
+                   and s.state_details @> '{"pauseReschedule": true}') as "pauseReschedule"
+         from ${this.schema}.flow_run r where r.id = any($1::uuid[])`,
+      [ids],
+    );
   }
 
   /** Milliseconds until the next run of these flows is due that nobody executes; `null` when none waits. */

@@ -43,4 +43,10 @@ export function taskRunOfRow(row: TaskRunEntity, state: TaskRunStateEntity | nul
   };
 }
 
+/** What the row of a run says about what never changes. */
+export function newTaskRunOfRow(row: TaskRunEntity): NewTaskRun {
+  const { id, flowRunId, parentTaskRunId, name, taskKey, dynamicKey, tags } = row;
+  return { id, flowRunId, parentTaskRunId, name, taskKey, dynamicKey, tags };
+}
+
 const NO_RETRIES: RetryPolicy = { retries: 0, retryDelaysMs: [] };

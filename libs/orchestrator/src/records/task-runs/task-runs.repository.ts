@@ -17,9 +17,15 @@ import { RowSet, type RowColumn } from '../row-set.js';
 import { stateOfRow } from '../state-columns.js';
 import { storedPolicy, storedTags } from '../stored-run.js';
 import { instantParameter, newStates, STATE_COLUMNS, type NewState } from '../stored-state.js';
-import { taskRunOfRow, type TaskRunWrite } from './task-run-rows.js';
+import { newTaskRunOfRow, taskRunOfRow, type NewTaskRun, type TaskRunWrite } from './task-run-rows.js';
 import { TaskRunStateEntity } from './task-run-state.entity.js';
 import { TaskRunEntity } from './task-run.entity.js';
+
+/** A task run as the rules see it, and what never changes about it. */
+export interface LoadedTaskRun {
+  readonly created: NewTaskRun;
+  readonly run: TaskRun;
+}
 
 /** What replay needs to know of a task run. */
 export type RecordedTaskRun = Pick<
@@ -102,11 +108,41 @@ export class TaskRunsRepository {
 
   /** Runs as the rules see them. */
   async loadAll(ids: readonly string[]): Promise<TaskRun[]> {
-    const rows = await this.runs.findBy({ id: In([...ids]) });
+    const loaded = await this.load(ids);
+    return loaded.map(({ run }) => run);
+  }
+
+  /** The task runs of a root run, and of the flow runs within it, that have not ended. */
+  async openWithin(rootFlowRunId: string): Promise<LoadedTaskRun[]> {
+    const rows = await this.dataSource.query<{ id: string }[]>(
+      `select t.id
+         from (select $1::uuid as id
+               union all
+               select r.id from ${this.schema}.flow_run r
+                where r.root_flow_run_id = $1 and r.parent_task_run_id is not null) as f
+         join ${this.schema}.task_run t on t.flow_run_id = f.id
+        where t.state_type not in ('COMPLETED', 'FAILED', 'CRASHED', 'CANCELLED') order by t.id`,
+      [rootFlowRunId],
+    );
+    return this.load(rows.map(({ id }) => id));
+  }
+
+  /** Lets what these runs of a flow run recorded count for nothing: the given one, and all that were called later. */
+  async supersede(tx: Tx, flowRunId: string, fromTaskRunId: string): Promise<void> {
+    await tx.query(
+      `update ${this.schema}.task_run set superseded = true, updated = now()
+        where flow_run_id = $1 and id >= $2 and not superseded`,
+      [flowRunId, fromTaskRunId],
+    );
+  }
+
+  private async load(ids: readonly string[]): Promise<LoadedTaskRun[]> {
+    const rows = ids.length === 0 ? [] : await this.runs.findBy({ id: In([...ids]) });
     return Promise.all(
       rows.map(async (row) => {
         const { id: taskRunId, stateTimestamp: timestamp } = row;
-        return taskRunOfRow(row, timestamp === null ? null : await this.states.findOneBy({ taskRunId, timestamp }));
+        const state = timestamp === null ? null : await this.states.findOneBy({ taskRunId, timestamp });
+        return { created: newTaskRunOfRow(row), run: taskRunOfRow(row, state) };
       }),
     );
   }

@@ -26,6 +26,7 @@ export function goesOnElsewhere({ kind }: AttemptEnd): boolean {
 export class Attempt {
   private controller: AbortController | null = null;
   private readonly children = new Set<Attempt>();
+  private readonly whenIdle: (() => void)[] = [];
   private error: Error | null = null;
 
   /** Why the attempt is over; `null` while it is not. What begins within one that is over is over from the start. */
@@ -63,6 +64,12 @@ export class Attempt {
     if (this.ended) throw this.endError;
   }
 
+  /** Resolves when nothing it has called is running, for the moment. */
+  idle(): Promise<void> {
+    if (this.children.size === 0) return Promise.resolve();
+    return new Promise((resolve) => this.whenIdle.push(resolve));
+  }
+
   /** Ends this attempt and the attempts within it, at once. The first reason holds. */
   end(reason: string, kind: AttemptEnd['kind'] = 'over'): void {
     this.stop({ kind, reason }, null);
@@ -76,8 +83,13 @@ export class Attempt {
     this.stop({ kind, reason }, grace);
   }
 
+  private forget(child: Attempt): void {
+    if (!this.children.delete(child) || this.children.size > 0) return;
+    for (const tell of this.whenIdle.splice(0)) tell();
+  }
+
   private stop(end: AttemptEnd, grace: Promise<void> | null): void {
-    this.parent?.children.delete(this);
+    this.parent?.forget(this);
     if (this.ended) return;
     this.ended = end;
     this.controller?.abort(this.endError);

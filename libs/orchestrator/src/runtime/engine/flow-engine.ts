@@ -4,6 +4,7 @@ import {
   cancelled,
   completed,
   crashed,
+  dateOfInstant,
   decode,
   encode,
   encodingVersion,
@@ -29,7 +30,8 @@ import type { Replay } from '../replay/replay.js';
 import { Replays, type ReplayReason } from '../replay/replays.service.js';
 import { outcomeOfRun } from '../outcome-of-run.js';
 import { isRoot, type LiveFlowRun, type LiveTaskRun } from '../transitions/live-run.js';
-import { TransitionService, type Answer } from '../transitions/transition.service.js';
+import type { Answer } from '../transitions/decided.js';
+import { TransitionService } from '../transitions/transition.service.js';
 import { ActiveFlowRuns, type ActiveFlowRun } from './active-flow-runs.js';
 import { Attempt, type AttemptEnd } from './attempt.js';
 import { Branch } from './branch.js';
@@ -75,6 +77,9 @@ export class FlowEngine {
     private readonly logs: RunLogs,
     @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
   ) {}
+
+  private readonly clock = (): Date => dateOfInstant(this.transitions.now());
+  private readonly keepValue: RunScope['keepValue'] = (run, key, value) => this.transitions.keepValue(run, key, value);
 
   /** Creates a run in `PENDING`; it is durable, and will not be lost, when this resolves. */
   async create(
@@ -233,6 +238,8 @@ export class FlowEngine {
       gate: active.gate,
       branch: Branch.ofFlow(),
       log: (level, message) => this.logs.append(source, level, message),
+      clock: this.clock,
+      keepValue: this.keepValue,
     };
     // Every attempt gets what is recorded, the first one too: what would differ in a resumed run differs at once.
     const args = argumentsOf(decode(live.created.parameters) as Record<string, unknown>);

@@ -21,6 +21,10 @@ export interface RunScope {
   readonly gate: PauseGate | null;
   readonly branch: Branch;
   readonly log: (level: number, message: string) => void;
+  /** The database's time. */
+  readonly clock: () => Date;
+  /** Keeps a value that the flow run drew, encoded. */
+  readonly keepValue: (flowRun: LiveFlowRun, key: string, value: string) => void;
 }
 
 const scopes = new AsyncLocalStorage<RunScope>();

@@ -1,6 +1,7 @@
 import {
   cancelled,
   completed,
+  dateOfInstant,
   failed,
   pending,
   running,
@@ -57,6 +58,9 @@ export class TaskEngine {
     private readonly transitions: TransitionService,
     private readonly logs: RunLogs,
   ) {}
+
+  private readonly clock = (): Date => dateOfInstant(this.transitions.now());
+  private readonly keepValue: RunScope['keepValue'] = (run, key, value) => this.transitions.keepValue(run, key, value);
 
   /**
    * Runs a task to its end, retries included. Its outcome is durable when this settles: one commit for a task that
@@ -193,6 +197,8 @@ export class TaskEngine {
       attempt,
       branch: Branch.ofTask(live.created, attempt.number),
       log: (level, message) => this.logs.append(source, level, message),
+      clock: this.clock,
+      keepValue: this.keepValue,
     };
     const body = { subject: call.subject, run: () => call.body(live), timeoutMs: call.timeoutMs };
     return withScope(scope, () => outcomeOf(body, attempt));

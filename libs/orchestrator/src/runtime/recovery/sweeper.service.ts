@@ -1,4 +1,4 @@
-import { awaitingResume, cancelled, StateType, type ProposedState } from '@nestor/core';
+import { awaitingResume, cancelled, isTerminal, StateType, type Instant, type ProposedState } from '@nestor/core';
 import { Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import { Transactions } from '../../persistence/transactions.js';
 import { FlowRunsRepository, type OrphanedFlowRun } from '../../records/flow-runs/flow-runs.repository.js';
@@ -8,7 +8,8 @@ import { DEATH_RULES } from '../leases/lease-settings.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
 import { Notifier } from '../notifications/notifier.service.js';
 import { FlowRegistry } from '../registry/flow-registry.js';
-import { TransitionService } from '../transitions/transition.service.js';
+import { StoredRuns } from '../transitions/stored-runs.service.js';
+import { DatabaseClock } from '../transitions/database-clock.js';
 import { RunClaimer } from './run-claimer.service.js';
 import { WakeableLoop } from './wakeable-loop.js';
 
@@ -17,6 +18,8 @@ const BATCH = 200;
 /** Runs of processes that somebody else fenced are found after this long at the latest. */
 const EVERY_MS = 10_000;
 const AFTER_FAILURE_MS = 1_000;
+
+const CLOSED = 'The flow run it was part of has ended without it.';
 
 /**
  * Takes the runs of dead processes over: first it fences the process, so that this writes nothing more, and only then
@@ -34,7 +37,8 @@ export class Sweeper implements OnApplicationBootstrap {
     private readonly processes: ProcessesRepository,
     private readonly flowRuns: FlowRunsRepository,
     private readonly transactions: Transactions,
-    private readonly transitions: TransitionService,
+    private readonly storedRuns: StoredRuns,
+    private readonly clock: DatabaseClock,
     private readonly claimer: RunClaimer,
     private readonly notifier: Notifier,
     @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
@@ -85,7 +89,7 @@ export class Sweeper implements OnApplicationBootstrap {
 
   /** Gives orphaned runs free; gives how many. */
   private async reassign(orphans: readonly OrphanedFlowRun[]): Promise<number> {
-    const waiting = orphans.filter(({ stateType }) => nextState(stateType, this.transitions.now()) === null);
+    const waiting = orphans.filter(({ stateType }) => nextState(stateType, this.clock.now()) === null);
     if (waiting.length > 0) {
       await this.transactions.single((tx) => this.flowRuns.releaseOrphans(tx, waiting.map(({ id }) => id)));
     }
@@ -94,15 +98,17 @@ export class Sweeper implements OnApplicationBootstrap {
   }
 
   private async move({ id, processId, stateType }: OrphanedFlowRun): Promise<boolean> {
-    const state = nextState(stateType, this.transitions.now());
-    return state !== null && this.transitions.proposeForOrphan(id, processId, state);
+    const state = nextState(stateType, this.clock.now());
+    const entered = state && (await this.storedRuns.proposeForOrphan(id, processId, state));
+    if (entered && isTerminal(entered)) await this.storedRuns.closeWithin(id, cancelled({ message: CLOSED }));
+    return entered !== null;
   }
 }
 
 /** What becomes of a run whose process is gone; `null` when it waits and goes on waiting. */
 function nextState(
   stateType: StateType | null,
-  now: ReturnType<TransitionService['now']>,
+  now: Instant,
 ): ProposedState | null {
   switch (stateType) {
     case StateType.Scheduled:

@@ -1,26 +1,15 @@
 import {
-  addMicros,
-  advanceFlowRun,
-  advanceTaskRun,
-  decide,
   flowRunPolicy,
   isTerminal,
-  nativeTaskRunPolicy,
   StateType,
   type Facts,
-  type FlowRun,
   type FlowRunPolicy,
   type Instant,
-  type Policy,
   type ProposedState,
   type RetryPolicy,
-  type Run,
-  type State,
   type TaskRun,
-  type Verdict,
 } from '@nestor/core';
 import { Injectable, Logger } from '@nestjs/common';
-import { newId } from '../../persistence/ids.js';
 import { Transactions } from '../../persistence/transactions.js';
 import { FlowRunNotFoundError } from '../../records/flow-runs/flow-run-not-found.error.js';
 import type { FlowRunEntity } from '../../records/flow-runs/flow-run.entity.js';
@@ -30,16 +19,10 @@ import type { NewTaskRun } from '../../records/task-runs/task-run-rows.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
 import { LeaseLostError, RunLease } from '../leases/run-lease.js';
 import { DatabaseClock } from './database-clock.js';
+import { creationEntry, decidedFlowRun, decidedTaskRun, moveEntry, saveEntry, type Answer } from './decided.js';
 import type { JournalEntry } from './journal-entry.js';
 import { Journal } from './journal.js';
 import { isRoot, type LiveFlowRun, type LiveTaskRun } from './live-run.js';
-
-/** What a proposal led to. */
-export interface Answer {
-  readonly verdict: Verdict;
-  /** The state the run is in now; `null` before the first one. */
-  readonly state: State | null;
-}
 
 interface ProposeOptions {
   /** The encoded outcome that belongs to the state. */
@@ -86,25 +69,11 @@ export class TransitionService {
     first: ProposedState,
     rootLease: RunLease | null,
   ): Promise<LiveFlowRun> {
-    const blank: FlowRun = {
-      kind: 'flow-run',
-      ...BLANK_RUN,
-      id: created.id,
-      parentTaskRunId: created.parentTaskRunId,
-      policy,
-    };
-    const state = stamped(first, this.nextInstant(blank));
-    const run = advanceFlowRun(blank, state, {});
-    const written = await this.journal.write({
-      kind: 'create-flow-run',
-      lease: rootLease,
-      created,
-      run,
-      state: { runId: run.id, state, follows: null },
-    });
+    const entry = creationEntry(created, policy, first, this.clock.now(), rootLease);
+    const written = await this.journal.write(entry);
     if (written === 'lease-lost') throw lostLease(rootLease);
     const lease = rootLease ?? this.process.grant(created.id, 0);
-    return { created, image: run, settling: Promise.resolve(), lease };
+    return { created, image: entry.run, settling: Promise.resolve(), lease };
   }
 
   /**
@@ -151,21 +120,6 @@ export class TransitionService {
       case 'lease-lost':
         throw lostLease(live.lease);
     }
-  }
-
-  /**
-   * Proposes a state for a root run whose process is dead, and takes the lease away from it.
-   *
-   * @param processId the dead process: when the run has another one by now, nothing is done.
-   * @returns whether this call moved the run; otherwise somebody else did.
-   */
-  async proposeForOrphan(flowRunId: string, processId: string, proposed: ProposedState): Promise<boolean> {
-    const found = await this.flowRuns.loadRow(flowRunId);
-    if (found?.row.processId !== processId) return false;
-    // Not ours to decide from memory: nobody's lease, compared and set on the state alone.
-    const live = { ...this.liveOf(found, new RunLease(flowRunId, found.row.leaseEpoch)) };
-    const { entry } = this.decideForFlowRun(live, proposed, { lease: 'revoked' });
-    return entry !== null && (await this.journal.write({ ...entry, lease: null })) === 'written';
   }
 
   /** Gives up the lease of a root run whose state does not change by it; by then everything of it is written. */
@@ -251,22 +205,12 @@ export class TransitionService {
     flowRunRunCount: number,
     { result }: ProposeOptions = {},
   ): { readonly answer: Answer; readonly durable: () => Promise<void>; readonly inPassing: () => void } {
-    const run = live.image;
-    const now = this.nextInstant(run);
-    const verdict = decided(nativeTaskRunPolicy, run, proposed, now);
-    const state = enteredState(verdict, now);
-    if (!state) {
-      return { answer: { verdict, state: run.state }, durable: () => Promise.resolve(), inPassing: () => undefined };
-    }
-    live.image = advanceTaskRun(run, state, flowRunRunCount);
-    const entry: JournalEntry = {
-      kind: 'save-task-run',
-      lease: live.lease,
-      write: { created: live.created, run: live.image, result: result ?? null },
-      state: { runId: run.id, state, follows: run.state?.id ?? null },
-    };
+    const { answer, after } = decidedTaskRun(live.image, proposed, this.clock.now(), flowRunRunCount);
+    if (!after) return { answer, durable: () => Promise.resolve(), inPassing: () => undefined };
+    const entry = saveEntry(live.created, live.image, after, { lease: live.lease, result: result ?? null });
+    live.image = after;
     return {
-      answer: { verdict, state },
+      answer,
       durable: async () => {
         if ((await this.journal.write(entry)) !== 'written') throw lostLease(live.lease);
       },
@@ -279,27 +223,18 @@ export class TransitionService {
     proposed: ProposedState,
     { result, lease }: ProposeOptions,
   ): { answer: Answer; entry: JournalEntry | null } {
-    const run = live.image;
-    const now = this.nextInstant(run);
-    const verdict = decided(flowRunPolicy, run, proposed, now);
-    const state = enteredState(verdict, now);
-    if (!state) return { answer: { verdict, state: run.state }, entry: null };
-    const policy = verdict.kind === 'accept' || verdict.kind === 'reject' ? verdict.policy : {};
-    live.image = advanceFlowRun(run, state, policy);
+    const before = live.image;
+    const { answer, after } = decidedFlowRun(flowRunPolicy, before, proposed, this.clock.now(), NATIVE_FACTS);
+    if (!after) return { answer, entry: null };
+    live.image = after;
+    const ends = isTerminal(after.state.type) && isRoot(live);
     return {
-      answer: { verdict, state },
-      entry: {
-        kind: 'move-flow-run',
+      answer,
+      entry: moveEntry(answer, before, after, {
         lease: live.lease,
-        // The outcome belongs to the state it was proposed with; a retry that takes its place has none.
-        move: {
-          run: live.image,
-          expectedStateId: run.state?.id ?? null,
-          result: verdict.kind === 'accept' ? (result ?? null) : null,
-          lease: lease ?? (isTerminal(state.type) && isRoot(live) ? 'released' : 'kept'),
-        },
-        state: { runId: run.id, state, follows: run.state?.id ?? null },
-      },
+        result: result ?? null,
+        leaseChange: lease ?? (ends ? 'released' : 'kept'),
+      }),
     };
   }
 
@@ -329,42 +264,7 @@ export class TransitionService {
     if (error instanceof LeaseLostError) return; // the attempt ends with the lease
     this.logger.error(`A state of flow run ${live.created.id} could not be decided again: ${String(error)}`);
   }
-
-  /**
-   * When a proposal is decided, which is also when its state is entered: the pause before a retry begins where the failure
-   * is. At least one microsecond after the state before, whatever the clock says.
-   */
-  private nextInstant(run: Run): Instant {
-    const now = this.clock.now();
-    return run.state && run.state.timestamp >= now ? addMicros(run.state.timestamp, 1) : now;
-  }
 }
-
-function decided<R extends Run>(policy: Policy<R>, run: R, proposed: ProposedState, now: Instant): Verdict {
-  const verdict = decide(policy, { run, proposed, now }, NATIVE_FACTS);
-  if (verdict.kind === 'needs-facts') throw new Error(`No source for the facts ${verdict.names.join(', ')}.`);
-  return verdict;
-}
-
-/** The state that a verdict leads to; `null` when the run stays where it is. */
-function enteredState(verdict: Verdict, now: Instant): State | null {
-  if (verdict.kind !== 'accept' && verdict.kind !== 'reject') return null;
-  return verdict.state && stamped(verdict.state, now);
-}
-
-function stamped(proposed: ProposedState, now: Instant): State {
-  return { ...proposed, id: newId(), timestamp: now };
-}
-
-const BLANK_RUN = {
-  state: null,
-  runCount: 0,
-  expectedStartTime: null,
-  nextScheduledStartTime: null,
-  startTime: null,
-  endTime: null,
-  totalRunTimeUs: 0,
-} as const;
 
 /** What a caller gets whose entry was not written; without a lease that happens to entries of a leased run only. */
 function lostLease(lease: RunLease | null): Error {

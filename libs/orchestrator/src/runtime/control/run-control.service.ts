@@ -1,0 +1,277 @@
+import {
+  addMs,
+  awaitingRetry,
+  cached,
+  cancelling,
+  decode,
+  durationMs,
+  encode,
+  isTerminal,
+  paused,
+  resuming,
+  running,
+  scheduled,
+  StateType,
+  suspended,
+  type Duration,
+  type ProposedState,
+  type State,
+} from '@nestor/core';
+import { Inject, Injectable } from '@nestjs/common';
+import { newId } from '../../persistence/ids.js';
+import { Transactions } from '../../persistence/transactions.js';
+import { FlowRunNotFoundError } from '../../records/flow-runs/flow-run-not-found.error.js';
+import { newFlowRunOfRow } from '../../records/flow-runs/flow-run-rows.js';
+import { FlowRunsRepository, type LoadedFlowRun } from '../../records/flow-runs/flow-runs.repository.js';
+import type { NewTaskRun } from '../../records/task-runs/task-run-rows.js';
+import { TaskRunsRepository, type RecordedTaskRun } from '../../records/task-runs/task-runs.repository.js';
+import { nameOfRun } from '../engine/run-names.js';
+import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
+import { Notifier } from '../notifications/notifier.service.js';
+import { RunClaimer } from '../recovery/run-claimer.service.js';
+import type { Answer } from '../transitions/decided.js';
+import { DatabaseClock } from '../transitions/database-clock.js';
+import { StoredRuns } from '../transitions/stored-runs.service.js';
+import { RunControlRefusedError, TaskRunNotFoundError } from './run-control-errors.js';
+import { RunObserver } from './run-observer.service.js';
+
+/** A state that somebody sets by hand. */
+export interface ForcedState {
+  readonly type: StateType;
+  /** Default: as the type is written, `Completed` for `COMPLETED`. */
+  readonly name?: string;
+  readonly message?: string;
+}
+
+/** What a fork does differently. */
+export interface ForkOptions {
+  /** What the new run takes instead, by name; other parameters stay as they are. */
+  readonly parameters?: Readonly<Record<string, unknown>>;
+  /** The first task run that is not taken over, nor is any that was called after it. Default: all that completed are. */
+  readonly fromTaskRun?: string;
+  /** Default: two words. */
+  readonly name?: string;
+}
+
+/**
+ * Steers flow runs, from any process, whichever executes them: everything goes through the same rules as the states of the
+ * engine itself. What a run is asked is durable when the call resolves; the process that executes it reacts within
+ * milliseconds, or a few seconds where notifications do not get through.
+ */
+@Injectable()
+export class RunControl {
+  constructor(
+    private readonly runs: StoredRuns,
+    private readonly flowRuns: FlowRunsRepository,
+    private readonly taskRuns: TaskRunsRepository,
+    private readonly transactions: Transactions,
+    private readonly clock: DatabaseClock,
+    private readonly notifier: Notifier,
+    private readonly claimer: RunClaimer,
+    private readonly observer: RunObserver,
+    @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
+  ) {}
+
+  /**
+   * Asks a run to end. One that nobody executes is `CANCELLED` at once. Otherwise it becomes `CANCELLING`: the signals of its
+   * attempt and of everything within it fire, and it is `CANCELLED` when its methods have settled, or after the grace period
+   * (`cancelGrace`) whether they have or not.
+   *
+   * @returns the state the run is in now.
+   * @throws {RunControlRefusedError} when it has ended already.
+   */
+  async cancel(flowRunId: string): Promise<State> {
+    return this.ask('cancel', flowRunId, cancelling());
+  }
+
+  /**
+   * Pauses a running run: tasks that are running end, calls of further ones wait. Its process goes on holding it in memory.
+   *
+   * @param options `timeout`: the run fails unless it is resumed within that time. Default: no limit.
+   * @throws {RunControlRefusedError} when it is not running.
+   */
+  async pause(flowRunId: string, { timeout }: { readonly timeout?: Duration } = {}): Promise<State> {
+    return this.ask('pause', flowRunId, paused({ details: this.pauseDetails(timeout) }));
+  }
+
+  /**
+   * Suspends a running run: tasks that are running end, then the run leaves its process. Resumed, it begins again from the
+   * top, in any process, and gets what is recorded.
+   *
+   * @param options as for {@link pause}.
+   * @throws {RunControlRefusedError} when it is not running, or is a subflow, whose caller waits for it.
+   */
+  async suspend(flowRunId: string, { timeout }: { readonly timeout?: Duration } = {}): Promise<State> {
+    const details = { ...this.pauseDetails(timeout), pauseReschedule: true };
+    return this.ask('suspend', flowRunId, suspended({ details }));
+  }
+
+  /**
+   * Lets a paused or suspended run go on.
+   *
+   * @throws {RunControlRefusedError} when it is not paused.
+   */
+  async resume(flowRunId: string): Promise<State> {
+    const next = ({ row, run }: LoadedFlowRun): ProposedState => {
+      // The process that held a paused run in memory may be gone: then any other goes on with it.
+      const startsAnew = run.state?.details.pauseReschedule === true || (isRoot(row) && row.processId === null);
+      return startsAnew ? resuming({ scheduledTime: this.clock.now() }) : running();
+    };
+    return this.ask('resume', flowRunId, next, ({ run }) => {
+      if (run.state?.type !== StateType.Paused) throw refused('resume', { run }, 'it is not paused.');
+    });
+  }
+
+  /**
+   * Runs an ended run once more: its tasks that completed are not run again, those that failed are.
+   *
+   * @throws {RunControlRefusedError} when it has not ended, or is a subflow.
+   */
+  async retry(flowRunId: string): Promise<State> {
+    return this.ask('retry', flowRunId, () => this.nextAttempt('Retried by hand.'), this.mustHaveEnded('retry'));
+  }
+
+  /**
+   * Runs an ended run once more from a task run on: what that one and all that were called after it recorded counts for
+   * nothing, and they are run again.
+   *
+   * @throws {TaskRunNotFoundError} when the task run is none of this flow run.
+   * @throws {RunControlRefusedError} as for {@link retry}.
+   */
+  async restart(flowRunId: string, { fromTaskRun }: { readonly fromTaskRun: string }): Promise<State> {
+    const check = this.mustHaveEnded('restart');
+    check(await this.load(flowRunId));
+    await this.mustBelong(fromTaskRun, flowRunId);
+    await this.transactions.single((tx) => this.taskRuns.supersede(tx, flowRunId, fromTaskRun));
+    return this.ask('restart', flowRunId, () => this.nextAttempt(`Restarted from task run ${fromTaskRun}.`), check);
+  }
+
+  /**
+   * Begins a new run with what another one has recorded, up to a point, and with other parameters where some are given.
+   * Tasks whose inputs are the same are not run again; the other run stays as it is.
+   *
+   * @returns the id of the new run; it is claimed by any process that has the flow.
+   * @throws {TaskRunNotFoundError} when `fromTaskRun` is none of the other run.
+   */
+  async fork(flowRunId: string, { parameters, fromTaskRun, name }: ForkOptions = {}): Promise<string> {
+    const { row, run } = await this.load(flowRunId);
+    if (fromTaskRun !== undefined) await this.mustBelong(fromTaskRun, flowRunId);
+    const id = newId();
+    await this.copyRecords(row.id, id, fromTaskRun);
+    const known = decode(row.parameters) as Record<string, unknown>;
+    const { resuming: _, ...retryPolicy } = run.policy;
+    await this.runs.create(
+      {
+        ...newFlowRunOfRow(row),
+        id,
+        rootFlowRunId: id,
+        parentTaskRunId: null,
+        name: name ?? nameOfRun(id),
+        parameters: encode({ ...known, ...parameters }, { subject: 'parameters of the fork' }),
+        isLeased: false,
+        app: this.settings.app,
+      },
+      { ...retryPolicy, resuming: false, pauseKeys: [], retryType: null, recoveries: 0 },
+      scheduled({ scheduledTime: this.clock.now(), message: `Forked from flow run ${flowRunId}.` }),
+    );
+    this.announceDue();
+    return id;
+  }
+
+  /**
+   * Puts a run into a state by hand, past all rules but those that keep its history true. Whoever executes it stops, unless
+   * the state is one in which it is executed.
+   *
+   * @returns the state the run is in now.
+   */
+  async setState(flowRunId: string, { type, name, message }: ForcedState): Promise<State> {
+    const details = type === StateType.Scheduled ? { scheduledTime: this.clock.now() } : {};
+    const state: ProposedState = { type, name: name ?? nameOfType(type), message: message ?? null, details };
+    const answer = await this.runs.propose(flowRunId, state, { force: true });
+    return this.told('set state', flowRunId, answer);
+  }
+
+  private async ask(
+    action: string,
+    flowRunId: string,
+    state: ProposedState | ((found: LoadedFlowRun) => ProposedState),
+    check?: (found: LoadedFlowRun) => void,
+  ): Promise<State> {
+    const answer = await this.runs.propose(flowRunId, state, check ? { check } : {});
+    return this.told(action, flowRunId, answer);
+  }
+
+  /** Lets those know whom it concerns; gives the state the run is in. */
+  private told(action: string, flowRunId: string, { verdict, state }: Answer): State {
+    const stays = verdict.kind === 'wait' || verdict.kind === 'abort' || (verdict.kind === 'reject' && !verdict.state);
+    if (stays || state === null) {
+      const reason = verdict.kind === 'accept' ? 'it has no state.' : verdict.reason;
+      throw new RunControlRefusedError(flowRunId, action, state?.type ?? null, reason);
+    }
+    this.observer.look(flowRunId);
+    this.notifier.notify(`run:${flowRunId}`);
+    if (state.type === StateType.Scheduled) this.announceDue();
+    return state;
+  }
+
+  private announceDue(): void {
+    this.claimer.wake();
+    this.notifier.notify('due');
+  }
+
+  private nextAttempt(message: string): ProposedState {
+    return awaitingRetry({ scheduledTime: this.clock.now(), message });
+  }
+
+  private mustHaveEnded(action: string): (found: LoadedFlowRun) => void {
+    return ({ row, run }) => {
+      if (!isRoot(row)) throw refused(action, { run }, 'it is a subflow; do so with the run that called it.');
+      if (run.state === null || !isTerminal(run.state.type)) throw refused(action, { run }, 'it has not ended; cancel it first.');
+    };
+  }
+
+  private pauseDetails(timeout: Duration | undefined) {
+    if (timeout === undefined) return {};
+    return { pauseTimeout: addMs(this.clock.now(), durationMs(timeout, 'timeout of a pause')) };
+  }
+
+  private async load(flowRunId: string): Promise<LoadedFlowRun> {
+    const found = await this.flowRuns.loadRow(flowRunId);
+    if (!found) throw new FlowRunNotFoundError(flowRunId);
+    return found;
+  }
+
+  private async mustBelong(taskRunId: string, flowRunId: string): Promise<void> {
+    const task = await this.taskRuns.find(taskRunId);
+    if (task?.flowRunId !== flowRunId) throw new TaskRunNotFoundError(taskRunId, flowRunId);
+  }
+
+  /** Gives the fork what completed in the other run: each record in one state, `Cached`, and under an id of its own. */
+  private async copyRecords(fromFlowRunId: string, toFlowRunId: string, before: string | undefined): Promise<void> {
+    const recorded = await this.taskRuns.recorded(fromFlowRunId);
+    const taken = recorded.filter(
+      ({ id, stateType }) => stateType === StateType.Completed && (before === undefined || id < before),
+    );
+    const newIds = new Map(taken.map(({ id }) => [id, newId()]));
+    const message = `Taken over from flow run ${fromFlowRunId}.`;
+    await Promise.all(taken.map((row) => this.runs.recordTaskRun(copyOf(row, toFlowRunId, newIds), cached({ message }), row.result, 1)));
+  }
+}
+
+function copyOf(row: RecordedTaskRun, flowRunId: string, newIds: ReadonlyMap<string, string>): NewTaskRun {
+  const { id, name, taskKey, dynamicKey } = row;
+  const parentTaskRunId = row.parentTaskRunId === null ? null : (newIds.get(row.parentTaskRunId) ?? null);
+  return { id: newIds.get(id) ?? newId(), flowRunId, parentTaskRunId, name, taskKey, dynamicKey, tags: [] };
+}
+
+function isRoot({ id, rootFlowRunId }: LoadedFlowRun['row']): boolean {
+  return id === rootFlowRunId;
+}
+
+function refused(action: string, { run }: Pick<LoadedFlowRun, 'run'>, reason: string): RunControlRefusedError {
+  return new RunControlRefusedError(run.id, action, run.state?.type ?? null, reason);
+}
+
+function nameOfType(type: StateType): string {
+  return type.charAt(0) + type.slice(1).toLowerCase();
+}

@@ -1,0 +1,111 @@
+import { isTerminal, StateType } from '@nestor/core';
+import { Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
+import { FlowRunsRepository, type ObservedFlowRun } from '../../records/flow-runs/flow-runs.repository.js';
+import { ActiveFlowRuns, type ActiveFlowRun } from '../engine/active-flow-runs.js';
+import { callAfter } from '../engine/wait-until.js';
+import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
+import { ProcessLease } from '../leases/process-lease.service.js';
+import { topicsOf } from '../notifications/notifier.service.js';
+import { WakeableLoop } from '../recovery/wakeable-loop.js';
+
+/** How long a change that nobody told of may go unnoticed. */
+const EVERY_MS = 5_000;
+const AFTER_FAILURE_MS = 1_000;
+/** How many runs are looked at with one statement. */
+const BATCH = 1_000;
+
+/**
+ * Notices what others want of the runs that this process executes: to stop, to pause, to go on. Told by notifications, and
+ * by looking every few seconds while something runs.
+ */
+@Injectable()
+export class RunObserver implements OnApplicationBootstrap {
+  private readonly logger = new Logger(RunObserver.name);
+  private readonly loop = new WakeableLoop('Looking after runs', this.logger, () => this.round(), AFTER_FAILURE_MS);
+  private readonly told = new Set<string>();
+  private lastLook = 0;
+
+  constructor(
+    private readonly activeRuns: ActiveFlowRuns,
+    private readonly flowRuns: FlowRunsRepository,
+    private readonly process: ProcessLease,
+    @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
+  ) {}
+
+  onApplicationBootstrap(): void {
+    this.process.listen({
+      notified: (payload) => {
+        if (payload === null) this.lastLook = 0; // some may have been missed
+        else for (const topic of topicsOf(payload)) if (topic.startsWith('run:')) this.told.add(topic.slice(4));
+        if (payload === null || this.told.size > 0) this.loop.wake();
+      },
+    });
+    this.loop.start();
+  }
+
+  /** Somebody in this very process has changed a run. */
+  look(flowRunId: string): void {
+    this.told.add(flowRunId);
+    this.loop.wake();
+  }
+
+  stop(): Promise<void> {
+    return this.loop.stop();
+  }
+
+  private async round(): Promise<number> {
+    const told = [...this.told].filter((id) => this.activeRuns.find(id));
+    this.told.clear();
+    const due = performance.now() - this.lastLook >= EVERY_MS;
+    if (due) this.lastLook = performance.now();
+    const ids = due ? this.activeRuns.all().map(({ live }) => live.created.id) : told;
+    for (let first = 0; first < ids.length; first += BATCH) {
+      for (const row of await this.flowRuns.observed(ids.slice(first, first + BATCH))) {
+        const active = this.activeRuns.find(row.id);
+        if (active) this.follow(active, row);
+      }
+    }
+    return EVERY_MS;
+  }
+
+  private follow(active: ActiveFlowRun, { stateId, stateType, stateName, pauseReschedule }: ObservedFlowRun): void {
+    const { live, gate } = active;
+    if (stateId === live.image.state?.id && stateType === live.image.state.type && !gate.isClosed) return;
+    switch (stateType) {
+      case StateType.Cancelling:
+        active.attempt?.wind('somebody asked for it', 'cancelled', this.grace());
+        break;
+      case StateType.Paused:
+        gate.close();
+        if (pauseReschedule) void this.suspend(active);
+        break;
+      case StateType.Running:
+      case StateType.Pending:
+        gate.open();
+        break;
+      case StateType.Scheduled:
+        // Our own: the run waits for its next attempt. Otherwise somebody let it begin anew, and our lease is lost.
+        break;
+      default:
+        if (stateType !== null && isTerminal(stateType)) this.abandon(active, stateName ?? stateType);
+    }
+  }
+
+  /** Once what is running has ended, the run leaves the process. */
+  private async suspend(active: ActiveFlowRun): Promise<void> {
+    await active.attempt?.idle();
+    if (active.gate.isClosed) active.attempt?.end('it was suspended', 'suspended');
+  }
+
+  /** Somebody ended the run, from outside: our own end of it would have been the last thing we know of it. */
+  private abandon(active: ActiveFlowRun, stateName: string): void {
+    const own = active.live.image.state;
+    if (own && isTerminal(own.type)) return;
+    this.logger.warn(`Flow run ${active.live.created.id} was set to ${stateName} by somebody else; it is cut off here.`);
+    active.attempt?.end(`it is ${stateName}`);
+  }
+
+  private grace(): Promise<void> {
+    return new Promise((resolve) => callAfter(this.settings.cancelGraceMs, resolve));
+  }
+}

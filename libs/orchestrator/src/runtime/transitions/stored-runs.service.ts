@@ -1,0 +1,137 @@
+import {
+  flowRunPolicy,
+  forcedFlowRunPolicy,
+  isTerminal,
+  StateType,
+  type Facts,
+  type FlowRunPolicy,
+  type ProposedState,
+} from '@nestor/core';
+import { Injectable } from '@nestjs/common';
+import { FlowRunNotFoundError } from '../../records/flow-runs/flow-run-not-found.error.js';
+import type { LeaseChange, NewFlowRun } from '../../records/flow-runs/flow-run-rows.js';
+import { FlowRunsRepository, type LoadedFlowRun } from '../../records/flow-runs/flow-runs.repository.js';
+import type { NewTaskRun } from '../../records/task-runs/task-run-rows.js';
+import { TaskRunsRepository } from '../../records/task-runs/task-runs.repository.js';
+import { DatabaseClock } from './database-clock.js';
+import { creationEntry, decidedFlowRun, decidedTaskRun, moveEntry, saveEntry, type Answer } from './decided.js';
+import { Journal } from './journal.js';
+
+/** How a state is proposed for a run that is known from the database. */
+export interface StoredProposal {
+  /** Ask only the rules that nobody gets around: see `forcedFlowRunPolicy`. */
+  readonly force?: boolean;
+  /** Looks at the run first; what it throws ends the matter, and nothing is written. */
+  readonly check?: (found: LoadedFlowRun) => void;
+}
+
+/**
+ * The same door for runs that this process knows from the database alone: those that somebody wants something of, and those
+ * of dead processes. They are compared and set on the state that was read; whoever executes them finds out.
+ */
+@Injectable()
+export class StoredRuns {
+  constructor(
+    private readonly journal: Journal,
+    private readonly clock: DatabaseClock,
+    private readonly flowRuns: FlowRunsRepository,
+    private readonly taskRuns: TaskRunsRepository,
+  ) {}
+
+  /**
+   * Proposes a state for a run, as often as somebody else changes the run in between; durable when this resolves.
+   *
+   * @param proposed the state, or what makes one of the run as it stands.
+   * @throws {FlowRunNotFoundError} when there is no run of that id.
+   */
+  async propose(
+    flowRunId: string,
+    proposed: ProposedState | ((found: LoadedFlowRun) => ProposedState),
+    { force = false, check }: StoredProposal = {},
+  ): Promise<Answer> {
+    for (;;) {
+      const found = await this.flowRuns.loadRow(flowRunId);
+      if (!found) throw new FlowRunNotFoundError(flowRunId);
+      check?.(found);
+      const state = typeof proposed === 'function' ? proposed(found) : proposed;
+      const { answer, written } = await this.decideAndWrite(found, state, force);
+      if (written) return answer;
+    }
+  }
+
+  /**
+   * Proposes a state for a root run whose process is dead, and takes the lease away from it.
+   *
+   * @param processId the dead process: when the run has another one by now, nothing is done.
+   * @returns the state the run entered; `null` when somebody else was faster.
+   */
+  async proposeForOrphan(flowRunId: string, processId: string, proposed: ProposedState): Promise<StateType | null> {
+    const found = await this.flowRuns.loadRow(flowRunId);
+    if (found?.row.processId !== processId) return null;
+    const { answer, written } = await this.decideAndWrite(found, proposed, false);
+    return written ? (answer.state?.type ?? null) : null;
+  }
+
+  /** Creates a run that nobody executes yet: whoever claims it does. Durable when this resolves. */
+  async create(created: NewFlowRun, policy: FlowRunPolicy, first: ProposedState): Promise<void> {
+    await this.journal.write(creationEntry(created, policy, first, this.clock.now(), null));
+  }
+
+  /** Records a task run in its first and only state, as of another run. Durable when this resolves. */
+  async recordTaskRun(created: NewTaskRun, proposed: ProposedState, result: string | null, flowAttempt: number): Promise<void> {
+    const blank = {
+      kind: 'task-run',
+      id: created.id,
+      flowRunId: created.flowRunId,
+      flowRunRunCount: flowAttempt,
+      state: null,
+      runCount: 0,
+      expectedStartTime: null,
+      nextScheduledStartTime: null,
+      startTime: null,
+      endTime: null,
+      totalRunTimeUs: 0,
+      policy: { retries: 0, retryDelaysMs: [] },
+    } as const;
+    const { after } = decidedTaskRun(blank, proposed, this.clock.now(), flowAttempt);
+    if (after) await this.journal.write(saveEntry(created, blank, after, { lease: null, result }));
+  }
+
+  /**
+   * Ends what is left of the runs within a root run that has ended without them: subflow runs, and task runs of any of its
+   * flow runs. To be called when nobody executes them any more.
+   */
+  async closeWithin(rootFlowRunId: string, state: ProposedState): Promise<void> {
+    const subflows = await this.flowRuns.openWithin(rootFlowRunId);
+    await Promise.all(subflows.map((id) => this.propose(id, state)));
+    const tasks = await this.taskRuns.openWithin(rootFlowRunId);
+    await Promise.all(
+      tasks.map(async ({ created, run }) => {
+        const { after } = decidedTaskRun(run, state, this.clock.now(), run.flowRunRunCount);
+        if (after) await this.journal.write(saveEntry(created, run, after, { lease: null, result: null }));
+      }),
+    );
+  }
+
+  private async decideAndWrite(
+    { row, run }: LoadedFlowRun,
+    proposed: ProposedState,
+    force: boolean,
+  ): Promise<{ readonly answer: Answer; readonly written: boolean }> {
+    const facts: Facts = { reschedulable: row.deploymentId !== null || row.buildId !== null };
+    const policy = force ? forcedFlowRunPolicy : flowRunPolicy;
+    const { answer, after } = decidedFlowRun(policy, run, proposed, this.clock.now(), facts);
+    if (!after) return { answer, written: true };
+    const entry = moveEntry(answer, run, after, {
+      lease: null,
+      result: null,
+      leaseChange: leaseChangeOf(after.state.type),
+    });
+    return { answer, written: (await this.journal.write(entry)) === 'written' };
+  }
+}
+
+/** A run that is asked to pause or to stop is left to whoever executes it; one that ended, or is to begin anew, is not. */
+function leaseChangeOf(type: StateType): LeaseChange {
+  return isTerminal(type) || type === StateType.Scheduled ? 'revoked' : 'kept';
+}
