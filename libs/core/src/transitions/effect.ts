@@ -4,13 +4,13 @@ import type { Instant } from '../time/instant.js';
  * What accepting a transition changes outside the row of its run. Whoever writes the transition applies its effects in the
  * same transaction, in their order; all are safe to repeat.
  *
- * The two that take slots may find none, because somebody was faster. Then nothing of the transition is written: it is
- * decided again, with facts that say so.
+ * Those that take a slot may find none, because somebody was faster. Then nothing of the transition is written: it is decided
+ * again, with facts that say so.
  */
 export type Effect =
   /** Take a slot of the deployment's limit under a new lease; the state names the lease already. May be refused. */
   | { readonly kind: 'take-deployment-slot'; readonly leaseId: string; readonly leaseMs: number }
-  /** Extend a lease so that it holds for `leaseMs` from now. */
+  /** Extend a lease so that it holds for `leaseMs` from now. Refused when it has run out meanwhile: then `leaseHeld` is false. */
   | { readonly kind: 'renew-deployment-lease'; readonly leaseId: string; readonly leaseMs: number }
   /** Let a lease never expire: its client cannot renew it. The slot is freed when the run lets go of it. */
   | { readonly kind: 'hold-deployment-slot'; readonly leaseId: string }
@@ -24,5 +24,8 @@ export type Effect =
   | { readonly kind: 'remember-state'; readonly cacheKey: string; readonly expiresAt: Instant | null }
   /** Put the background task run into a queue of its task: retries wait apart, so that they go first. */
   | { readonly kind: 'enqueue-task'; readonly queue: 'scheduled' | 'retry' }
-  /** Make the task run that stands for this subflow enter the same state (see `mirroredState`), whatever its rules. */
+  /**
+   * Make the task run that stands for this subflow enter the same state (see `mirroredState`), whatever its rules. Not for a
+   * caller that runs in one of our processes: its engine moves that task run itself.
+   */
   | { readonly kind: 'mirror-state'; readonly taskRunId: string };

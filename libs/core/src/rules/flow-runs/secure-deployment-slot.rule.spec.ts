@@ -64,9 +64,9 @@ describe('secure-deployment-slot', () => {
     expect('effects' in verdict ? verdict.effects : []).toEqual([]);
   });
 
-  it('looks at whatever holds no slot yet', () => {
+  it('looks at whatever holds no slot yet and can be claimed', () => {
     const asked = [null, ...STATE_TYPES].filter((from) => verdictOf({}, from).kind === 'needs-facts');
-    expect(asked).toEqual([null, 'SCHEDULED', 'PAUSED', 'COMPLETED', 'FAILED', 'CRASHED', 'CANCELLED']);
+    expect(asked).toEqual([null, 'SCHEDULED', 'COMPLETED', 'FAILED', 'CRASHED', 'CANCELLED']);
   });
 
   it('takes no second slot for a run that kept its own while it waited for another process', () => {

@@ -8,10 +8,13 @@ import { holdsSlot, SLOT_HOLDING } from './deployment-slot.js';
 /** How long a run waits before it asks for a slot again. */
 const WAIT_FOR_SLOT_MS = 30_000;
 
+/** Where a run holds no slot. Not a paused run: it cannot be claimed, and must not get out of its pause by queueing for one. */
+const CLAIMED_FROM = [null, ...STATE_TYPES.filter((type) => !SLOT_HOLDING.includes(type) && type !== StateType.Paused)];
+
 /** A run of a deployment with a limit is claimed only together with a slot; without one it queues or is cancelled. */
 export const secureDeploymentSlot: Rule<FlowRun> = {
   name: 'secure-deployment-slot',
-  from: [null, ...STATE_TYPES.filter((type) => !SLOT_HOLDING.includes(type))],
+  from: CLAIMED_FROM,
   to: [StateType.Pending],
   needs: ({ run }) => (run.deploymentId == null ? [] : ['deployment']),
   decide({ run, proposed, now }, { deployment }) {
