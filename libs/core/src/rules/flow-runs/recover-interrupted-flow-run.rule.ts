@@ -15,7 +15,7 @@ export const recoverInterruptedFlowRun: Rule<FlowRun> = {
     if (proposed.name !== 'AwaitingResume') return pass();
     const { policy, state } = run;
     const recoveries = policy.recoveries + (proposed.details.interrupted ? 1 : 0);
-    if (recoveries > policy.maxRecoveries) {
+    if (proposed.details.interrupted && recoveries > policy.maxRecoveries) {
       const message = `TOO_MANY_RECOVERIES: ${recoveries} processes died while they executed the run; it is given up.`;
       return replace(crashed({ message }), 'Too many recoveries.', { recoveries });
     }
