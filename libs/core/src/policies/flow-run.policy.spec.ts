@@ -1,5 +1,5 @@
 import { STATE_TYPES, StateType, type State } from '../states/state.js';
-import { failed, pending, running } from '../states/states.js';
+import { awaitingResume, failed, pending, running } from '../states/states.js';
 import { addMs, instantOfMs } from '../time/instant.js';
 import { decide } from '../transitions/decide.js';
 import type { FlowRun } from '../transitions/run.js';
@@ -7,11 +7,21 @@ import { flowRunPolicy } from './flow-run.policy.js';
 
 const now = instantOfMs(1_800_000_000_000);
 
+const POLICY = {
+  retries: 0,
+  retryDelaysMs: [],
+  resuming: false,
+  pauseKeys: [],
+  retryType: null,
+  recoveries: 0,
+  maxRecoveries: 1,
+} as const;
+
 function runIn(state: Partial<State> | null, over: Partial<FlowRun> = {}): FlowRun {
   return {
     state: state && { name: state.type, details: {}, ...state },
     runCount: 1,
-    policy: { retries: 0, retryDelaysMs: [], resuming: false, pauseKeys: [], retryType: null },
+    policy: POLICY,
     ...over,
   } as FlowRun;
 }
@@ -74,6 +84,20 @@ describe('flowRunPolicy', () => {
       policy: { retryType: 'in_process' },
     });
     expect(verdictOf({ ...run, policy, runCount: 2 }, failed())).toMatchObject({ kind: 'accept' });
+  });
+
+  it('lets a run whose process died go on in the same attempt, but not for ever', () => {
+    const run = runIn({ type: StateType.Running });
+    const proposed = awaitingResume({ scheduledTime: now, details: { interrupted: true } });
+    expect(verdictOf(run, proposed)).toEqual({
+      kind: 'accept',
+      state: proposed,
+      policy: { resuming: true, recoveries: 1 },
+    });
+    expect(verdictOf({ ...run, policy: { ...POLICY, recoveries: 1 } }, proposed)).toMatchObject({
+      kind: 'reject',
+      state: { type: 'CRASHED' },
+    });
   });
 
   it('does not schedule an ended run that nobody could start', () => {

@@ -34,6 +34,7 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
           scheduledTime: fc.integer({ min: -1_000, max: 5_000 }).map((us) => addMicros(START, us)),
           transitionId: fc.constantFrom('a', 'b', 'c'),
           retriable: fc.boolean(),
+          interrupted: fc.boolean(),
         },
         { requiredKeys: [] },
       ),
@@ -87,16 +88,18 @@ function play<R extends Run>(
   return { run, history, answers };
 }
 
-const flowStories = fc.tuple(retryPolicies, steps).map(([retryPolicy, sequence]): Story<FlowRun> => {
-  const policy = { ...retryPolicy, resuming: false, pauseKeys: [], retryType: null };
-  return play<FlowRun>(
-    { ...BLANK, kind: 'flow-run', parentTaskRunId: null, policy },
-    sequence,
-    (run, { proposed, reschedulable }, now) =>
-      decided(decide(flowRunPolicy, { run, proposed, now }, { reschedulable })),
-    (run, state, verdict) => advanceFlowRun(run, state, verdict.policy),
-  );
-});
+const flowStories = fc
+  .tuple(retryPolicies, fc.nat(2), steps)
+  .map(([retries, maxRecoveries, sequence]): Story<FlowRun> => {
+    const policy = { ...retries, resuming: false, pauseKeys: [], retryType: null, recoveries: 0, maxRecoveries };
+    return play<FlowRun>(
+      { ...BLANK, kind: 'flow-run', parentTaskRunId: null, policy },
+      sequence,
+      (run, { proposed, reschedulable }, now) =>
+        decided(decide(flowRunPolicy, { run, proposed, now }, { reschedulable })),
+      (run, state, verdict) => advanceFlowRun(run, state, verdict.policy),
+    );
+  });
 
 const taskStories = fc.tuple(retryPolicies, steps).map(([policy, sequence]): Story<TaskRun> =>
   play<TaskRun>(
@@ -128,7 +131,7 @@ describe.each<[string, fc.Arbitrary<Story<Run>>]>([
 
   it('every field of its bookkeeping is what its history says', () => {
     check(stories, ({ run, history }) => {
-      expect(run).toMatchObject(bookkeepingOf(history));
+      expect(run).toMatchObject(bookkeepingOf(history, run.kind));
     });
   });
 
@@ -194,6 +197,33 @@ describe('whatever is proposed for a flow run', () => {
     });
   });
 
+  it('it is given up by the rules when too many of its processes died, and then only', () => {
+    check(flowStories, ({ answers }) => {
+      for (const { before, step, entered } of answers) {
+        if (entered?.type !== StateType.Crashed || step.proposed.type === StateType.Crashed) continue;
+        expect(step.proposed).toMatchObject({
+          type: 'SCHEDULED',
+          name: 'AwaitingResume',
+          details: { interrupted: true },
+        });
+        expect(before.policy.recoveries).toBeGreaterThanOrEqual(before.policy.maxRecoveries);
+      }
+    });
+  });
+
+  it('a recovery is counted when its process died, not when that handed the run back', () => {
+    check(flowStories, ({ run, answers }) => {
+      answers.forEach(({ before, step: { proposed }, entered }, index) => {
+        const after = answers[index + 1]?.before ?? run;
+        const wasActive = before.state?.type === StateType.Pending || before.state?.type === StateType.Running;
+        const died =
+          wasActive && proposed.type === StateType.Scheduled && proposed.name === 'AwaitingResume' && entered !== null;
+        const more = died && proposed.details.interrupted === true ? 1 : 0;
+        expect(after.policy.recoveries).toBe(before.policy.recoveries + more);
+      });
+    });
+  });
+
   it('its own retries and delays never change', () => {
     check(flowStories, ({ run, answers }) => {
       const first = answers[0]?.before ?? run;
@@ -212,14 +242,14 @@ describe('whatever is proposed for a task run', () => {
 });
 
 /** The bookkeeping of a run, told from its history alone. */
-function bookkeepingOf(history: readonly State[]): Partial<Run> {
+function bookkeepingOf(history: readonly State[], kind: Run['kind']): Partial<Run> {
   const first = history[0];
   const last = history.at(-1);
   const started = history.find(({ type }) => type === StateType.Running || isTerminal(type));
   const lastGoing = history.findLastIndex(({ type }) => !isTerminal(type));
   const visits = history.slice(0, -1).filter(({ type }) => type === StateType.Running);
   return {
-    runCount: history.filter(({ type }) => type === StateType.Running).length,
+    runCount: attemptsOf(history, kind),
     expectedStartTime: first ? (first.details.scheduledTime ?? first.timestamp) : null,
     nextScheduledStartTime: last?.type === StateType.Scheduled ? (last.details.scheduledTime ?? last.timestamp) : null,
     startTime: started?.timestamp ?? null,
@@ -229,4 +259,17 @@ function bookkeepingOf(history: readonly State[]): Partial<Run> {
       0,
     ),
   };
+}
+
+/** How often a run began to run; coming back to an attempt of a flow run that was interrupted is none. */
+function attemptsOf(history: readonly State[], kind: Run['kind']): number {
+  let attempts = 0;
+  let interrupted = false;
+  history.forEach((state, index) => {
+    const isRecovery = kind === 'flow-run' && state.type === StateType.Scheduled && state.name === 'AwaitingResume';
+    if (isRecovery && history[index - 1]?.type === StateType.Running) interrupted = true;
+    if (state.type === StateType.Running && !interrupted) attempts += 1;
+    if (state.type === StateType.Running || isTerminal(state.type)) interrupted = false;
+  });
+  return attempts;
 }
