@@ -14,6 +14,8 @@ interface Step {
   readonly reschedulable: boolean;
 }
 
+type AnyRun = FlowRun | TaskRun;
+
 /** What became of a sequence of proposals. */
 interface Story<R extends Run> {
   readonly run: R;
@@ -118,7 +120,7 @@ function decided(verdict: ReturnType<typeof decide>): Verdict {
 const check = <R extends Run>(stories: fc.Arbitrary<Story<R>>, holds: (story: Story<R>) => void): void =>
   fc.assert(fc.property(stories, holds), { numRuns: 1_000 });
 
-describe.each<[string, fc.Arbitrary<Story<Run>>]>([
+describe.each<[string, fc.Arbitrary<Story<AnyRun>>]>([
   ['flow run', flowStories],
   ['task run', taskStories],
 ])('whatever is proposed for a %s', (_, stories) => {
@@ -242,7 +244,7 @@ describe('whatever is proposed for a task run', () => {
 });
 
 /** The bookkeeping of a run, told from its history alone. */
-function bookkeepingOf(history: readonly State[], kind: Run['kind']): Partial<Run> {
+function bookkeepingOf(history: readonly State[], kind: AnyRun['kind']): Partial<Run> {
   const first = history[0];
   const last = history.at(-1);
   const started = history.find(({ type }) => type === StateType.Running || isTerminal(type));
@@ -262,7 +264,7 @@ function bookkeepingOf(history: readonly State[], kind: Run['kind']): Partial<Ru
 }
 
 /** How often a run began to run; coming back to an attempt of a flow run that was interrupted is none. */
-function attemptsOf(history: readonly State[], kind: Run['kind']): number {
+function attemptsOf(history: readonly State[], kind: AnyRun['kind']): number {
   let attempts = 0;
   let interrupted = false;
   history.forEach((state, index) => {
