@@ -140,7 +140,10 @@ function verdictOn(verdict: ReturnType<typeof decide>): Verdict {
 const next = (): State['timestamp'] => addMicros(now, 1);
 
 function replayFlow({ deployment, retries, from, to }: Case): Outcome {
-  const policy = { retries: retries ? 2 : 0, retryDelaysMs: [], resuming: false, pauseKeys: [], retryType: null };
+  const policy = {
+    ...{ retries: retries ? 2 : 0, retryDelaysMs: [], resuming: false, pauseKeys: [], retryType: null },
+    ...{ recoveries: 0, maxRecoveries: 10 },
+  };
   const blank: FlowRun = { ...BLANK, kind: 'flow-run', parentTaskRunId: null, policy };
   const run = advanceFlowRun({ ...blank, deploymentId: deployment ? 'deployment' : null }, entered(KINDS[from]), {});
   // A foreign run without a deployment cannot be started again; the deployments of the recording have no limit.

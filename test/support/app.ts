@@ -8,13 +8,21 @@ export interface TestAppOptions extends Omit<OrchestratorOptions, 'database'>, M
   readonly url: string;
   readonly poolSize?: number;
   readonly logger?: RecordingLogger;
+  /**
+   * The application it belongs to; by default one of its own, so that several of them on one database leave each other's
+   * runs alone. Those that are to take runs over from each other are given the same name.
+   */
+  readonly app?: string;
 }
+
+let apps = 0;
 
 /** The module of an application with the given providers, on a database of a test. */
 export function testModule({ url, poolSize, imports = [], providers, controllers, ...options }: TestAppOptions) {
+  const { app = `test-${(apps += 1)}` } = options;
   const database = { url, ...(poolSize !== undefined && { poolSize }) };
   @Module({
-    imports: [OrchestratorModule.forRoot({ ...options, database }), ...imports],
+    imports: [OrchestratorModule.forRoot({ ...options, app, database }), ...imports],
     ...(providers && { providers }),
     ...(controllers && { controllers }),
   })

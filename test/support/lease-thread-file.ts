@@ -13,10 +13,15 @@ function compiled(): string {
   const source = readFileSync(SOURCE, 'utf8');
   const path = join(FOLDER, `lease-keeper-${createHash('sha256').update(source).digest('hex').slice(0, 16)}.js`);
   if (existsSync(path)) return path;
-  const { $schema: _, exclude: __, ...options } = JSON.parse(readFileSync(join(ROOT, '.swcrc'), 'utf8')) as Options & {
-    $schema: string;
-  };
-  const { code } = transformSync(source, { ...options, swcrc: false, sourceMaps: 'inline', filename: SOURCE });
+  const settings = JSON.parse(readFileSync(join(ROOT, '.swcrc'), 'utf8')) as Options & { $schema: string };
+  const { $schema: _, exclude: __, jsc, ...options } = settings;
+  const { code } = transformSync(source, {
+    ...options,
+    jsc: { ...jsc, baseUrl: ROOT }, // it has to be absolute
+    swcrc: false,
+    sourceMaps: 'inline',
+    filename: SOURCE,
+  });
   mkdirSync(FOLDER, { recursive: true });
   const unfinished = `${path}.${process.pid}`;
   writeFileSync(unfinished, code);

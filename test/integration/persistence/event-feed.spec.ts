@@ -2,7 +2,7 @@ import { completed, failed, formatInstant, instantOfMs, pending, running } from 
 import type { TestDatabase } from '@nestor/testing';
 import { newId } from '../../../libs/orchestrator/src/persistence/ids.js';
 import { testDatabase } from '../../support/database.js';
-import { create, flowNamed, FlowRunStory, move, save, TaskRunStory } from './support/runs.js';
+import { create, flowNamed, FlowRunStory, insert, move, save, TaskRunStory } from './support/runs.js';
 import { openStore, type Store } from './support/store.js';
 
 describe('the event feed', () => {
@@ -50,11 +50,9 @@ describe('the event feed', () => {
 
   it('still has one when states are written twice', async () => {
     const flowRun = new FlowRunStory(flowId);
-    const { state } = flowRun.enter(pending());
-    const row = { created: flowRun.created, run: flowRun.run };
-    const write = () => store.transactions.single((tx) => store.flowRuns.insert(tx, [row], [state]));
-    await write();
-    await write();
+    const creation = flowRun.begin(pending());
+    await insert(store, [creation]);
+    await insert(store, [creation]);
     const moved = flowRun.enter(running());
     await move(store, [moved]);
     await move(store, [moved]);

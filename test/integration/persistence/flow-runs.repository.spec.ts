@@ -13,7 +13,7 @@ import {
 import type { TestDatabase } from '@nestor/testing';
 import { newId } from '../../../libs/orchestrator/src/persistence/ids.js';
 import { testDatabase } from '../../support/database.js';
-import { create, flowNamed, FlowRunStory, move } from './support/runs.js';
+import { create, flowNamed, FlowRunStory, insert, move } from './support/runs.js';
 import { openStore, type Store } from './support/store.js';
 
 describe('the repository of flow runs', () => {
@@ -52,8 +52,11 @@ describe('the repository of flow runs', () => {
       });
       await create(store, story, scheduled({ scheduledTime: parseInstant('2030-01-01T00:00:00.000001Z') }));
 
+      const { isLeased: _, ...createdRow } = story.created;
       expect(await store.flowRuns.find(story.run.id)).toMatchObject({
-        ...story.created,
+        ...createdRow,
+        processId: null,
+        leaseEpoch: 0,
         flowId,
         stateType: 'SCHEDULED',
         stateName: 'Scheduled',
@@ -71,56 +74,43 @@ describe('the repository of flow runs', () => {
 
     it('many at once', async () => {
       const stories = Array.from({ length: 500 }, () => new FlowRunStory(flowId));
-      const states = stories.map((story) => story.enter(pending()).state);
-      const rows = stories.map(({ created, run }) => ({ created, run }));
-      await store.transactions.single((tx) => store.flowRuns.insert(tx, rows, states));
+      await insert(
+        store,
+        stories.map((story) => story.begin(pending())),
+      );
       const loaded = await Promise.all(stories.slice(0, 20).map(({ run }) => store.flowRuns.load(run.id)));
       expect(loaded).toEqual(stories.slice(0, 20).map(({ run }) => run));
     });
 
     it('none without complaint', async () => {
-      await store.transactions.single((tx) => store.flowRuns.insert(tx, [], []));
+      await insert(store, []);
     });
 
     it('the same run twice as one, which is not what the second time says but the first', async () => {
       const story = new FlowRunStory(flowId);
-      const { state } = story.enter(pending({ message: 'as created' }));
-      const row = { created: story.created, run: story.run };
-      await store.transactions.single((tx) => store.flowRuns.insert(tx, [row], [state]));
+      const creation = story.begin(pending({ message: 'as created' }));
+      expect(await insert(store, [creation])).toEqual([true]);
       const before = await store.flowRuns.find(story.run.id);
 
-      await store.transactions.single((tx) => store.flowRuns.insert(tx, [row], [state]));
+      expect(await insert(store, [creation])).toEqual([true]);
       expect(await store.flowRuns.find(story.run.id)).toEqual(before);
       expect(await historyOf(story)).toEqual(['Pending']);
     });
 
     it('the same runs in batches of opposite order without waiting crosswise', async () => {
       for (let round = 0; round < 20; round += 1) {
-        const entries = Array.from({ length: 40 }, () => {
-          const story = new FlowRunStory(flowId);
-          const { state } = story.enter(pending());
-          return { row: { created: story.created, run: story.run }, state };
-        });
-        const insert = (batch: typeof entries) =>
-          store.transactions.single((tx) =>
-            store.flowRuns.insert(
-              tx,
-              batch.map(({ row }) => row),
-              batch.map(({ state }) => state),
-            ),
-          );
-        await Promise.all([insert(entries), insert([...entries].reverse()), insert(entries)]);
+        const batch = Array.from({ length: 40 }, () => new FlowRunStory(flowId).begin(pending()));
+        await Promise.all([insert(store, batch), insert(store, [...batch].reverse()), insert(store, batch)]);
       }
     });
 
     it('a run that has moved on meanwhile without setting it back', async () => {
       const story = new FlowRunStory(flowId);
-      const { state } = story.enter(pending());
-      const row = { created: story.created, run: story.run };
-      await store.transactions.single((tx) => store.flowRuns.insert(tx, [row], [state]));
+      const creation = story.begin(pending());
+      await insert(store, [creation]);
       await move(store, [story.enter(running())]);
 
-      await store.transactions.single((tx) => store.flowRuns.insert(tx, [row], [state]));
+      await insert(store, [creation]);
       expect(await store.flowRuns.load(story.run.id)).toEqual(story.run);
     });
   });
@@ -160,9 +150,10 @@ describe('the repository of flow runs', () => {
       const first = story.enter(running());
       const last = story.enter(completed());
       const folded = { ...last.move, expectedStateId: first.move.expectedStateId };
-      const moved = await store.transactions.single((tx) =>
-        store.flowRuns.move(tx, [folded], [first.state, last.state]),
+      const { held, moved } = await store.transactions.single((tx) =>
+        store.flowRuns.move(tx, store.fence, [folded], [first.state, last.state]),
       );
+      expect(held).toEqual([true]);
       expect(moved).toEqual(new Set([story.run.id]));
       expect(await historyOf(story)).toEqual(['Pending', 'Running', 'Completed']);
     });
@@ -272,9 +263,8 @@ describe('the repository of flow runs', () => {
 
     it('a run that has no state yet', async () => {
       const story = new FlowRunStory(flowId);
-      await store.transactions.single((tx) =>
-        store.flowRuns.insert(tx, [{ created: story.created, run: story.run }], []),
-      );
+      const row = { created: story.created, run: story.run, claim: 1 };
+      await store.transactions.single((tx) => store.flowRuns.insert(tx, store.fence, [row], []));
       expect(await store.flowRuns.load(story.run.id)).toEqual(story.run);
     });
 
@@ -302,10 +292,10 @@ describe('the repository of flow runs', () => {
 
   it('writes nothing when the transaction around it fails', async () => {
     const story = new FlowRunStory(flowId);
-    const { state } = story.enter(pending());
+    const { row, state } = story.begin(pending());
     const failure = new Error('after the write');
     const work = store.transactions.run(async (tx) => {
-      await store.flowRuns.insert(tx, [{ created: story.created, run: story.run }], [state]);
+      await store.flowRuns.insert(tx, store.fence, [row], [state]);
       throw failure;
     });
     await expect(work).rejects.toBe(failure);
@@ -315,9 +305,8 @@ describe('the repository of flow runs', () => {
 
   it('refuses a state of a type there is not', async () => {
     const story = new FlowRunStory(flowId);
-    const { state } = story.enter({ ...pending(), type: 'DREAMING' as never }, { at: instantOfMs(Date.now()) });
-    const row = { created: story.created, run: story.run };
-    await expect(store.transactions.single((tx) => store.flowRuns.insert(tx, [row], [state]))).rejects.toMatchObject({
+    const creation = story.begin({ ...pending(), type: 'DREAMING' as never }, { at: instantOfMs(Date.now()) });
+    await expect(insert(store, [creation])).rejects.toMatchObject({
       code: '23514',
       constraint: expect.stringMatching(/_state_type_check$/),
     });

@@ -11,7 +11,7 @@ const DROP_LAST_WEEK = (schema: string): string => `
                      and relname ~ '^flow_run_\\d{8}$');
     parent text;
   begin
-    foreach parent in array array['flow_run', 'task_run', 'flow_run_state', 'task_run_state', 'log', 'event'] loop
+    for parent in select relname from pg_class where relnamespace = '${schema}'::regnamespace and relkind = 'p' loop
       execute format('drop table ${schema}.%I', parent || right(latest, 9));
     end loop;
   end $$`;

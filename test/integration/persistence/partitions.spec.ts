@@ -5,11 +5,11 @@ import { Client } from 'pg';
 import { isPassing } from '../../../libs/orchestrator/src/persistence/connection/postgres-errors.js';
 import { ensurePartitions } from '../../../libs/orchestrator/src/persistence/migrating/migrate.js';
 import { waitFor } from '../../support/wait-for.js';
-import { create, flowNamed, FlowRunStory, idAt, move, save, TaskRunStory } from './support/runs.js';
+import { create, flowNamed, FlowRunStory, idAt, insert, move, save, TaskRunStory } from './support/runs.js';
 import { emptyDatabase, openStore, type Store } from './support/store.js';
 
 const WEEK_MS = 7 * 86_400_000;
-const PARTITIONED = ['event', 'flow_run', 'flow_run_state', 'log', 'task_run', 'task_run_state'];
+const PARTITIONED = ['event', 'flow_run', 'flow_run_state', 'log', 'run_value', 'task_run', 'task_run_state'];
 
 /** Monday, midnight in Greenwich, of the week a moment lies in. */
 function weekOf(ms: number): number {
@@ -108,10 +108,7 @@ describe('the partitions', () => {
     it('a run whose id is random in the one for the rest, where it is found and moved like any other', async () => {
       const story = new FlowRunStory(flowId, { id: randomUUID() });
       const now = instantOfMs(Date.now());
-      const first = story.enter(pending(), { at: now });
-      await store.transactions.single((tx) =>
-        store.flowRuns.insert(tx, [{ created: story.created, run: story.run }], [first.state]),
-      );
+      await insert(store, [story.begin(pending(), { at: now })]);
       expect(await homeOf('flow_run', 'id', story.run.id)).toEqual(['flow_run_default']);
       expect(await move(store, [story.enter(running())])).toEqual(new Set([story.run.id]));
       expect(await store.flowRuns.load(story.run.id)).toEqual(story.run);
@@ -190,10 +187,9 @@ describe('the partitions', () => {
     await Promise.all([
       ...Array.from({ length: 5 }, () => repeated(() => ensureUntil(until))),
       ...stories.map((story) => {
-        const { state } = story.enter(pending());
-        const row = { created: story.created, run: story.run };
+        const creation = story.begin(pending());
         // A row that was meant for the default partition meanwhile is turned away, and goes to its week the next time.
-        return repeated(() => store.transactions.single((tx) => store.flowRuns.insert(tx, [row], [state])));
+        return repeated(() => insert(store, [creation]));
       }),
     ]);
     const weeks = [0, 1, 2].map((week) => `flow_run_${suffixOf(from + week * WEEK_MS)}`);

@@ -1,6 +1,7 @@
 import { prepareDatabase, SchemaPermissionError, SchemaTooNewError } from '@nestor/orchestrator';
 import type { TestDatabase } from '@nestor/testing';
 import { Client } from 'pg';
+import { newId } from '../../../libs/orchestrator/src/persistence/ids.js';
 import { migrations } from '../../../migrations/index.js';
 import { sql } from '../../support/sql.js';
 import { waitFor } from '../../support/wait-for.js';
@@ -148,17 +149,17 @@ describe('preparing a database', () => {
 
     it('is refused when that says this release is too old for it', async () => {
       await prepareDatabase({ url: database.url });
-      await later(7, 2);
+      await later(7, 3);
       const error = await failureOf(open(database));
       expect(error).toBeInstanceOf(SchemaTooNewError);
       expect(error).toMatchObject({
         code: 'SCHEMA_TOO_NEW',
         schema: 'nestor',
         schemaLevel: 7,
-        oldestSupportedCode: 2,
-        codeLevel: 1,
+        oldestSupportedCode: 3,
+        codeLevel: 2,
         message:
-          'Schema "nestor" is at level 7 and needs code of level 2 or newer, but this release is of level 1. ' +
+          'Schema "nestor" is at level 7 and needs code of level 3 or newer, but this release is of level 2. ' +
           'Upgrade the nestor package of this process, or use another schema.',
       });
     });
@@ -190,11 +191,21 @@ describe('preparing a database', () => {
       try {
         await store.transactions.run(async (tx) => {
           await store.flows.register(tx, ['etl']);
-          await store.flowRuns.insert(tx, [], []);
-          await store.flowRuns.move(tx, [], []);
-          await store.taskRuns.save(tx, [], []);
+          await store.flowRuns.insert(tx, store.fence, [], []);
+          await store.flowRuns.move(tx, store.fence, [], []);
+          await store.taskRuns.save(tx, store.fence, [], []);
+          await store.runValues.keep(tx, store.fence, []);
           await store.logs.append(tx, []);
+          const process = { processId: store.fence.processId, app: 'test', flowIds: [], limit: 1 };
+          await store.flowRuns.claimDue(tx, process);
+          await store.flowRuns.release(tx, newId(), 0, process.processId);
+          await store.flowRuns.releaseOrphans(tx, []);
+          await store.processes.fence(tx, [], process.processId, { leaseMs: 1, hintMs: 1 });
+          await store.processes.forgetFenced(tx, 'test');
+          await store.processes.leave(tx, process.processId);
         });
+        expect(await store.flowRuns.orphaned('test', [], 1)).toEqual([]);
+        expect(await store.flowRuns.nextDueInMs('test', [])).toBeNull();
         expect(await store.flows.findByName('etl')).toMatchObject({ name: 'etl' });
         expect(await store.events.listByRun('00000000-0000-7000-8000-000000000000', { limit: 1 })).toEqual([]);
         expect(warnings).not.toHaveBeenCalled();

@@ -45,7 +45,9 @@ describe('the repository of task runs', () => {
     });
     const states = [pending(), running()].map((state) => story.enter(state).state);
     const last = story.enter(completed(), { result: '{"b":1, "a":2}' });
-    await store.transactions.single((tx) => store.taskRuns.save(tx, [last.write], [...states, last.state]));
+    await store.transactions.single((tx) =>
+      store.taskRuns.save(tx, store.fence, [last.write], [...states, last.state]),
+    );
 
     expect(await store.taskRuns.find(story.run.id)).toMatchObject({ ...rowOf(story), result: '{"b":1, "a":2}' });
     expect(await store.taskRuns.history(story.run.id)).toEqual([...states, last.state].map(({ state }) => state));
@@ -74,7 +76,7 @@ describe('the repository of task runs', () => {
     const first = story.enter(running());
     const last = story.enter(completed(), { result: '1' });
     const write = () =>
-      store.transactions.single((tx) => store.taskRuns.save(tx, [last.write], [first.state, last.state]));
+      store.transactions.single((tx) => store.taskRuns.save(tx, store.fence, [last.write], [first.state, last.state]));
     await write();
     const { updated: _first, ...before } = (await store.taskRuns.find(story.run.id))!;
     await write();
@@ -102,7 +104,9 @@ describe('the repository of task runs', () => {
     await save(store, [story.enter(running())]);
     const changed = { ...story.created, taskKey: 'Other.task', dynamicKey: 'other-0', flowRunId: newId() };
     const { write, state } = story.enter(completed());
-    await store.transactions.single((tx) => store.taskRuns.save(tx, [{ ...write, created: changed }], [state]));
+    await store.transactions.single((tx) =>
+      store.taskRuns.save(tx, store.fence, [{ ...write, created: changed }], [state]),
+    );
     expect(await store.taskRuns.find(story.run.id)).toMatchObject({
       taskKey: story.created.taskKey,
       dynamicKey: story.created.dynamicKey,

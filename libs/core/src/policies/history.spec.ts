@@ -161,7 +161,7 @@ const flowStories = (policy: Policy<FlowRun>): fc.Arbitrary<Story<FlowRun>> =>
           kind: 'flow-run',
           parentTaskRunId,
           deploymentId,
-          policy: { ...retryPolicy, resuming: false, pauseKeys: [], retryType: null },
+          policy: { ...retryPolicy, resuming: false, pauseKeys: [], retryType: null, recoveries: 0, maxRecoveries: 10 },
         },
         sequence,
         policy,

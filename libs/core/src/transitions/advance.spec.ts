@@ -25,7 +25,15 @@ const newFlowRun: FlowRun = {
   ...NEW,
   kind: 'flow-run',
   parentTaskRunId: null,
-  policy: { retries: 2, retryDelaysMs: [1], resuming: false, pauseKeys: ['a'], retryType: null },
+  policy: {
+    retries: 2,
+    retryDelaysMs: [1],
+    resuming: false,
+    pauseKeys: ['a'],
+    retryType: null,
+    recoveries: 0,
+    maxRecoveries: 10,
+  },
 };
 
 const newTaskRun: TaskRun = {

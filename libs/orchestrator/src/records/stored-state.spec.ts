@@ -1,38 +1,49 @@
 import { failed, parseInstant, pending, scheduled, type ProposedState, type State } from '@nestor/core';
-import { columnsOf } from './columns-of.js';
 import { stateOfRow, type StateColumns } from './state-columns.js';
-import { instantParameter, STATE_COLUMNS, stateColumns, unnestStates, type NewState } from './stored-state.js';
+import { instantParameter, newStates, STATE_COLUMNS, type NewState } from './stored-state.js';
 
 const timestamp = parseInstant('2026-11-22T04:55:48.123456Z');
 const entry = (proposed: ProposedState, follows: string | null = null): NewState => ({
   runId: 'run',
   state: { ...proposed, id: 'state', timestamp },
   follows,
+  claim: 3,
 });
-const stored = (one: NewState): unknown[] => stateColumns.map((column) => column(one));
+/** What a lone state gives each column, as the text of an array of one element. */
+const stored = (one: NewState): Record<string, string> => {
+  const names = newStates.names.split(', ');
+  return Object.fromEntries(newStates.parameters([one]).map((text, index) => [names[index]!, text]));
+};
+const textIn = (array: string): string | null =>
+  array === '{NULL}' ? null : array.replace(/^\{"|"\}$/g, '').replace(/\\(.)/g, '$1');
 
 describe('a state on its way into its row', () => {
-  it('gives each of its parts a column', () => {
-    expect(stored(entry(failed({ message: 'Error: no', details: { retriable: false } }), 'before'))).toEqual([
-      'run',
-      '2026-11-22T04:55:48.123456Z',
-      'state',
-      'FAILED',
-      'Failed',
-      'Error: no',
-      '{"retriable":false}',
-      'before',
-    ]);
+  it('gives each of its parts a column, and says on whose behalf it is written', () => {
+    expect(stored(entry(failed({ message: 'Error: no', details: { retriable: false } }), 'before'))).toEqual({
+      claim: '{3}',
+      run_id: '{run}',
+      timestamp: '{2026-11-22T04:55:48.123456Z}',
+      id: '{state}',
+      type: '{"FAILED"}',
+      name: '{"Failed"}',
+      message: '{"Error: no"}',
+      state_details: '{"{\\"retriable\\":false}"}',
+      follows: '{before}',
+    });
+  });
+
+  it('that is the first, and has no message, has neither', () => {
+    expect(stored(entry(pending()))).toMatchObject({ message: '{NULL}', follows: '{NULL}' });
   });
 
   it('without details is stored with none, whoever has no details', () => {
-    expect(stored(entry(pending()))[6]).toBe('{}');
-    expect(stored(entry(pending({ details: {} })))[6]).toBe('{}');
+    expect(stored(entry(pending()))).toMatchObject({ state_details: '{"{}"}' });
+    expect(stored(entry(pending({ details: {} })))).toMatchObject({ state_details: '{"{}"}' });
   });
 
   it('keeps the microseconds of its scheduled time', () => {
     const proposed = scheduled({ scheduledTime: timestamp, details: { transitionId: 't' } });
-    expect(JSON.parse(stored(entry(proposed))[6] as string)).toEqual({
+    expect(JSON.parse(textIn(stored(entry(proposed)).state_details!)!)).toEqual({
       transitionId: 't',
       scheduledTime: '2026-11-22T04:55:48.123456Z',
     });
@@ -40,7 +51,7 @@ describe('a state on its way into its row', () => {
 
   it.each<[string, ProposedState]>([
     ['without details', pending()],
-    ['with a message', failed({ message: 'Error: no' })],
+    ['with a message', failed({ message: 'Error: “no”, "never" \\ {ever}' })],
     ['with a scheduled time', scheduled({ scheduledTime: timestamp })],
     [
       'with everything',
@@ -55,45 +66,26 @@ describe('a state on its way into its row', () => {
           transitionId: 'x',
           retriable: false,
           pauseReschedule: true,
+          interrupted: true,
         },
       }),
     ],
   ])('%s comes back as it was', (_, proposed) => {
     const state: State = { ...proposed, id: 'state', timestamp };
-    const [, , id, type, name, message, details] = stored({ runId: 'run', state, follows: null });
-    const row = { id, type, name, message, timestamp, stateDetails: JSON.parse(details as string) as unknown };
+    const columns = stored({ runId: 'run', state, follows: null, claim: 1 });
+    const row = {
+      id: 'state',
+      type: textIn(columns.type!),
+      name: textIn(columns.name!),
+      message: textIn(columns.message!),
+      timestamp,
+      stateDetails: JSON.parse(textIn(columns.state_details!)!) as unknown,
+    };
     expect(stateOfRow(row as StateColumns)).toEqual(state);
   });
-});
 
-describe('the statement part that states are written with', () => {
-  it('numbers its parameters from the one it is told', () => {
-    expect(unnestStates(14)).toBe(
-      'unnest($14::uuid[], $15::timestamptz[], $16::uuid[], $17::text[], $18::text[], $19::text[], $20::jsonb[], ' +
-        '$21::uuid[]) as s(run_id, timestamp, id, type, name, message, state_details, follows)',
-    );
-  });
-
-  it('has a parameter and a column for each part of a state', () => {
-    expect(unnestStates(1).match(/\$\d+/g)).toHaveLength(stateColumns.length);
-    expect(`run_id, ${STATE_COLUMNS}`.split(', ')).toHaveLength(stateColumns.length);
-  });
-});
-
-describe('columnsOf', () => {
-  it('turns rows into one array per column', () => {
-    const rows = [
-      { id: 1, name: 'a' },
-      { id: 2, name: null },
-    ];
-    expect(columnsOf(rows, [({ id }) => id, ({ name }) => name])).toEqual([
-      [1, 2],
-      ['a', null],
-    ]);
-  });
-
-  it('gives empty arrays when there are no rows', () => {
-    expect(columnsOf([], [() => 1, () => 2])).toEqual([[], []]);
+  it('gives a history table a column for each of its parts but the run and the claim', () => {
+    expect(`claim, run_id, ${STATE_COLUMNS}`).toBe(newStates.names);
   });
 });
 

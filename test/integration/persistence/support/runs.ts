@@ -10,7 +10,13 @@ import {
   type TaskRun,
 } from '@nestor/core';
 import { msOfId, newId } from '../../../../libs/orchestrator/src/persistence/ids.js';
-import type { FlowRunMove, NewFlowRun } from '../../../../libs/orchestrator/src/records/flow-runs/flow-run-rows.js';
+import type {
+  FlowRunCreation,
+  FlowRunMove,
+  LeaseChange,
+  NewFlowRun,
+} from '../../../../libs/orchestrator/src/records/flow-runs/flow-run-rows.js';
+import type { HeldClaims, WriteFence } from '../../../../libs/orchestrator/src/records/lease-check.js';
 import type { NewState } from '../../../../libs/orchestrator/src/records/stored-state.js';
 import type { NewTaskRun, TaskRunWrite } from '../../../../libs/orchestrator/src/records/task-runs/task-run-rows.js';
 import type { Store } from './store.js';
@@ -31,6 +37,14 @@ const BLANK = {
   totalRunTimeUs: 0,
 } as const;
 
+interface Entering {
+  readonly at?: Instant;
+  /** The encoded outcome. */
+  readonly result?: string;
+  /** The number of the claim; the first one by default. */
+  readonly claim?: number;
+}
+
 /** A flow run as a test takes it through its states: its image, and the state that came last. */
 export class FlowRunStory {
   readonly created: NewFlowRun;
@@ -49,20 +63,34 @@ export class FlowRunStory {
       tags: [],
       buildId: null,
       encodingVersion: 1,
+      isLeased: false,
       ...over,
     };
-    const policy = { retries: 1, retryDelaysMs: [5], resuming: false, pauseKeys: [], retryType: null };
+    const policy = {
+      ...{ retries: 1, retryDelaysMs: [5], resuming: false, pauseKeys: [], retryType: null },
+      ...{ recoveries: 0, maxRecoveries: 10 },
+    };
     this.run = { kind: 'flow-run', ...BLANK, id, parentTaskRunId: this.created.parentTaskRunId, policy };
   }
 
-  /** Enters a state; gives what the repository takes for its creation, or for a move on from the state before. */
-  enter(proposed: ProposedState, over: { at?: Instant; result?: string } = {}): { move: FlowRunMove; state: NewState } {
+  /** Enters a first state; gives what the repository takes for the creation of the run. */
+  begin(proposed: ProposedState, over: Entering = {}): { row: FlowRunCreation; state: NewState } {
+    const { state } = this.enter(proposed, over);
+    return { row: { created: this.created, run: this.run, claim: state.claim }, state };
+  }
+
+  /** Enters a state; gives what the repository takes for a move on from the state before. */
+  enter(
+    proposed: ProposedState,
+    over: Entering & { lease?: LeaseChange } = {},
+  ): { move: FlowRunMove; state: NewState } {
+    const { claim = 1, lease = 'kept', result = null } = over;
     const before = this.run.state;
     const state = stateAfter(before, this.run.id, proposed, over.at);
     this.run = advanceFlowRun(this.run, state, {});
     return {
-      move: { run: this.run, expectedStateId: before?.id ?? null, result: over.result ?? null },
-      state: { runId: this.run.id, state, follows: before?.id ?? null },
+      move: { run: this.run, expectedStateId: before?.id ?? null, result, claim, lease },
+      state: { runId: this.run.id, state, follows: before?.id ?? null, claim },
     };
   }
 }
@@ -87,16 +115,14 @@ export class TaskRunStory {
     this.run = { kind: 'task-run', ...BLANK, id: this.created.id, flowRunId, flowRunRunCount: 0, policy };
   }
 
-  enter(
-    proposed: ProposedState,
-    over: { at?: Instant; result?: string } = {},
-  ): { write: TaskRunWrite; state: NewState } {
+  enter(proposed: ProposedState, over: Entering = {}): { write: TaskRunWrite; state: NewState } {
+    const { claim = 1, result = null } = over;
     const before = this.run.state;
     const state = stateAfter(before, this.run.id, proposed, over.at);
     this.run = advanceTaskRun(this.run, state, 1);
     return {
-      write: { created: this.created, run: this.run, result: over.result ?? null },
-      state: { runId: this.run.id, state, follows: before?.id ?? null },
+      write: { created: this.created, run: this.run, result, claim },
+      state: { runId: this.run.id, state, follows: before?.id ?? null, claim },
     };
   }
 }
@@ -114,31 +140,53 @@ export async function flowNamed(store: Store, name: string): Promise<string> {
 }
 
 /** Creates the flow run of a story in its first state. */
-export async function create(store: Store, story: FlowRunStory, first: ProposedState): Promise<void> {
-  const { state } = story.enter(first);
-  await store.transactions.single((tx) =>
-    store.flowRuns.insert(tx, [{ created: story.created, run: story.run }], [state]),
-  );
+export async function create(
+  store: Store,
+  story: FlowRunStory,
+  first: ProposedState,
+  fence: WriteFence = store.fence,
+): Promise<void> {
+  const { row, state } = story.begin(first);
+  await store.transactions.single((tx) => store.flowRuns.insert(tx, fence, [row], [state]));
+}
+
+/** Writes new flow runs in one batch; gives which claims hold. */
+export function insert(
+  store: Store,
+  creations: readonly ReturnType<FlowRunStory['begin']>[],
+  fence: WriteFence = store.fence,
+): Promise<HeldClaims> {
+  const rows = creations.map((one) => one.row);
+  const states = creations.map((one) => one.state);
+  return store.transactions.single((tx) => store.flowRuns.insert(tx, fence, rows, states));
+}
+
+/** Writes moves of flow runs in one batch; gives which claims hold, and the ids of those that moved. */
+export function moveUnder(
+  store: Store,
+  fence: WriteFence,
+  moves: readonly ReturnType<FlowRunStory['enter']>[],
+): Promise<{ readonly held: HeldClaims; readonly moved: ReadonlySet<string> }> {
+  const rows = moves.map((one) => one.move);
+  const states = moves.map((one) => one.state);
+  return store.transactions.single((tx) => store.flowRuns.move(tx, fence, rows, states));
 }
 
 /** Writes moves of flow runs in one batch; gives the ids of those that moved. */
-export function move(store: Store, moves: readonly ReturnType<FlowRunStory['enter']>[]): Promise<ReadonlySet<string>> {
-  return store.transactions.single((tx) =>
-    store.flowRuns.move(
-      tx,
-      moves.map((one) => one.move),
-      moves.map((one) => one.state),
-    ),
-  );
+export async function move(
+  store: Store,
+  moves: readonly ReturnType<FlowRunStory['enter']>[],
+): Promise<ReadonlySet<string>> {
+  return (await moveUnder(store, store.fence, moves)).moved;
 }
 
-/** Writes task runs in one batch. */
-export function save(store: Store, writes: readonly ReturnType<TaskRunStory['enter']>[]): Promise<void> {
-  return store.transactions.single((tx) =>
-    store.taskRuns.save(
-      tx,
-      writes.map((one) => one.write),
-      writes.map((one) => one.state),
-    ),
-  );
+/** Writes task runs in one batch; gives which claims hold. */
+export function save(
+  store: Store,
+  writes: readonly ReturnType<TaskRunStory['enter']>[],
+  fence: WriteFence = store.fence,
+): Promise<HeldClaims> {
+  const rows = writes.map((one) => one.write);
+  const states = writes.map((one) => one.state);
+  return store.transactions.single((tx) => store.taskRuns.save(tx, fence, rows, states));
 }

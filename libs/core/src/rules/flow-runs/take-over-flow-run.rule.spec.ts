@@ -31,6 +31,44 @@ describe('take-over-flow-run', () => {
     expect(policyAfter(StateType.Running, 'in_process')).toEqual({ resuming: true, retryType: 'reschedule' });
   });
 
+  describe('of a run whose process died', () => {
+    const afterDeath = (recoveries: number, maxRecoveries: number) => {
+      const run = {
+        state: { type: StateType.Running, details: {} },
+        policy: { recoveries, maxRecoveries, retryType: null },
+      } as unknown as FlowRun;
+      const proposed = awaitingResume({ scheduledTime, details: { interrupted: true } });
+      return decide([takeOverFlowRun], { run, proposed, now: scheduledTime }, {});
+    };
+
+    it.each([
+      [0, 10, 1],
+      [9, 10, 10],
+    ])('counts: %i recoveries of %i become %i', (recoveries, max, expected) => {
+      expect(afterDeath(recoveries, max)).toMatchObject({ kind: 'accept', policy: { resuming: true, recoveries: expected } });
+    });
+
+    it.each([
+      [10, 10],
+      [0, 0],
+    ])('gives up after %i recoveries of %i', (recoveries, max) => {
+      expect(afterDeath(recoveries, max)).toMatchObject({
+        kind: 'reject',
+        state: { type: StateType.Crashed, message: expect.stringContaining('TOO_MANY_RECOVERIES') as string },
+        policy: { recoveries: recoveries + 1 },
+      });
+    });
+  });
+
+  it('neither counts nor gives up a run that was handed back', () => {
+    const run = {
+      state: { type: StateType.Running, details: {} },
+      policy: { recoveries: 10, maxRecoveries: 10, retryType: null },
+    } as unknown as FlowRun;
+    const verdict = decide([takeOverFlowRun], { run, proposed: awaitingResume({ scheduledTime }), now: scheduledTime }, {});
+    expect(verdict).toMatchObject({ kind: 'accept', policy: { resuming: true } });
+  });
+
   it('says nothing of other states that are scheduled', () => {
     expect(policyAfter(StateType.Running, 'in_process', scheduled({ scheduledTime }))).toEqual({});
   });

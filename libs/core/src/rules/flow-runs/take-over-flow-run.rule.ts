@@ -14,13 +14,14 @@ export const takeOverFlowRun: Rule<FlowRun> = {
   to: [StateType.Scheduled],
   decide({ run, proposed }) {
     if (proposed.name !== 'AwaitingResume') return pass();
-    const recoveries = run.policy.recoveries + (proposed.details.interrupted ? 1 : 0);
-    if (recoveries > run.policy.maxRecoveries) {
+    const { interrupted = false } = proposed.details;
+    const recoveries = run.policy.recoveries + (interrupted ? 1 : 0);
+    if (interrupted && recoveries > run.policy.maxRecoveries) {
       const message = `TOO_MANY_RECOVERIES: ${recoveries} processes died while they executed the run; it is given up.`;
       return replace(crashed({ message }), 'Too many recoveries.', { policy: { recoveries } });
     }
     const policy: PolicyChange = {
-      recoveries,
+      ...(interrupted && { recoveries }),
       ...(run.state?.type === StateType.Running && { resuming: true }),
       ...(run.policy.retryType === 'in_process' && { retryType: 'reschedule' }),
     };

@@ -109,8 +109,41 @@ describe('outcomeOf', () => {
     );
     one.end('cancelled');
     succeed(1);
-    expect(await settled).toEqual({ kind: 'cut-off', error: one.ended });
+    expect(await settled).toEqual({ kind: 'cut-off', end: { kind: 'over', reason: 'cancelled' } });
     expect(one.ended?.reason).toBe('cancelled');
+  });
+
+  describe('a body that is asked to end', () => {
+    const handedBack = { kind: 'handed-back', reason: 'the application shut down' } as const;
+
+    it('may still return: then it has', async () => {
+      const one = attempt();
+      let succeed: (value: number) => void = () => undefined;
+      const settled = outcomeOf(
+        body(() => new Promise((resolve) => (succeed = resolve))),
+        one,
+      );
+      one.wind(handedBack.reason, handedBack.kind, never());
+      succeed(1);
+      expect(await settled).toEqual({ kind: 'returned', encoded: '1' });
+    });
+
+    it('and throws for it has not failed, but was cut off', async () => {
+      const one = attempt();
+      const settled = outcomeOf(
+        body(() => new Promise((_, reject) => one.signal.addEventListener('abort', () => reject(new Error('ended'))))),
+        one,
+      );
+      one.wind(handedBack.reason, handedBack.kind, never());
+      expect(await settled).toEqual({ kind: 'cut-off', end: handedBack });
+    });
+
+    it('is cut off when it takes longer than it is given', async () => {
+      const one = attempt();
+      const settled = outcomeOf(body(never), one);
+      one.wind(handedBack.reason, handedBack.kind, Promise.resolve());
+      expect(await settled).toEqual({ kind: 'cut-off', end: handedBack });
+    });
   });
 
   it('the body of an attempt that is over is not run', async () => {
@@ -122,7 +155,7 @@ describe('outcomeOf', () => {
         body(async () => (ran = true)),
         one,
       ),
-    ).toEqual({ kind: 'cut-off', error: one.ended });
+    ).toEqual({ kind: 'cut-off', end: { kind: 'over', reason: 'cancelled' } });
     expect(ran).toBe(false);
   });
 });

@@ -1,4 +1,6 @@
-import { parametersOf } from './parameters.js';
+import { decode, encode } from '@nestor/core';
+import * as fc from 'fast-check';
+import { argumentsOf, parametersOf } from './parameters.js';
 
 class AuditParams {
   constructor(
@@ -14,7 +16,9 @@ describe('parametersOf', () => {
   it.each<[string, unknown[], Record<string, unknown>]>([
     ['none', [], {}],
     ['one object: its fields', [{ a: 1, b: undefined }], { a: 1, b: undefined }],
-    ['an object without fields', [{}], {}],
+    ['an object without fields, which is not none', [{}], { 0: {} }],
+    ['an object that could be taken for arguments', [{ 0: 'a', 1: 'b' }], { 0: { 0: 'a', 1: 'b' } }],
+    ['an object whose fields are numbered otherwise', [{ 1: 'a' }], { 1: 'a' }],
     ['an object without a prototype', [Object.assign(Object.create(null) as object, { a: 1 })], { a: 1 }],
     ['an instance of a class: its fields', [new AuditParams('a.json')], { lockFile: 'a.json', depth: 3 }],
     ['one number', [7], { 0: 7 }],
@@ -46,5 +50,69 @@ describe('parametersOf', () => {
   it('are a copy, at the top', () => {
     const only = { a: 1 };
     expect(parametersOf([only])).not.toBe(only);
+  });
+});
+
+describe('argumentsOf', () => {
+  /** What a run begins with: its recorded parameters, decoded. */
+  const again = (args: readonly unknown[]): unknown[] =>
+    argumentsOf(decode(encode(parametersOf(args))) as Record<string, unknown>);
+
+  it.each<[string, unknown[]]>([
+    ['none', []],
+    ['one object', [{ a: 1 }]],
+    ['an object without fields', [{}]],
+    ['an object numbered like arguments', [{ 0: 'a' }]],
+    ['an object numbered from one', [{ 1: 'a' }]],
+    ['an object with a number among its fields', [{ 0: 'a', b: 1 }]],
+    ['an object with a field that is undefined', [{ a: undefined }]],
+    ['undefined', [undefined]],
+    ['undefined last', ['a', undefined]],
+    ['null', [null]],
+    ['one list', [[1, 2]]],
+    ['a list without elements', [[]]],
+    ['a date', [new Date(0)]],
+    ['a map', [new Map([['a', 1n]])]],
+    ['eleven arguments, in their order', [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]],
+    ['a field called like the prototype', [JSON.parse('{"__proto__":{"a":1},"b":2}')]],
+  ])('gives back %s', (_, args) => {
+    expect(again(args)).toEqual(args);
+    expect(again(args)).toHaveLength(args.length);
+  });
+
+  it('gives an instance of a class back as plain data', () => {
+    expect(again([new AuditParams('a.json')])).toEqual([{ lockFile: 'a.json', depth: 3 }]);
+  });
+
+  it('gives back whatever arguments the encoding keeps', () => {
+    const value = fc.anything({
+      withBigInt: true,
+      withDate: true,
+      withMap: true,
+      withSet: true,
+      withTypedArray: true,
+      withNullPrototype: false,
+      withSparseArray: false,
+    });
+    const args = fc.oneof(
+      fc.array(value, { maxLength: 12 }),
+      fc.tuple(fc.dictionary(fc.oneof(fc.nat(3).map(String), fc.string()), value)),
+    );
+    const isKept = (one: unknown[]): boolean => {
+      try {
+        expect(decode(encode(one))).toEqual(one);
+        return true;
+      } catch {
+        return false; // it has no form, or one of its own
+      }
+    };
+    fc.assert(
+      fc.property(args, (one) => {
+        fc.pre(isKept(one));
+        expect(again(one)).toEqual(one);
+        expect(again(one)).toHaveLength(one.length);
+      }),
+      { numRuns: 1_000 },
+    );
   });
 });
