@@ -36,6 +36,7 @@ export interface ObservedFlowRun {
   readonly stateId: string | null;
   readonly stateType: StateType | null;
   readonly stateName: string | null;
+  readonly leaseEpoch: number;
   /** It was suspended: it is to leave its process. */
   readonly pauseReschedule: boolean;
 }
@@ -148,7 +149,7 @@ export class FlowRunsRepository {
   observed(ids: readonly string[]): Promise<ObservedFlowRun[]> {
     return this.dataSource.query<ObservedFlowRun[]>(
       `select r.id, r.state_id as "stateId", r.state_type as "stateType", r.state_name as "stateName",
-              r.state_type = 'PAUSED' and exists (
+              r.lease_epoch as "leaseEpoch", r.state_type = 'PAUSED' and exists (
                 select from ${this.schema}.flow_run_state s
                  where s.flow_run_id = r.id and s.timestamp = r.state_timestamp
                    and s.state_details @> '{"pauseReschedule": true}') as "pauseReschedule"

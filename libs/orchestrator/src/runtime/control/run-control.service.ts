@@ -2,6 +2,7 @@ import {
   addMs,
   awaitingRetry,
   cached,
+  cancelled,
   cancelling,
   decode,
   durationMs,
@@ -188,7 +189,10 @@ export class RunControl {
     const details = type === StateType.Scheduled ? { scheduledTime: this.clock.now() } : {};
     const state: ProposedState = { type, name: name ?? nameOfType(type), message: message ?? null, details };
     const answer = await this.runs.propose(flowRunId, state, { force: true });
-    return this.told('set state', flowRunId, answer);
+    const entered = this.told('set state', flowRunId, answer);
+    // Whoever executed it can write nothing more, and leaves its tasks as they are.
+    if (isTerminal(type)) await this.runs.closeWithin(flowRunId, cancelled({ message: 'Its flow run was ended by hand.' }));
+    return entered;
   }
 
   private async ask(

@@ -5,6 +5,7 @@ import { ActiveFlowRuns, type ActiveFlowRun } from '../engine/active-flow-runs.j
 import { callAfter } from '../engine/wait-until.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
+import { isRoot } from '../transitions/live-run.js';
 import { topicsOf } from '../notifications/notifier.service.js';
 import { WakeableLoop } from '../recovery/wakeable-loop.js';
 
@@ -68,12 +69,16 @@ export class RunObserver implements OnApplicationBootstrap {
     return EVERY_MS;
   }
 
-  private follow(active: ActiveFlowRun, { stateId, stateType, stateName, pauseReschedule }: ObservedFlowRun): void {
+  private follow(
+    active: ActiveFlowRun,
+    { stateId, stateType, stateName, pauseReschedule, leaseEpoch }: ObservedFlowRun,
+  ): void {
     const { live, gate } = active;
+    if (isRoot(live) && leaseEpoch !== live.lease.epoch) return live.lease.lose(); // somebody let it begin anew, or ended it
     if (stateId === live.image.state?.id && stateType === live.image.state.type && !gate.isClosed) return;
     switch (stateType) {
       case StateType.Cancelling:
-        active.attempt?.wind('somebody asked for it', 'cancelled', this.grace());
+        active.whole.wind('somebody asked for it', 'cancelled', this.grace());
         break;
       case StateType.Paused:
         gate.close();
@@ -84,8 +89,7 @@ export class RunObserver implements OnApplicationBootstrap {
         gate.open();
         break;
       case StateType.Scheduled:
-        // Our own: the run waits for its next attempt. Otherwise somebody let it begin anew, and our lease is lost.
-        break;
+        break; // it waits for its next attempt
       default:
         if (stateType !== null && isTerminal(stateType)) this.abandon(active, stateName ?? stateType);
     }
@@ -94,7 +98,7 @@ export class RunObserver implements OnApplicationBootstrap {
   /** Once what is running has ended, the run leaves the process. */
   private async suspend(active: ActiveFlowRun): Promise<void> {
     await active.attempt?.idle();
-    if (active.gate.isClosed) active.attempt?.end('it was suspended', 'suspended');
+    if (active.gate.isClosed) active.whole.end('it was suspended', 'suspended');
   }
 
   /** Somebody ended the run, from outside: our own end of it would have been the last thing we know of it. */
@@ -102,7 +106,7 @@ export class RunObserver implements OnApplicationBootstrap {
     const own = active.live.image.state;
     if (own && isTerminal(own.type)) return;
     this.logger.warn(`Flow run ${active.live.created.id} was set to ${stateName} by somebody else; it is cut off here.`);
-    active.attempt?.end(`it is ${stateName}`);
+    active.whole.end(`it is ${stateName}`);
   }
 
   private grace(): Promise<void> {

@@ -7,6 +7,8 @@ import type { PauseGate } from './pause-gate.js';
 export interface ActiveFlowRun {
   readonly live: LiveFlowRun;
   readonly gate: PauseGate;
+  /** Around all of its attempts: what ends this ends the run here. */
+  readonly whole: Attempt;
   /** The attempt that is under way; `null` between two. */
   attempt: Attempt | null;
   /** Resolves when the run is no longer executed here. Never rejects. */
@@ -19,11 +21,11 @@ export class ActiveFlowRuns {
   private readonly runs = new Map<string, ActiveFlowRun>();
 
   /** Notes a run; the function that is returned takes it off again. */
-  add(live: LiveFlowRun, gate: PauseGate): { readonly active: ActiveFlowRun; readonly remove: () => void } {
+  add(live: LiveFlowRun, gate: PauseGate, whole: Attempt): { readonly active: ActiveFlowRun; readonly remove: () => void } {
     const { id } = live.created;
     let end = (): void => undefined;
     const ended = new Promise<void>((resolve) => (end = resolve));
-    const active: ActiveFlowRun = { live, gate, attempt: null, ended };
+    const active: ActiveFlowRun = { live, gate, whole, attempt: null, ended };
     this.runs.set(id, active);
     const remove = (): void => {
       if (this.runs.get(id) === active) this.runs.delete(id);

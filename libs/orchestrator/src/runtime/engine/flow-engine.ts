@@ -159,11 +159,11 @@ export class FlowEngine {
    */
   async execute(execution: FlowExecution, engine: CallEngine, around: Attempt): Promise<unknown> {
     const { live, outerGate } = execution;
-    const { active, remove } = this.activeRuns.add(live, new PauseGate(outerGate));
     // Its own attempt within what is around it, so that this run alone can be ended.
     const whole = new Attempt(live.created.name, 1, around, live.created.id);
+    const { active, remove } = this.activeRuns.add(live, new PauseGate(outerGate), whole);
     if (isRoot(live)) live.lease.onLost = (error) => whole.end(error.message, 'lease-lost');
-    active.attempt = whole;
+    if (isRoot(live) && live.lease.lost) whole.end(live.lease.lost.message, 'lease-lost');
     try {
       return await this.executeAttempts(execution, active, engine, whole);
     } finally {
@@ -183,7 +183,7 @@ export class FlowEngine {
     const { live, definition } = execution;
     const load = (reason: ReplayReason): Promise<Replay> => this.replays.load(live, reason, definition.onDivergence);
     for (let { reason } = execution; ; reason = 'retry') {
-      const attempt = await this.begin(live, active, around);
+      const attempt = (active.attempt = await this.begin(live, active, around));
       const replay = reason && (await load(reason));
       const outcome = await this.attempt(execution, active, attempt, replay, engine);
       if (replay) this.closeLeftovers(live, replay);

@@ -5,6 +5,7 @@ import { placeOf } from '../registry/definitions.js';
 import { LeaseLostError } from '../leases/run-lease.js';
 import { FlowRegistry } from '../registry/flow-registry.js';
 import type { LiveFlowRun } from '../transitions/live-run.js';
+import { ActiveFlowRuns } from './active-flow-runs.js';
 import { Attempt } from './attempt.js';
 import {
   EngineStoppingError,
@@ -41,13 +42,13 @@ export class OrchestratorEngine implements CallEngine {
   private readonly application = new Attempt('the application', 1, null);
   /** Whatever was called from outside any run and has not settled. */
   private readonly active = new Set<Promise<unknown>>();
-  private readonly activeFlowRuns = new Map<string, Promise<unknown>>();
   private stopping = false;
 
   constructor(
     private readonly registry: FlowRegistry,
     private readonly flowEngine: FlowEngine,
     private readonly taskEngine: TaskEngine,
+    private readonly activeRuns: ActiveFlowRuns,
     @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
   ) {}
 
@@ -124,9 +125,9 @@ export class OrchestratorEngine implements CallEngine {
     return { live, ended };
   }
 
-  /** Settles as the run does, if it runs in this process. */
-  endOf(flowRunId: string): Promise<unknown> | undefined {
-    return this.activeFlowRuns.get(flowRunId);
+  /** Resolves when the run is no longer executed in this process; `undefined` when it is not. */
+  endOf(flowRunId: string): Promise<void> | undefined {
+    return this.activeRuns.find(flowRunId)?.ended;
   }
 
   /** Refuses calls from outside any run from now on. */
@@ -141,7 +142,9 @@ export class OrchestratorEngine implements CallEngine {
   async drain(): Promise<void> {
     const { drainMs } = this.settings;
     if (!(await this.idleWithin(drainMs))) {
-      this.logger.warn(`${this.active.size} runs did not end within ${drainMs} ms; they are handed back.`);
+      const names = this.activeRuns.all().map(({ live }) => live.created.name);
+      const some = names.length > 5 ? `${names.slice(0, 5).join(', ')}, …` : names.join(', ');
+      this.logger.warn(`${this.active.size} runs did not end within ${drainMs} ms and are handed back: ${some}`);
     }
     this.application.end('the application shut down', 'handed-back');
     await this.idleWithin(LAST_WRITES_MS);
@@ -188,15 +191,8 @@ export class OrchestratorEngine implements CallEngine {
     return currentScope()?.attempt ?? this.application;
   }
 
-  private async execute(execution: FlowExecution): Promise<unknown> {
-    const { id } = execution.live.created;
-    const ended = this.flowEngine.execute(execution, this, this.around());
-    this.activeFlowRuns.set(id, ended);
-    try {
-      return await ended;
-    } finally {
-      this.activeFlowRuns.delete(id);
-    }
+  private execute(execution: FlowExecution): Promise<unknown> {
+    return this.flowEngine.execute(execution, this, this.around());
   }
 
   /** Calls within a run are part of it; only those from outside have to be waited for. */
