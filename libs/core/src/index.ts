@@ -1,6 +1,9 @@
 export { OrchestratorError } from './errors/orchestrator-error.js';
 export { canonicalText } from './json/canonical-text.js';
+export { classCodec, ClassRegisteredTwiceError, ClassRegistry, InvalidClassCodecError } from './json/class-registry.js';
+export type { ClassCodec, ErrorClass } from './json/class-registry.js';
 export { decode } from './json/decode.js';
+export type { DecodeOptions } from './json/decode.js';
 export { encode } from './json/encode.js';
 export type { EncodeOptions } from './json/encode.js';
 export { MalformedEncodingError } from './json/malformed-encoding-error.js';
