@@ -1,4 +1,5 @@
 import { RunsAndHistory1763769600000 } from './0001-runs-and-history.js';
+import { Payloads1764028800000 } from './0003-payloads.js';
 
 /** Every migration, oldest first. A list, not a glob: it works the same compiled, in tests and inside a bundle. */
-export const migrations = [RunsAndHistory1763769600000] as const;
+export const migrations = [RunsAndHistory1763769600000, Payloads1764028800000] as const;

@@ -3,6 +3,7 @@ import { FlowEntity } from './flows/flow.entity.js';
 import { FlowRunStateEntity } from './flow-runs/flow-run-state.entity.js';
 import { FlowRunEntity } from './flow-runs/flow-run.entity.js';
 import { LogEntity } from './logs/log.entity.js';
+import { PayloadEntity } from './payloads/payload.entity.js';
 import { TaskRunStateEntity } from './task-runs/task-run-state.entity.js';
 import { TaskRunEntity } from './task-runs/task-run.entity.js';
 
@@ -15,4 +16,5 @@ export const entities = [
   TaskRunStateEntity,
   LogEntity,
   EventEntity,
+  PayloadEntity,
 ] as const;
