@@ -7,6 +7,8 @@ export type { DecodeOptions } from './json/decode.js';
 export { encode } from './json/encode.js';
 export type { EncodeOptions } from './json/encode.js';
 export { MalformedEncodingError } from './json/malformed-encoding-error.js';
+export { readEnvelope, writeEnvelope } from './json/payload-envelope.js';
+export type { PayloadEnvelope } from './json/payload-envelope.js';
 export { RecordedError } from './json/recorded-error.js';
 export { encodingVersion } from './json/tags.js';
 export { UnserialisableValueError } from './json/unserialisable-value-error.js';

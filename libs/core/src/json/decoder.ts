@@ -125,7 +125,7 @@ export class Decoder {
     if (LanguageError) return new LanguageError(message);
     const registered = this.classes?.errorNamed(className);
     if (!registered) return new RecordedError(className, message);
-    return Object.setPrototypeOf(new Error(message), registered.prototype) as Error;
+    return Object.setPrototypeOf(new Error(message), registered.prototype as Error) as Error;
   }
 
   private entriesOf(json: Tagged, depth: number): [unknown, unknown][] {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { canonicalText } from '@nestor/core';
+import { canonicalText, type ClassRegistry } from '@nestor/core';
 
 /**
  * A part of a run within which calls are told apart: the body itself, or one item of a mapped list.
@@ -23,8 +23,8 @@ export class Branch {
   }
 
   /** The key of the next call of `callee` with these inputs: equal again when the run is replayed. */
-  keyOf(callee: string, args: readonly unknown[]): string {
-    const inputs = canonicalText(args);
+  keyOf(callee: string, args: readonly unknown[], classes?: ClassRegistry): string {
+    const inputs = canonicalText(args, { classes });
     // Inputs without a canonical form (functions, cycles) can be told apart only by the order of their calls.
     if (inputs === null) return `o${this.count(`${callee}\0${this.path}\0order`)}-${this.pathHash()}`;
     const hash = createHash('sha256').update(this.path).update('\0').update(inputs).digest('base64url').slice(0, 22);

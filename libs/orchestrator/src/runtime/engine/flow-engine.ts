@@ -3,7 +3,6 @@ import {
   cancelled,
   completed,
   crashed,
-  encode,
   encodingVersion,
   failed,
   pending,
@@ -14,6 +13,7 @@ import {
 } from '@nestor/core';
 import { Inject, Injectable } from '@nestjs/common';
 import { derivedId, newId } from '../../persistence/ids.js';
+import { Payloads } from '../payloads/payloads.service.js';
 import type { CallEngine } from '../registry/engine-bindings.js';
 import type { FlowDefinition } from '../registry/definitions.js';
 import { FlowRegistry } from '../registry/flow-registry.js';
@@ -23,7 +23,7 @@ import { Attempt } from './attempt.js';
 import { Branch } from './branch.js';
 import { ENGINE_SETTINGS, type EngineSettings } from './engine-settings.js';
 import { RunCancelledError, RunCrashedError, type RunEndedError } from './engine-errors.js';
-import { encodeError, failureMessage, outcomeOf, recorded, type Outcome } from './outcome.js';
+import { failureMessage, outcomeOf, type Outcome } from './outcome.js';
 import type { NewRunOptions } from './new-run-options.js';
 import { parametersOf } from './parameters.js';
 import { LogLevel, RunLogs, type LogSource } from './run-logs.js';
@@ -51,6 +51,7 @@ export class FlowEngine {
   constructor(
     private readonly registry: FlowRegistry,
     private readonly transitions: TransitionService,
+    private readonly payloads: Payloads,
     private readonly logs: RunLogs,
     @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
   ) {}
@@ -62,8 +63,11 @@ export class FlowEngine {
     options: NewRunOptions = {},
     call?: SubflowCall,
   ): Promise<LiveFlowRun> {
-    const parameters = encode(parametersOf(args), { subject: `parameters of flow "${definition.name}"` });
+    const subject = `parameters of flow "${definition.name}"`;
+    const encoded = this.payloads.encode(parametersOf(args, this.payloads.classes), subject);
     const id = call ? subflowId(call) : newId();
+    const sealed = this.payloads.seal(encoded, { runId: id, subject });
+    const parameters = typeof sealed === 'string' ? sealed : await sealed;
     return this.transitions.createFlowRun(
       {
         id,
@@ -97,8 +101,8 @@ export class FlowEngine {
       const attempt = await this.begin(live, around);
       const outcome = await this.attempt(execution, attempt, engine);
       if (outcome.kind === 'returned') {
-        const answer = await this.transitions.proposeForFlowRun(live, completed(), { result: outcome.encoded });
-        if (answer.state?.type === StateType.Completed) return recorded(outcome.encoded);
+        const answer = await this.transitions.proposeForFlowRun(live, completed(), { result: outcome.stored });
+        if (answer.state?.type === StateType.Completed) return this.payloads.decode(outcome.encoded);
         throw await this.endedOtherwise(live, answer.state);
       }
       if (outcome.kind === 'cut-off') throw await this.crash(live, outcome.error);
@@ -146,16 +150,20 @@ export class FlowEngine {
     };
     const body = {
       subject: `flow "${definition.name}"`,
+      runId: live.created.id,
       run: () => definition.method.apply(receiver, [...args]),
       timeoutMs: definition.timeoutMs,
     };
-    return withScope(scope, () => outcomeOf(body, attempt));
+    return withScope(scope, () => outcomeOf(body, attempt, this.payloads));
   }
 
-  private fail(live: LiveFlowRun, outcome: Outcome & { kind: 'threw' }): Promise<Answer> {
+  private async fail(live: LiveFlowRun, outcome: Outcome & { kind: 'threw' }): Promise<Answer> {
     const message = failureMessage(outcome.error);
     const state = outcome.timedOut ? timedOut({ message }) : failed({ message });
-    return this.transitions.proposeForFlowRun(live, state, { result: encodeError(outcome.error) });
+    const context = { runId: live.created.id, subject: `error of "${live.created.name}"` };
+    const sealing = this.payloads.sealError(outcome.error, message, context);
+    const { stored } = sealing instanceof Promise ? await sealing : sealing;
+    return this.transitions.proposeForFlowRun(live, state, { result: stored });
   }
 
   /** Closes a run whose body was cut off, unless it has been closed already; gives the error its caller gets. */

@@ -1,3 +1,4 @@
+import { classCodec, ClassRegistry } from '@nestor/core';
 import { parametersOf } from './parameters.js';
 
 class AuditParams {
@@ -46,5 +47,16 @@ describe('parametersOf', () => {
   it('are a copy, at the top', () => {
     const only = { a: 1 };
     expect(parametersOf([only])).not.toBe(only);
+  });
+
+  it('keep an instance of a registered class whole', () => {
+    const codec = classCodec({
+      name: 'AuditParams',
+      type: AuditParams,
+      encode: ({ lockFile }) => lockFile,
+      decode: (lockFile) => new AuditParams(lockFile),
+    });
+    const params = new AuditParams('a.json');
+    expect(parametersOf([params], new ClassRegistry([codec]))).toEqual({ 0: params });
   });
 });

@@ -1,13 +1,14 @@
 import { cancelled, completed, failed, pending, running, timedOut, type RetryPolicy } from '@nestor/core';
 import { Injectable } from '@nestjs/common';
 import { newId } from '../../persistence/ids.js';
+import { Payloads } from '../payloads/payloads.service.js';
 import type { CallEngine } from '../registry/engine-bindings.js';
 import type { LiveTaskRun } from '../transitions/live-run.js';
 import { TransitionService } from '../transitions/transition.service.js';
 import { Attempt } from './attempt.js';
 import { Branch } from './branch.js';
 import type { RunEndedError } from './engine-errors.js';
-import { encodeError, failureMessage, outcomeOf, recorded, type Outcome } from './outcome.js';
+import { failureMessage, outcomeOf, type Outcome } from './outcome.js';
 import { LogLevel, RunLogs } from './run-logs.js';
 import { currentScope, withScope, type RunScope } from './run-scope.js';
 import { waitUntil } from './wait-until.js';
@@ -30,6 +31,7 @@ export interface TaskCall {
 export class TaskEngine {
   constructor(
     private readonly transitions: TransitionService,
+    private readonly payloads: Payloads,
     private readonly logs: RunLogs,
   ) {}
 
@@ -52,22 +54,25 @@ export class TaskEngine {
       if (around.ended) throw this.close(live, around.ended, attempts);
       const outcome = await this.attempt(call, live, caller, engine, around);
       if (outcome.kind === 'returned') {
-        await this.transitions.proposeForTaskRun(live, completed(), attempts, { result: outcome.encoded }).durable();
-        return recorded(outcome.encoded);
+        await this.transitions.proposeForTaskRun(live, completed(), attempts, { result: outcome.stored }).durable();
+        return this.payloads.decode(outcome.encoded);
       }
       if (outcome.kind === 'cut-off') {
         throw this.close(live, outcome.error, attempts);
       }
 
-      const state = (outcome.timedOut ? timedOut : failed)({ message: failureMessage(outcome.error) });
-      const encoded = encodeError(outcome.error);
+      const message = failureMessage(outcome.error);
+      const state = (outcome.timedOut ? timedOut : failed)({ message });
+      const context = { runId: live.created.id, subject: `error of ${call.subject}` };
+      const sealing = this.payloads.sealError(outcome.error, message, context);
+      const { encoded, stored } = sealing instanceof Promise ? await sealing : sealing;
       const { answer, durable, inPassing } = this.transitions.proposeForTaskRun(live, state, attempts, {
-        result: encoded,
+        result: stored,
       });
       this.logFailure(live, outcome.error);
       if (answer.verdict.kind === 'accept') {
         await durable();
-        throw recorded(encoded);
+        throw this.payloads.decode(encoded);
       }
       inPassing();
       if (answer.state?.details.scheduledTime !== undefined) {
@@ -87,7 +92,7 @@ export class TaskEngine {
 
   private newRun(call: TaskCall, caller: RunScope | undefined): LiveTaskRun {
     const id = newId();
-    const dynamicKey = caller ? caller.branch.keyOf(call.taskKey, call.args) : id;
+    const dynamicKey = caller ? caller.branch.keyOf(call.taskKey, call.args, this.payloads.classes) : id;
     return this.transitions.newTaskRun(
       {
         id,
@@ -120,8 +125,13 @@ export class TaskEngine {
       branch: new Branch(`${live.created.taskKey}:${live.created.dynamicKey}`),
       log: (level, message) => this.logs.append(source, level, message),
     };
-    const body = { subject: call.subject, run: () => call.body(live), timeoutMs: call.timeoutMs };
-    return withScope(scope, () => outcomeOf(body, attempt));
+    const body = {
+      subject: call.subject,
+      runId: live.created.id,
+      run: () => call.body(live),
+      timeoutMs: call.timeoutMs,
+    };
+    return withScope(scope, () => outcomeOf(body, attempt, this.payloads));
   }
 
   private logFailure(live: LiveTaskRun, error: unknown): void {
