@@ -148,18 +148,18 @@ describe('preparing a database', () => {
 
     it('is refused when that says this release is too old for it', async () => {
       await prepareDatabase({ url: database.url });
-      await later(7, 2);
+      await later(99, 98);
       const error = await failureOf(open(database));
       expect(error).toBeInstanceOf(SchemaTooNewError);
       expect(error).toMatchObject({
         code: 'SCHEMA_TOO_NEW',
         schema: 'nestor',
-        schemaLevel: 7,
-        oldestSupportedCode: 2,
-        codeLevel: 1,
-        message:
-          'Schema "nestor" is at level 7 and needs code of level 2 or newer, but this release is of level 1. ' +
-          'Upgrade the nestor package of this process, or use another schema.',
+        schemaLevel: 99,
+        oldestSupportedCode: 98,
+        codeLevel: expect.any(Number),
+        message: expect.stringMatching(
+          /^Schema "nestor" is at level 99 and needs code of level 98 or newer, but this release is of level \d+\. Upgrade the nestor package of this process, or use another schema\.$/,
+        ),
       });
     });
 
