@@ -13,10 +13,15 @@ export {
 export type { CachePolicy } from './caching/cache-policy.js';
 export { OrchestratorError } from './errors/orchestrator-error.js';
 export { canonicalText } from './json/canonical-text.js';
+export { classCodec, ClassRegisteredTwiceError, ClassRegistry, InvalidClassCodecError } from './json/class-registry.js';
+export type { ClassCodec, ErrorClass } from './json/class-registry.js';
 export { decode } from './json/decode.js';
+export type { DecodeOptions } from './json/decode.js';
 export { encode } from './json/encode.js';
 export type { EncodeOptions } from './json/encode.js';
 export { MalformedEncodingError } from './json/malformed-encoding-error.js';
+export { readEnvelope, writeEnvelope } from './json/payload-envelope.js';
+export type { PayloadEnvelope } from './json/payload-envelope.js';
 export { RecordedError } from './json/recorded-error.js';
 export { encodingVersion } from './json/tags.js';
 export { UnserialisableValueError } from './json/unserialisable-value-error.js';

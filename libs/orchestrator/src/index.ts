@@ -37,6 +37,23 @@ export type { ForcedState, ForkOptions } from './runtime/control/run-control.ser
 export { RunControlRefusedError, TaskRunNotFoundError } from './runtime/control/run-control-errors.js';
 export { LeaseLostError } from './runtime/leases/run-lease.js';
 export { ReplayDivergedError } from './runtime/replay/replay-diverged.error.js';
+export { aesPayloads } from './runtime/payloads/aes-payloads.js';
+export type { AesKey } from './runtime/payloads/aes-payloads.js';
+export { DirectoryPayloadStore } from './runtime/payloads/directory-payload-store.js';
+export { gzipPayloads } from './runtime/payloads/gzip-payloads.js';
+export type { PayloadCodec } from './runtime/payloads/payload-codec.js';
+export type { PayloadOptions } from './runtime/payloads/payload-options.js';
+export type { PayloadContext, PayloadStore } from './runtime/payloads/payload-store.js';
+export {
+  InvalidPayloadOptionError,
+  PayloadCodecFailedError,
+  PayloadCodecUnknownError,
+  PayloadNotFoundError,
+  PayloadStoreFailedError,
+  PayloadStoreUnknownError,
+  PayloadTooLargeError,
+} from './runtime/payloads/payload-errors.js';
+
 export {
   EngineStoppingError,
   NoCurrentRunError,
@@ -68,14 +85,18 @@ export {
 } from './persistence/connection/database-errors.js';
 
 export {
+  classCodec,
+  ClassRegisteredTwiceError,
   dateOfInstant,
   formatInstant,
+  InvalidClassCodecError,
   InvalidDurationError,
   isTerminal,
+  MalformedEncodingError,
   msBetween,
   OrchestratorError,
   RecordedError,
   StateType,
   UnserialisableValueError,
 } from '@nestor/core';
-export type { Duration, Instant, State } from '@nestor/core';
+export type { ClassCodec, Duration, ErrorClass, Instant, State } from '@nestor/core';

@@ -19,6 +19,7 @@ import { EventsRepository } from './records/events/events.repository.js';
 import { FlowRunsRepository } from './records/flow-runs/flow-runs.repository.js';
 import { FlowsRepository } from './records/flows/flows.repository.js';
 import { LogsRepository } from './records/logs/logs.repository.js';
+import { PayloadsRepository } from './records/payloads/payloads.repository.js';
 import { TaskRunsRepository } from './records/task-runs/task-runs.repository.js';
 import { ENGINE_SETTINGS, type EngineSettings } from './runtime/engine-settings.js';
 import { FlowEngine } from './runtime/engine/flow-engine.js';
@@ -40,6 +41,9 @@ import { TaskEngine } from './runtime/engine/task-engine.js';
 import { FlowRuns } from './runtime/flow-runs.service.js';
 import { Flows } from './runtime/flows.service.js';
 import { PartitionKeeper } from './runtime/maintenance/partition-keeper.js';
+import { PAYLOAD_SETTINGS, payloadSettings } from './runtime/payloads/payload-options.js';
+import { PayloadTable } from './runtime/payloads/payload-table.js';
+import { Payloads } from './runtime/payloads/payloads.service.js';
 import { Readiness } from './runtime/readiness.service.js';
 import { FlowRegistry } from './runtime/registry/flow-registry.js';
 import { DatabaseClock } from './runtime/transitions/database-clock.js';
@@ -107,6 +111,7 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
     providers: [
       { provide: ORCHESTRATOR_DATA_SOURCE, useExisting: getDataSourceToken(name) },
       { provide: ENGINE_SETTINGS, inject: [ORCHESTRATOR_OPTIONS], useFactory: engineSettings },
+      { provide: PAYLOAD_SETTINGS, inject: [ORCHESTRATOR_OPTIONS], useFactory: payloadSettings },
       Transactions,
       FlowsRepository,
       FlowRunsRepository,
@@ -115,10 +120,13 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
       ProcessesRepository,
       LogsRepository,
       EventsRepository,
+      PayloadsRepository,
       DatabaseClock,
       ProcessLease,
       Notifier,
       Journal,
+      PayloadTable,
+      Payloads,
       TransitionService,
       StoredRuns,
       RunLogs,

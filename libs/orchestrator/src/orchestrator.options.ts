@@ -1,4 +1,5 @@
-import { durationMs, type Duration } from '@nestor/core';
+import { durationMs, type ClassCodec, type Duration, type ErrorClass } from '@nestor/core';
+import type { PayloadOptions } from './runtime/payloads/payload-options.js';
 
 /** Your own server. */
 export interface ServerDatabaseOptions {
@@ -42,6 +43,15 @@ export interface OrchestratorOptions {
   readonly maxStall?: Duration;
   /** How often a run is taken over from a process that died before it ends as `CRASHED`. Default 10. */
   readonly maxRecoveries?: number;
+  /** Classes whose instances come back as instances when they were recorded; see {@link classCodec}. Default: none. */
+  readonly codecs?: readonly ClassCodec[];
+  /**
+   * Classes whose errors come back as such when they were recorded, so that `instanceof` works. They are told apart by the
+   * name of the class, and made without calling its constructor; one that has private fields needs a codec. Default: none.
+   */
+  readonly errors?: readonly ErrorClass[];
+  /** How parameters, results and errors are kept. */
+  readonly payloads?: PayloadOptions;
 }
 
 /** Options that must be known before the others can be computed. */

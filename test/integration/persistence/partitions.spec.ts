@@ -9,7 +9,16 @@ import { create, flowNamed, FlowRunStory, idAt, insert, move, save, TaskRunStory
 import { emptyDatabase, openStore, type Store } from './support/store.js';
 
 const WEEK_MS = 7 * 86_400_000;
-const PARTITIONED = ['event', 'flow_run', 'flow_run_state', 'log', 'run_value', 'task_run', 'task_run_state'];
+const PARTITIONED = [
+  'event',
+  'flow_run',
+  'flow_run_state',
+  'log',
+  'payload',
+  'run_value',
+  'task_run',
+  'task_run_state',
+];
 
 /** Monday, midnight in Greenwich, of the week a moment lies in. */
 function weekOf(ms: number): number {

@@ -157,9 +157,9 @@ describe('preparing a database', () => {
         schema: 'nestor',
         schemaLevel: 7,
         oldestSupportedCode: 3,
-        codeLevel: 2,
+        codeLevel: 3,
         message:
-          'Schema "nestor" is at level 7 and needs code of level 3 or newer, but this release is of level 2. ' +
+          'Schema "nestor" is at level 7 and needs code of level 3 or newer, but this release is of level 3. ' +
           'Upgrade the nestor package of this process, or use another schema.',
       });
     });

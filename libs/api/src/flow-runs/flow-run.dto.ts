@@ -1,4 +1,4 @@
-import { encode, formatInstant, type Instant, type State } from '@nestor/core';
+import { formatInstant, type Instant, type State } from '@nestor/core';
 import type { FlowRunView, FlowRunWithHistory, TaskRunView } from '@nestor/orchestrator';
 
 /** A flow run on the wire: names and units of the HTTP contract (ISO instants with microseconds, durations in seconds). */
@@ -21,11 +21,15 @@ export function flowRunDto(run: FlowRunView) {
   };
 }
 
-/** The same with its parameters, in the form they are kept in (which JSON can hold whatever they are), and history. */
+/**
+ * The same with its parameters, in the form they are kept in (which JSON can hold whatever they are), and history. Parameters
+ * that this process cannot read hide nothing else of the run.
+ */
 export function flowRunDetailsDto(run: FlowRunWithHistory) {
   return {
     ...flowRunDto(run),
-    parameters: JSON.parse(encode(run.parameters)) as unknown,
+    parameters: run.parametersJson,
+    parameters_error: run.parametersError && { code: run.parametersError.code, message: run.parametersError.message },
     states: run.states.map(stateDto),
   };
 }

@@ -1,3 +1,4 @@
+import type { ClassRegistry } from './class-registry.js';
 import { Encoder } from './encoder.js';
 
 /**
@@ -9,14 +10,14 @@ import { Encoder } from './encoder.js';
  * - errors have no `stack`, whose lines and paths change when code is edited.
  *
  * `0` and `-0` differ, as do `1`, `1n` and `"1"`. Two values whose encoding is the same have the same text: an instance
- * of a class equals its plain data.
+ * of a class that is not among `classes` equals its plain data.
  *
  * @returns `null` when the value cannot be encoded, for example because it contains a function. Never throws. The text is
  * made for comparing and hashing; `decode` is not promised to read it.
  */
-export function canonicalText(value: unknown): string | null {
+export function canonicalText(value: unknown, { classes }: { readonly classes?: ClassRegistry } = {}): string | null {
   try {
-    return JSON.stringify(new Encoder({ subject: 'value', canonical: true }).encode(value));
+    return JSON.stringify(new Encoder({ subject: 'value', classes, canonical: true }).encode(value));
   } catch {
     return null;
   }

@@ -28,7 +28,7 @@ describe('decode', () => {
     ['text that is not JSON', '{', /JSON/],
     ['empty text', '', /JSON/],
     ['an unknown tag', '{"$nestor":"temporal"}', /tag "temporal" is not known/],
-    ['the reserved tag', '{"$nestor":"class"}', /tag "class" is not known/],
+    ['the envelope of a payload', '{"$nestor":"payload"}', /tag "payload" is not known/],
     ['a tag that is no text', '{"$nestor":{}}', /not known/],
     ['a number', '{"$nestor":"number","value":"toString"}', /"number" has an unexpected form/],
     ['a bigint', '{"$nestor":"bigint","value":"0x10"}', /"bigint"/],
@@ -44,6 +44,8 @@ describe('decode', () => {
     ['a kind of bytes', '{"$nestor":"binary","type":"Function","value":""}', /type "Function"/],
     ['the length of bytes', '{"$nestor":"binary","type":"Float64Array","value":"aGk="}', /multiple of 8/],
     ['an error', '{"$nestor":"error","message":"m"}', /"error"/],
+    ['an instance without data', '{"$nestor":"class","name":"Money"}', /"class"/],
+    ['an instance without class', '{"$nestor":"class","name":{"$nestor":"undefined"},"value":1}', /"class"/],
   ])('refuses %s that cannot be read', (_, text, reason) => {
     expect(() => decode(text)).toThrow(MalformedEncodingError);
     expect(() => decode(text)).toThrow(reason);

@@ -1,4 +1,6 @@
 import { encodeBinary } from './binary.js';
+import type { ClassCodec, ClassRegistry } from './class-registry.js';
+import { LANGUAGE_ERRORS } from './language-errors.js';
 import { RecordedError } from './recorded-error.js';
 import { define, MAX_DEPTH, TAG, type Tag, tagged, type Tagged } from './tags.js';
 import { UnserialisableValueError } from './unserialisable-value-error.js';
@@ -8,6 +10,8 @@ type Step = number | string | { readonly text: string };
 
 interface EncoderOptions {
   readonly subject: string;
+  /** The classes whose instances stay instances. */
+  readonly classes?: ClassRegistry | undefined;
   /**
    * Tags strings with NUL or lone surrogates. JSON can escape them and PostgreSQL stores such JSON, but refuses to read
    * it again with `->>` or as `jsonb`. See https://www.postgresql.org/docs/current/datatype-json.html
@@ -23,16 +27,6 @@ const MAX_HOLEY_LENGTH = 1_000_000;
 const MAX_PATH_STEPS = 20;
 const UNDEFINED: Tagged = { [TAG]: 'undefined' };
 
-const LANGUAGE_ERRORS: ReadonlySet<string> = new Set([
-  'Error',
-  'EvalError',
-  'RangeError',
-  'ReferenceError',
-  'SyntaxError',
-  'TypeError',
-  'URIError',
-  'AggregateError',
-]);
 /** Always text in an encoded error, whatever they were in the original. */
 const ERROR_TEXTS: ReadonlySet<string> = new Set(['name', 'message', 'stack']);
 /** Stand beside the texts when the original has them in the usual form, among the data fields otherwise. */
@@ -96,9 +90,28 @@ export class Encoder {
       throw this.refuse(`a reference back to ${target}`, 'leave it out, or refer to it by id');
     }
     const depth = this.ancestors.push(value);
-    const encoded = Array.isArray(value) ? this.encodeArray(value) : this.encodeNonArray(value);
+    const encoded = this.encodeContent(value);
     this.ancestors.length = depth - 1;
     return encoded;
+  }
+
+  private encodeContent(value: object): unknown {
+    const codec = this.options.classes?.codecOf(value);
+    if (codec) return this.encodeInstance(value, codec);
+    return Array.isArray(value) ? this.encodeArray(value) : this.encodeNonArray(value);
+  }
+
+  private encodeInstance(value: object, codec: ClassCodec): Tagged {
+    this.steps[this.ancestors.length - 1] = { text: `<${codec.name}>` };
+    return { [TAG]: 'class', name: codec.name, value: this.encode(this.dataOf(value, codec)) };
+  }
+
+  private dataOf(value: object, codec: ClassCodec): unknown {
+    try {
+      return codec.encode(value);
+    } catch (error) {
+      throw this.refuse('an instance that its codec cannot encode', 'see the cause', { cause: error });
+    }
   }
 
   private encodeNonArray(value: object): unknown {

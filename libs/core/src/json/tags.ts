@@ -13,7 +13,7 @@ export const TAG = '$nestor';
 
 /**
  * What may stand behind the tag key. `object` is the escape for ordinary objects that have a key of that name themselves.
- * `class` is reserved for instances of registered classes.
+ * `payload` is not among them: it is the envelope that may take the place of a whole text, and stands in none.
  */
 export type Tag =
   | 'undefined'
@@ -27,6 +27,7 @@ export type Tag =
   | 'regexp'
   | 'url'
   | 'binary'
+  | 'class'
   | 'error';
 
 /** An encoded value that is more than JSON. */

@@ -12,7 +12,15 @@ function runIn(state: Partial<State> | null, over: Partial<FlowRun> = {}): FlowR
   return {
     state: state && { name: state.type, details: {}, ...state },
     runCount: 1,
-    policy: { retries: 0, retryDelaysMs: [], resuming: false, pauseKeys: [], retryType: null, recoveries: 0, maxRecoveries: 10 },
+    policy: {
+      retries: 0,
+      retryDelaysMs: [],
+      resuming: false,
+      pauseKeys: [],
+      retryType: null,
+      recoveries: 0,
+      maxRecoveries: 10,
+    },
     ...over,
   } as FlowRun;
 }

@@ -9,9 +9,9 @@ export const TASK_METADATA = Symbol('nestor.task');
 /**
  * Makes a method of a provider a task: within a flow, every call of it is a step with states and a recorded outcome.
  *
- * The outcome is durable when the call settles. The value is the one that was recorded: instances of classes arrive as
- * plain data, errors of other classes than the language's own as `RecordedError`, with name, code and fields. A task may
- * call other tasks; one that is called outside any flow is a run of its own.
+ * The outcome is durable when the call settles. The value is the one that was recorded: instances of classes without a codec
+ * arrive as plain data, errors of classes that are neither the language's own nor registered as `RecordedError`, with name,
+ * code and fields. A task may call other tasks; one that is called outside any flow is a run of its own.
  *
  * @example
  * ```ts

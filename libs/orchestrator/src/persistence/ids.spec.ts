@@ -1,4 +1,4 @@
-import { derivedId, msOfId, newId } from './ids.js';
+import { derivedId, msOfId, newId, newIdBeside } from './ids.js';
 
 const UUID_V7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
@@ -63,6 +63,15 @@ describe('derivedId', () => {
 
   it('may itself be a parent', () => {
     expect(msOfId(derivedId(derivedId(parent, 'a'), 'b'))).toBe(msOfId(parent));
+  });
+});
+
+describe('newIdBeside', () => {
+  it('is a new id in the millisecond of the other', () => {
+    const id = newId();
+    const beside = [newIdBeside(id), newIdBeside(id)];
+    expect(new Set([id, ...beside]).size).toBe(3);
+    for (const one of beside) expect(msOfId(one)).toBe(msOfId(id));
   });
 });
 

@@ -27,6 +27,11 @@ export function derivedId(parentId: string, name: string): string {
   return formatId(msOfId(parentId), parseInt(hash.slice(0, 3), 16), hash.slice(3, 19));
 }
 
+/** A new id in the millisecond of another, so that what they name is kept, and dropped, together. */
+export function newIdBeside(id: string): string {
+  return derivedId(id, newId());
+}
+
 /** The milliseconds since the epoch at which a time-ordered id was made. */
 export function msOfId(id: string): number {
   return parseInt(id.slice(0, 8) + id.slice(9, 13), 16);

@@ -5,6 +5,7 @@ import { FlowRunEntity } from './flow-runs/flow-run.entity.js';
 import { LogEntity } from './logs/log.entity.js';
 import { ProcessEntity } from './processes/process.entity.js';
 import { RunValueEntity } from './run-values/run-value.entity.js';
+import { PayloadEntity } from './payloads/payload.entity.js';
 import { TaskRunStateEntity } from './task-runs/task-run-state.entity.js';
 import { TaskRunEntity } from './task-runs/task-run.entity.js';
 
@@ -19,4 +20,5 @@ export const entities = [
   EventEntity,
   ProcessEntity,
   RunValueEntity,
+  PayloadEntity,
 ] as const;

@@ -1,8 +1,7 @@
 /** How a value of a column is written inside an array literal. */
 const BARE_TYPES = ['uuid', 'timestamptz', 'integer', 'smallint', 'bigint', 'boolean'] as const;
-const QUOTED_TYPES = ['text', 'json', 'jsonb'] as const;
 
-type ColumnType = (typeof BARE_TYPES)[number] | (typeof QUOTED_TYPES)[number];
+type ColumnType = (typeof BARE_TYPES)[number] | 'text' | 'json' | 'jsonb';
 type Cell = string | number | boolean | null;
 
 /** One column of rows on their way into a statement: its name there, its type, and where the value comes from. */

@@ -41,7 +41,7 @@ export abstract class StateColumns {
 }
 
 /** State details as stored: instants are ISO text, which `jsonb` keeps to the microsecond. */
-type StoredStateDetails = Omit<StateDetails, InstantDetail> & { readonly [name in InstantDetail]?: string };
+type StoredStateDetails = Omit<StateDetails, InstantDetail> & Readonly<Partial<Record<InstantDetail, string>>>;
 type InstantDetail = (typeof INSTANT_DETAILS)[number];
 
 /** The stored state as core knows it. */

@@ -30,7 +30,11 @@ export const STATE_COLUMNS = 'timestamp, id, type, name, message, state_details,
 const NO_DETAILS = '{}';
 
 /** Details that are instants; `jsonb` keeps their ISO text to the microsecond. */
-export const INSTANT_DETAILS = ['scheduledTime', 'cacheExpiration', 'pauseTimeout'] as const satisfies readonly (keyof StateDetails)[];
+export const INSTANT_DETAILS = [
+  'scheduledTime',
+  'cacheExpiration',
+  'pauseTimeout',
+] as const satisfies readonly (keyof StateDetails)[];
 
 function storedDetails(details: StateDetails): string {
   for (const _ in details) {

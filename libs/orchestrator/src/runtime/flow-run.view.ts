@@ -1,4 +1,4 @@
-import type { Instant, State, StateType } from '@nestor/core';
+import type { Instant, OrchestratorError, State, StateType } from '@nestor/core';
 import type { FlowRunEntity } from '../records/flow-runs/flow-run.entity.js';
 import type { TaskRunEntity } from '../records/task-runs/task-run.entity.js';
 
@@ -40,7 +40,12 @@ export interface TaskRunView {
 
 /** A run with its states, oldest first. */
 export interface FlowRunWithHistory extends FlowRunView {
+  /** By name; `undefined` when they cannot be read, and `parametersError` says why. */
   readonly parameters: unknown;
+  /** The same as JSON data, with tags where JSON has no word; `null` when they cannot be read. */
+  readonly parametersJson: unknown;
+  /** A codec, key, store or class is missing in this process, or what is kept was changed; the run itself can be looked at. */
+  readonly parametersError: OrchestratorError | null;
   readonly states: readonly State[];
 }
 

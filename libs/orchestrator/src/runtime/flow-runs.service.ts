@@ -1,4 +1,4 @@
-import { decode, durationMs, isTerminal, OrchestratorError, StateType, type Duration } from '@nestor/core';
+import { durationMs, isTerminal, OrchestratorError, StateType, type Duration } from '@nestor/core';
 import { Injectable } from '@nestjs/common';
 import { isPassing } from '../persistence/connection/postgres-errors.js';
 import type { FlowRunEntity } from '../records/flow-runs/flow-run.entity.js';
@@ -8,6 +8,7 @@ import { FlowsRepository } from '../records/flows/flows.repository.js';
 import type { LogEntity } from '../records/logs/log.entity.js';
 import { LogsRepository } from '../records/logs/logs.repository.js';
 import { TaskRunsRepository } from '../records/task-runs/task-runs.repository.js';
+import { Payloads } from './payloads/payloads.service.js';
 import { outcomeOfRun } from './outcome-of-run.js';
 import { OrchestratorEngine } from './engine/orchestrator-engine.js';
 import {
@@ -62,6 +63,7 @@ export class FlowRuns {
     private readonly taskRuns: TaskRunsRepository,
     private readonly flows: FlowsRepository,
     private readonly logs: LogsRepository,
+    private readonly payloads: Payloads,
   ) {}
 
   /** The run with its parameters and states; `null` when there is none of that id. */
@@ -70,7 +72,7 @@ export class FlowRuns {
     if (!row) return null;
     const [view] = await this.views([row]);
     if (!view) return null;
-    return { ...view, parameters: decode(row.parameters), states: await this.flowRuns.history(id) };
+    return { ...view, ...(await this.parametersOf(row)), states: await this.flowRuns.history(id) };
   }
 
   /** @throws {FlowRunNotFoundError} when there is no run of that id. */
@@ -129,6 +131,7 @@ export class FlowRuns {
    * @returns what the flow returned, as it was recorded.
    * @throws what the flow threw, as it was recorded.
    * @throws {FlowRunNotFoundError} when there is no run of that id.
+   * @throws the errors with codes `PAYLOAD_…` when the outcome cannot be read in this process.
    * @throws {RunCancelledError} and `RunCrashedError` when something else than its own code ended it.
    * @throws {WaitTimeoutError} when it has not ended within `timeout` (default: no limit).
    */
@@ -137,9 +140,8 @@ export class FlowRuns {
     const deadline = performance.now() + timeoutMs;
     let pauseMs = FIRST_LOOK_MS;
     for (;;) {
-      const row = await this.look(id);
-      const stateType = row?.stateType ?? null;
-      if (row && stateType !== null && isTerminal(stateType)) return outcomeOfRun(row);
+      const end = await this.look(id);
+      if (end) return outcomeOfRun(end.row, end.outcome);
       const left = deadline - performance.now();
       if (left <= 0) throw new WaitTimeoutError(id, timeoutMs);
       // Here the engine tells; of other processes' runs only the database does.
@@ -148,16 +150,33 @@ export class FlowRuns {
     }
   }
 
-  /** The run as it stands; `undefined` when the database is away, which ends no waiting: the run may well go on. */
-  private async look(id: string): Promise<FlowRunEntity | undefined> {
+  /**
+   * The ended run and its outcome; `undefined` when it has not ended, or when the database is away, which ends no waiting: the
+   * run may well go on.
+   */
+  private async look(id: string): Promise<{ row: FlowRunEntity; outcome: unknown } | undefined> {
     if (!UUID.test(id)) throw new FlowRunNotFoundError(id);
     try {
       const row = await this.flowRuns.find(id);
       if (!row) throw new FlowRunNotFoundError(id);
-      return row;
+      if (row.stateType === null || !isTerminal(row.stateType)) return undefined;
+      return { row, outcome: row.result === null ? undefined : await this.payloads.read(row.result) };
     } catch (error) {
       if (isPassing(error)) return undefined;
       throw error;
+    }
+  }
+
+  private async parametersOf(
+    row: FlowRunEntity,
+  ): Promise<Pick<FlowRunWithHistory, 'parameters' | 'parametersJson' | 'parametersError'>> {
+    try {
+      const encoded = await this.payloads.open(row.parameters);
+      const parameters = this.payloads.decode(encoded);
+      return { parameters, parametersJson: JSON.parse(encoded) as unknown, parametersError: null };
+    } catch (error) {
+      if (!(error instanceof OrchestratorError)) throw error;
+      return { parameters: undefined, parametersJson: null, parametersError: error };
     }
   }
 

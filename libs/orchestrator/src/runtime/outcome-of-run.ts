@@ -1,14 +1,14 @@
-import { decode, StateType } from '@nestor/core';
+import { StateType } from '@nestor/core';
 import type { FlowRunEntity } from '../records/flow-runs/flow-run.entity.js';
 import { RunCancelledError, RunCrashedError } from './engine/engine-errors.js';
 
 /**
  * What an ended run gave.
  *
+ * @param outcome what its row holds, decoded.
  * @throws what its flow threw, {@link RunCancelledError} or {@link RunCrashedError}.
  */
-export function outcomeOfRun(row: FlowRunEntity): unknown {
-  const outcome = row.result === null ? undefined : decode(row.result);
+export function outcomeOfRun(row: FlowRunEntity, outcome: unknown): unknown {
   switch (row.stateType) {
     case StateType.Completed:
       return outcome;

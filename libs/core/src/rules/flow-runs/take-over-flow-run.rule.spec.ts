@@ -45,7 +45,10 @@ describe('take-over-flow-run', () => {
       [0, 10, 1],
       [9, 10, 10],
     ])('counts: %i recoveries of %i become %i', (recoveries, max, expected) => {
-      expect(afterDeath(recoveries, max)).toMatchObject({ kind: 'accept', policy: { resuming: true, recoveries: expected } });
+      expect(afterDeath(recoveries, max)).toMatchObject({
+        kind: 'accept',
+        policy: { resuming: true, recoveries: expected },
+      });
     });
 
     it.each([
@@ -65,7 +68,11 @@ describe('take-over-flow-run', () => {
       state: { type: StateType.Running, details: {} },
       policy: { recoveries: 10, maxRecoveries: 10, retryType: null },
     } as unknown as FlowRun;
-    const verdict = decide([takeOverFlowRun], { run, proposed: awaitingResume({ scheduledTime }), now: scheduledTime }, {});
+    const verdict = decide(
+      [takeOverFlowRun],
+      { run, proposed: awaitingResume({ scheduledTime }), now: scheduledTime },
+      {},
+    );
     expect(verdict).toMatchObject({ kind: 'accept', policy: { resuming: true } });
   });
 

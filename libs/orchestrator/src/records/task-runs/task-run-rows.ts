@@ -3,7 +3,6 @@ import { stateOfRow } from '../state-columns.js';
 import type { TaskRunStateEntity } from './task-run-state.entity.js';
 import type { TaskRunEntity } from './task-run.entity.js';
 
-
 /** What never changes about a task run. */
 export interface NewTaskRun {
   readonly id: string;

@@ -4,9 +4,7 @@ import {
   cached,
   cancelled,
   cancelling,
-  decode,
   durationMs,
-  encode,
   isTerminal,
   paused,
   resuming,
@@ -29,6 +27,7 @@ import { TaskRunsRepository, type RecordedTaskRun } from '../../records/task-run
 import { nameOfRun } from '../engine/run-names.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { Notifier } from '../notifications/notifier.service.js';
+import { Payloads } from '../payloads/payloads.service.js';
 import { RunClaimer } from '../recovery/run-claimer.service.js';
 import type { Answer } from '../transitions/decided.js';
 import { DatabaseClock } from '../transitions/database-clock.js';
@@ -66,6 +65,7 @@ export class RunControl {
     private readonly flowRuns: FlowRunsRepository,
     private readonly taskRuns: TaskRunsRepository,
     private readonly transactions: Transactions,
+    private readonly payloads: Payloads,
     private readonly clock: DatabaseClock,
     private readonly notifier: Notifier,
     private readonly claimer: RunClaimer,
@@ -158,8 +158,9 @@ export class RunControl {
     const { row, run } = await this.load(flowRunId);
     if (fromTaskRun !== undefined) await this.mustBelong(fromTaskRun, flowRunId);
     const id = newId();
+    const subject = `parameters of the fork of flow run ${flowRunId}`;
     await this.copyRecords(row.id, id, fromTaskRun);
-    const known = decode(row.parameters) as Record<string, unknown>;
+    const known = (await this.payloads.read(row.parameters)) as Record<string, unknown>;
     const { resuming: _, ...retryPolicy } = run.policy;
     await this.runs.create(
       {
@@ -168,7 +169,10 @@ export class RunControl {
         rootFlowRunId: id,
         parentTaskRunId: null,
         name: name ?? nameOfRun(id),
-        parameters: encode({ ...known, ...parameters }, { subject: 'parameters of the fork' }),
+        parameters: await this.payloads.seal(this.payloads.encode({ ...known, ...parameters }, subject), {
+          runId: id,
+          subject,
+        }),
         isLeased: false,
         app: this.settings.app,
       },
@@ -191,7 +195,8 @@ export class RunControl {
     const answer = await this.runs.propose(flowRunId, state, { force: true });
     const entered = this.told('set state', flowRunId, answer);
     // Whoever executed it can write nothing more, and leaves its tasks as they are.
-    if (isTerminal(type)) await this.runs.closeWithin(flowRunId, cancelled({ message: 'Its flow run was ended by hand.' }));
+    if (isTerminal(type))
+      await this.runs.closeWithin(flowRunId, cancelled({ message: 'Its flow run was ended by hand.' }));
     return entered;
   }
 
@@ -230,7 +235,8 @@ export class RunControl {
   private mustHaveEnded(action: string): (found: LoadedFlowRun) => void {
     return ({ row, run }) => {
       if (!isRoot(row)) throw refused(action, { run }, 'it is a subflow; do so with the run that called it.');
-      if (run.state === null || !isTerminal(run.state.type)) throw refused(action, { run }, 'it has not ended; cancel it first.');
+      if (run.state === null || !isTerminal(run.state.type))
+        throw refused(action, { run }, 'it has not ended; cancel it first.');
     };
   }
 
@@ -258,7 +264,9 @@ export class RunControl {
     );
     const newIds = new Map(taken.map(({ id }) => [id, newId()]));
     const message = `Taken over from flow run ${fromFlowRunId}.`;
-    await Promise.all(taken.map((row) => this.runs.recordTaskRun(copyOf(row, toFlowRunId, newIds), cached({ message }), row.result, 1)));
+    await Promise.all(
+      taken.map((row) => this.runs.recordTaskRun(copyOf(row, toFlowRunId, newIds), cached({ message }), row.result, 1)),
+    );
   }
 }
 

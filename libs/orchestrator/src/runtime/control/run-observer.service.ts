@@ -36,7 +36,8 @@ export class RunObserver implements OnApplicationBootstrap {
   onApplicationBootstrap(): void {
     this.process.listen({
       notified: (payload) => {
-        if (payload === null) this.lastLook = 0; // some may have been missed
+        if (payload === null)
+          this.lastLook = 0; // some may have been missed
         else for (const topic of topicsOf(payload)) if (topic.startsWith('run:')) this.told.add(topic.slice(4));
         if (payload === null || this.told.size > 0) this.loop.wake();
       },
@@ -105,7 +106,9 @@ export class RunObserver implements OnApplicationBootstrap {
   private abandon(active: ActiveFlowRun, stateName: string): void {
     const own = active.live.image.state;
     if (own && isTerminal(own.type)) return;
-    this.logger.warn(`Flow run ${active.live.created.id} was set to ${stateName} by somebody else; it is cut off here.`);
+    this.logger.warn(
+      `Flow run ${active.live.created.id} was set to ${stateName} by somebody else; it is cut off here.`,
+    );
     active.whole.end(`it is ${stateName}`);
   }
 

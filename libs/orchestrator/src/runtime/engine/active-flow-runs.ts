@@ -21,7 +21,11 @@ export class ActiveFlowRuns {
   private readonly runs = new Map<string, ActiveFlowRun>();
 
   /** Notes a run; the function that is returned takes it off again. */
-  add(live: LiveFlowRun, gate: PauseGate, whole: Attempt): { readonly active: ActiveFlowRun; readonly remove: () => void } {
+  add(
+    live: LiveFlowRun,
+    gate: PauseGate,
+    whole: Attempt,
+  ): { readonly active: ActiveFlowRun; readonly remove: () => void } {
     const { id } = live.created;
     let end = (): void => undefined;
     const ended = new Promise<void>((resolve) => (end = resolve));

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { canonicalText } from '@nestor/core';
+import { canonicalText, type ClassRegistry } from '@nestor/core';
 
 /** Enough of a hash to tell apart the scopes of one run. */
 const SCOPE_LENGTH = 11;
@@ -50,8 +50,8 @@ export class Branch {
   }
 
   /** The key of the next call of `callee` with these inputs: equal again when the run is replayed. */
-  keyOf(callee: string, args: readonly unknown[]): string {
-    const inputs = canonicalText(args);
+  keyOf(callee: string, args: readonly unknown[], classes?: ClassRegistry): string {
+    const inputs = canonicalText(args, { classes });
     // Inputs without a canonical form (functions, cycles) can be told apart only by the order of their calls.
     const key = `${this.scope}.${inputs === null ? 'order' : shortHash(inputs, INPUTS_LENGTH)}`;
     return `${key}-${this.count(`${callee}\0${key}`)}`;
@@ -63,7 +63,7 @@ export class Branch {
   }
 
   private count(of: string): number {
-    const counts = (this.occurrences.counts ??= new Map());
+    const counts = (this.occurrences.counts ??= new Map<string, number>());
     const before = counts.get(of) ?? 0;
     counts.set(of, before + 1);
     return before;

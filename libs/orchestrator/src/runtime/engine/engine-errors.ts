@@ -80,7 +80,9 @@ export class RunSuspendedError extends OrchestratorError {
   readonly code = 'RUN_SUSPENDED';
 
   constructor(readonly flowRunId: string) {
-    super(`Flow run ${flowRunId} was suspended; it goes on when somebody resumes it. Wait for it with FlowRuns.result().`);
+    super(
+      `Flow run ${flowRunId} was suspended; it goes on when somebody resumes it. Wait for it with FlowRuns.result().`,
+    );
   }
 }
 

@@ -5,8 +5,6 @@ import {
   completed,
   crashed,
   dateOfInstant,
-  decode,
-  encode,
   encodingVersion,
   failed,
   isTerminal,
@@ -23,6 +21,7 @@ import { derivedId, newId } from '../../persistence/ids.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { LeaseLostError } from '../leases/run-lease.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
+import { Payloads } from '../payloads/payloads.service.js';
 import type { CallEngine } from '../registry/engine-bindings.js';
 import type { FlowDefinition } from '../registry/definitions.js';
 import { FlowRegistry } from '../registry/flow-registry.js';
@@ -36,7 +35,7 @@ import { ActiveFlowRuns, type ActiveFlowRun } from './active-flow-runs.js';
 import { Attempt, type AttemptEnd } from './attempt.js';
 import { Branch } from './branch.js';
 import { RunCancelledError, RunCrashedError, RunHandedBackError, RunSuspendedError } from './engine-errors.js';
-import { encodeError, failureMessage, outcomeOf, recorded, type Outcome } from './outcome.js';
+import { failureMessage, outcomeOf, type Outcome } from './outcome.js';
 import type { NewRunOptions } from './new-run-options.js';
 import { argumentsOf, parametersOf } from './parameters.js';
 import { PauseGate } from './pause-gate.js';
@@ -74,6 +73,7 @@ export class FlowEngine {
     private readonly replays: Replays,
     private readonly activeRuns: ActiveFlowRuns,
     private readonly process: ProcessLease,
+    private readonly payloads: Payloads,
     private readonly logs: RunLogs,
     @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
   ) {}
@@ -88,8 +88,11 @@ export class FlowEngine {
     options: NewRunOptions = {},
     call?: SubflowCall,
   ): Promise<LiveFlowRun> {
-    const parameters = encode(parametersOf(args), { subject: `parameters of flow "${definition.name}"` });
+    const subject = `parameters of flow "${definition.name}"`;
+    const encoded = this.payloads.encode(parametersOf(args, this.payloads.classes), subject);
     const id = call ? subflowId(call) : newId();
+    const sealed = this.payloads.seal(encoded, { runId: id, subject });
+    const parameters = typeof sealed === 'string' ? sealed : await sealed;
     const root = call?.caller.flowRun ?? null;
     return this.transitions.createFlowRun(
       {
@@ -131,8 +134,10 @@ export class FlowEngine {
   ): Promise<unknown> {
     const { caller } = call;
     // A run that is there was begun before the caller was interrupted.
-    const known = caller.replay && caller.flowRun && (await this.transitions.findSubflowRun(subflowId(call), caller.flowRun));
-    if (known && isTerminal(known.row.stateType ?? StateType.Pending)) return outcomeOfRun(known.row);
+    const known =
+      caller.replay && caller.flowRun && (await this.transitions.findSubflowRun(subflowId(call), caller.flowRun));
+    if (known && isTerminal(known.row.stateType ?? StateType.Pending))
+      return outcomeOfRun(known.row, known.row.result === null ? undefined : await this.replays.read(known.row.result));
     const live = known?.live ?? (await this.create(definition, args, {}, call));
     const reason = known ? await this.interrupt(live) : null;
     const around = currentScope()?.attempt ?? caller.attempt;
@@ -188,8 +193,8 @@ export class FlowEngine {
       const outcome = await this.attempt(execution, active, attempt, replay, engine);
       if (replay) this.closeLeftovers(live, replay);
       if (outcome.kind === 'returned') {
-        const answer = await this.transitions.proposeForFlowRun(live, completed(), { result: outcome.encoded });
-        if (answer.state?.type === StateType.Completed) return recorded(outcome.encoded);
+        const answer = await this.transitions.proposeForFlowRun(live, completed(), { result: outcome.stored });
+        if (answer.state?.type === StateType.Completed) return this.payloads.decode(outcome.encoded);
         throw await this.endedOtherwise(live, answer.state);
       }
       if (outcome.kind === 'cut-off') throw await this.cutOff(live, active, outcome.end);
@@ -242,24 +247,27 @@ export class FlowEngine {
       keepValue: this.keepValue,
     };
     // Every attempt gets what is recorded, the first one too: what would differ in a resumed run differs at once.
-    const args = argumentsOf(decode(live.created.parameters) as Record<string, unknown>);
+    const args = argumentsOf((await this.replays.read(live.created.parameters)) as Record<string, unknown>);
     const body = {
       subject: `flow "${definition.name}"`,
+      runId: live.created.id,
       run: () => definition.method.apply(receiver, args),
       timeoutMs: definition.timeoutMs,
     };
-    const outcome = await withScope(scope, () => outcomeOf(body, attempt));
+    const outcome = await withScope(scope, () => outcomeOf(body, attempt, this.payloads));
     // Whatever the body made of the error: a run that diverged did not do what it is recorded to have done.
     return replay?.diverged && outcome.kind !== 'cut-off'
       ? { kind: 'threw', error: replay.diverged, timedOut: false }
       : outcome;
   }
 
-  private fail(live: LiveFlowRun, outcome: Outcome & { kind: 'threw' }, replay: Replay | null): Promise<Answer> {
+  private async fail(live: LiveFlowRun, outcome: Outcome & { kind: 'threw' }, replay: Replay | null): Promise<Answer> {
     const message = failureMessage(outcome.error);
     const details = replay?.diverged ? { retriable: false } : {};
     const state = outcome.timedOut ? timedOut({ message }) : failed({ message, details });
-    return this.transitions.proposeForFlowRun(live, state, { result: encodeError(outcome.error) });
+    const context = { runId: live.created.id, subject: `error of "${live.created.name}"` };
+    const { stored } = await this.payloads.sealError(outcome.error, message, context);
+    return this.transitions.proposeForFlowRun(live, state, { result: stored });
   }
 
   /** Does with a run whose body was cut off what the reason asks for; gives the error its caller gets. */

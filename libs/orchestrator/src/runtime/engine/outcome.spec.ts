@@ -1,10 +1,16 @@
 import { Attempt } from './attempt.js';
 import { RunTimeoutError } from './engine-errors.js';
-import { encodeError, failureMessage, outcomeOf, recorded } from './outcome.js';
+import { payloadSettings } from '../payloads/payload-options.js';
+import type { PayloadTable } from '../payloads/payload-table.js';
+import { Payloads } from '../payloads/payloads.service.js';
+import { failureMessage, outcomeOf as outcomeWith } from './outcome.js';
 
+const payloads = new Payloads(payloadSettings({}), {} as PayloadTable);
+const outcomeOf = (what: Parameters<typeof outcomeWith>[0], one: Attempt) => outcomeWith(what, one, payloads);
 const attempt = (): Attempt => new Attempt('load-a1b', 1, null);
 const body = (run: () => Promise<unknown>, timeoutMs: number | null = null) => ({
   subject: 'task "load"',
+  runId: '01a201cf-f4dd-7000-98e7-1976c9bbcf07',
   run,
   timeoutMs,
 });
@@ -23,6 +29,7 @@ describe('outcomeOf', () => {
     ).toEqual({
       kind: 'returned',
       encoded: '{"a":{"$nestor":"bigint","value":"1"}}',
+      stored: '{"a":{"$nestor":"bigint","value":"1"}}',
     });
     expect(one.ended?.reason).toBe('its attempt is over');
   });
@@ -109,40 +116,47 @@ describe('outcomeOf', () => {
     );
     one.end('cancelled');
     succeed(1);
-    expect(await settled).toEqual({ kind: 'cut-off', end: { kind: 'over', reason: 'cancelled' } });
+    expect(await settled).toEqual({ kind: 'cut-off', end: one.ended });
     expect(one.ended?.reason).toBe('cancelled');
   });
 
-  describe('a body that is asked to end', () => {
-    const handedBack = { kind: 'handed-back', reason: 'the application shut down' } as const;
+  describe('a body whose result does not fit into its row', () => {
+    const kept = (put: () => Promise<void>): Payloads => {
+      const store = { name: 'slow', put, get: async () => null, delete: async () => undefined };
+      return new Payloads(payloadSettings({ payloads: { inlineLimit: 0, store } }), {} as PayloadTable);
+    };
 
-    it('may still return: then it has', async () => {
+    it('has returned when the result is kept, and its time is up no more', async () => {
+      jest.useFakeTimers();
+      let keep: () => void = () => undefined;
       const one = attempt();
-      let succeed: (value: number) => void = () => undefined;
-      const settled = outcomeOf(
-        body(() => new Promise((resolve) => (succeed = resolve))),
+      const settled = outcomeWith(
+        body(async () => 1, 10),
         one,
+        kept(() => new Promise((resolve) => (keep = resolve))),
       );
-      one.wind(handedBack.reason, handedBack.kind, never());
-      succeed(1);
-      expect(await settled).toEqual({ kind: 'returned', encoded: '1' });
+      await jest.advanceTimersByTimeAsync(1_000);
+      expect(one.ended?.reason).toBe('its attempt is over');
+      keep();
+      expect(await settled).toEqual({
+        kind: 'returned',
+        encoded: '1',
+        stored: expect.stringContaining('"store":"slow"'),
+      });
     });
 
-    it('and throws for it has not failed, but was cut off', async () => {
-      const one = attempt();
-      const settled = outcomeOf(
-        body(() => new Promise((_, reject) => one.signal.addEventListener('abort', () => reject(new Error('ended'))))),
-        one,
-      );
-      one.wind(handedBack.reason, handedBack.kind, never());
-      expect(await settled).toEqual({ kind: 'cut-off', end: handedBack });
-    });
-
-    it('is cut off when it takes longer than it is given', async () => {
-      const one = attempt();
-      const settled = outcomeOf(body(never), one);
-      one.wind(handedBack.reason, handedBack.kind, Promise.resolve());
-      expect(await settled).toEqual({ kind: 'cut-off', end: handedBack });
+    it('has thrown when it cannot be kept', async () => {
+      const failing = kept(() => Promise.reject(new Error('no space left')));
+      expect(
+        await outcomeWith(
+          body(async () => 1),
+          attempt(),
+          failing,
+        ),
+      ).toMatchObject({
+        kind: 'threw',
+        error: { code: 'PAYLOAD_STORE_FAILED', message: expect.stringMatching(/result of task "load".*no space left/) },
+      });
     });
   });
 
@@ -155,7 +169,7 @@ describe('outcomeOf', () => {
         body(async () => (ran = true)),
         one,
       ),
-    ).toEqual({ kind: 'cut-off', end: { kind: 'over', reason: 'cancelled' } });
+    ).toEqual({ kind: 'cut-off', end: one.ended });
     expect(ran).toBe(false);
   });
 });
@@ -189,34 +203,5 @@ describe('failureMessage', () => {
     const message = failureMessage(new Error('x'.repeat(20_000)));
     expect(message).toHaveLength(10_001);
     expect(message.endsWith('x…')).toBe(true);
-  });
-});
-
-describe('encodeError', () => {
-  it('keeps an error with its name, message, code and cause', () => {
-    const error = Object.assign(new RangeError('no', { cause: new Error('why') }), { code: 'E_NO' });
-    expect(recorded(encodeError(error))).toMatchObject({
-      name: 'RangeError',
-      message: 'no',
-      code: 'E_NO',
-      cause: { message: 'why' },
-    });
-  });
-
-  it.each<[string, unknown]>([
-    ['text', 'boom'],
-    ['undefined', undefined],
-    ['plain data', { status: 404 }],
-  ])('keeps %s as it is', (_, thrown) => {
-    expect(recorded(encodeError(thrown))).toEqual(thrown);
-  });
-
-  it.each<[string, unknown, string]>([
-    ['a function', Object.assign(() => 1, { toString: () => 'retry()' }), 'Thrown: retry()'],
-    ['a symbol', Symbol('s'), 'Thrown: Symbol(s)'],
-  ])('makes an error of %s, which has no form', (_, thrown, message) => {
-    const error = recorded(encodeError(thrown));
-    expect(error).toBeInstanceOf(Error);
-    expect(error).toMatchObject({ message });
   });
 });

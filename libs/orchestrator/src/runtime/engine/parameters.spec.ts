@@ -1,3 +1,4 @@
+import { classCodec, ClassRegistry } from '@nestor/core';
 import { decode, encode } from '@nestor/core';
 import * as fc from 'fast-check';
 import { argumentsOf, parametersOf } from './parameters.js';
@@ -114,5 +115,22 @@ describe('argumentsOf', () => {
       }),
       { numRuns: 1_000 },
     );
+  });
+});
+
+describe('the parameters of a registered class', () => {
+  class AuditParams {
+    constructor(readonly lockFile: string) {}
+  }
+
+  it('keep its instance whole', () => {
+    const codec = classCodec({
+      name: 'AuditParams',
+      type: AuditParams,
+      encode: ({ lockFile }) => lockFile,
+      decode: (lockFile) => new AuditParams(lockFile),
+    });
+    const params = new AuditParams('a.json');
+    expect(parametersOf([params], new ClassRegistry([codec]))).toEqual({ 0: params });
   });
 });

@@ -1,10 +1,12 @@
+import type { ClassRegistry } from '@nestor/core';
+
 /**
  * The parameters of a run, by name: the fields of the one object a flow takes. Arguments of any other form are named by
  * their position, from `"0"`; so is an object that could be taken for those.
  */
-export function parametersOf(args: readonly unknown[]): Record<string, unknown> {
+export function parametersOf(args: readonly unknown[], classes?: ClassRegistry): Record<string, unknown> {
   const only = args.length === 1 ? args[0] : undefined;
-  if (isRecord(only) && !isPositional(only)) return { ...only };
+  if (isRecord(only, classes) && !isPositional(only)) return { ...only };
   return Object.fromEntries(args.map((value, index) => [String(index), value]));
 }
 
@@ -18,10 +20,10 @@ function isPositional(parameters: Readonly<Record<string, unknown>>): boolean {
   return Object.keys(parameters).every((name, index) => name === String(index));
 }
 
-/** Objects that mean more than their fields: those that the encoding has a form of its own for. */
+/** Objects that mean more than their fields: those that the encoding has a form of its own for, as it has for registered classes. */
 const VALUES = [Date, Map, Set, RegExp, URL, Error, ArrayBuffer] as const;
 
-function isRecord(value: unknown): value is Record<string, unknown> {
+function isRecord(value: unknown, classes?: ClassRegistry): value is Record<string, unknown> {
   if (typeof value !== 'object' || value === null || Array.isArray(value) || ArrayBuffer.isView(value)) return false;
-  return !VALUES.some((type) => value instanceof type);
+  return !VALUES.some((type) => value instanceof type) && !classes?.codecOf(value);
 }

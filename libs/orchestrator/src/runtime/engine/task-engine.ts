@@ -12,14 +12,16 @@ import {
 } from '@nestor/core';
 import { Injectable } from '@nestjs/common';
 import { newId } from '../../persistence/ids.js';
+import { Payloads } from '../payloads/payloads.service.js';
 import type { CallEngine } from '../registry/engine-bindings.js';
+import { Replays } from '../replay/replays.service.js';
 import type { RecordedCall } from '../replay/recorded-call.js';
 import type { LiveTaskRun } from '../transitions/live-run.js';
 import { TransitionService } from '../transitions/transition.service.js';
 import { Attempt, goesOnElsewhere, type AttemptEnd } from './attempt.js';
 import { Branch } from './branch.js';
 import { OutcomeUnknownError, RunEndedError } from './engine-errors.js';
-import { encodeError, failureMessage, outcomeOf, recorded, type Outcome } from './outcome.js';
+import { failureMessage, outcomeOf, type Outcome } from './outcome.js';
 import { LogLevel, RunLogs } from './run-logs.js';
 import { currentScope, withScope, type RunScope } from './run-scope.js';
 import { waitUntil } from './wait-until.js';
@@ -56,6 +58,8 @@ interface Execution {
 export class TaskEngine {
   constructor(
     private readonly transitions: TransitionService,
+    private readonly replays: Replays,
+    private readonly payloads: Payloads,
     private readonly logs: RunLogs,
   ) {}
 
@@ -75,10 +79,10 @@ export class TaskEngine {
     const caller = currentScope();
     around.assertLive();
     const id = newId();
-    const dynamicKey = caller ? caller.branch.keyOf(call.taskKey, call.args) : id;
+    const dynamicKey = caller ? caller.branch.keyOf(call.taskKey, call.args, this.payloads.classes) : id;
     // Claimed before anything is awaited: calls are told apart by the order in which they are made.
     const known = caller?.replay?.claim(call.taskKey, dynamicKey);
-    if (known && known.kind !== 'unfinished') return outcomeOfRecord(known.kind, known.result);
+    if (known && known.kind !== 'unfinished') return this.outcomeOfRecord(known.kind, known.result);
     if (caller?.replay && !known) await caller.replay.admit(call.taskKey, dynamicKey);
     if (caller?.gate?.isClosed) await caller.gate.passage();
     const turn = this.transitions.room(caller?.flowRun?.created.id ?? null);
@@ -101,18 +105,20 @@ export class TaskEngine {
       if (around.ended) throw this.close(execution, around.ended);
       const outcome = await this.attempt(execution);
       if (outcome.kind === 'returned') {
-        await this.propose(execution, completed(), outcome.encoded).durable();
-        return recorded(outcome.encoded);
+        await this.propose(execution, completed(), outcome.stored).durable();
+        return this.payloads.decode(outcome.encoded);
       }
       if (outcome.kind === 'cut-off') throw this.close(execution, outcome.end);
 
-      const state = (outcome.timedOut ? timedOut : failed)({ message: failureMessage(outcome.error) });
-      const encoded = encodeError(outcome.error);
-      const { answer, durable, inPassing } = this.propose(execution, state, encoded);
+      const message = failureMessage(outcome.error);
+      const context = { runId: live.created.id, subject: `error of ${call.subject}` };
+      const { encoded, stored } = await this.payloads.sealError(outcome.error, message, context);
+      const state = (outcome.timedOut ? timedOut : failed)({ message });
+      const { answer, durable, inPassing } = this.propose(execution, state, stored);
       this.logFailure(live, outcome.error);
       if (answer.verdict.kind === 'accept') {
         await durable();
-        throw recorded(encoded);
+        throw this.payloads.decode(encoded);
       }
       inPassing();
       if (answer.state?.details.scheduledTime !== undefined) await this.startAt(execution, answer.state);
@@ -156,10 +162,18 @@ export class TaskEngine {
 
   private async giveUp(execution: Execution): Promise<never> {
     const error = new OutcomeUnknownError(execution.live.created.name);
-    const encoded = encodeError(error);
-    const state = failed({ message: failureMessage(error), details: { retriable: false } });
-    await this.propose(execution, state, encoded).durable();
-    throw recorded(encoded);
+    const message = failureMessage(error);
+    const context = { runId: execution.live.created.id, subject: `error of ${execution.call.subject}` };
+    const { encoded, stored } = await this.payloads.sealError(error, message, context);
+    await this.propose(execution, failed({ message, details: { retriable: false } }), stored).durable();
+    throw this.payloads.decode(encoded);
+  }
+
+  /** What a recorded call gives its caller: what it gave it before. */
+  private async outcomeOfRecord(kind: 'completed' | 'failed', result: string | null): Promise<unknown> {
+    const outcome = result === null ? undefined : await this.replays.read(result);
+    if (kind === 'completed') return outcome;
+    throw outcome;
   }
 
   private begun(
@@ -200,8 +214,13 @@ export class TaskEngine {
       clock: this.clock,
       keepValue: this.keepValue,
     };
-    const body = { subject: call.subject, run: () => call.body(live), timeoutMs: call.timeoutMs };
-    return withScope(scope, () => outcomeOf(body, attempt));
+    const body = {
+      subject: call.subject,
+      runId: live.created.id,
+      run: () => call.body(live),
+      timeoutMs: call.timeoutMs,
+    };
+    return withScope(scope, () => outcomeOf(body, attempt, this.payloads));
   }
 
   private logFailure(live: LiveTaskRun, error: unknown): void {
@@ -215,10 +234,3 @@ export class TaskEngine {
 }
 
 const NO_TAGS: readonly string[] = [];
-
-/** What a recorded call gives its caller: what it gave it before. */
-function outcomeOfRecord(kind: 'completed' | 'failed', result: string | null): unknown {
-  const outcome = result === null ? undefined : recorded(result);
-  if (kind === 'completed') return outcome;
-  throw outcome;
-}

@@ -108,7 +108,9 @@ class LeaseKeeper {
       const { dead = [], nextCheckMs = null } = rows[0] ?? {};
       if (dead.length > 0 && this.mayJudge()) this.tell({ kind: 'dead-peers', ids: dead });
       // Alone, there is nobody to watch; a newcomer is noticed with the next round.
-      await this.pause(nextCheckMs === null ? this.settings.heartbeatMs * 2 : Math.max(nextCheckMs, 0) + CHECK_MARGIN_MS);
+      await this.pause(
+        nextCheckMs === null ? this.settings.heartbeatMs * 2 : Math.max(nextCheckMs, 0) + CHECK_MARGIN_MS,
+      );
     }
   }
 

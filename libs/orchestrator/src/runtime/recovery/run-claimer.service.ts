@@ -25,7 +25,12 @@ const AFTER_FAILURE_MS = 1_000;
  */
 @Injectable()
 export class RunClaimer implements OnApplicationBootstrap {
-  private readonly loop = new WakeableLoop('Claiming runs', new Logger(RunClaimer.name), () => this.round(), AFTER_FAILURE_MS);
+  private readonly loop = new WakeableLoop(
+    'Claiming runs',
+    new Logger(RunClaimer.name),
+    () => this.round(),
+    AFTER_FAILURE_MS,
+  );
 
   constructor(
     private readonly engine: OrchestratorEngine,
@@ -63,9 +68,7 @@ export class RunClaimer implements OnApplicationBootstrap {
     const limit = Math.min(CLAIM_BATCH, MAX_ACTIVE - this.activeRuns.size);
     if (limit <= 0) return AFTER_FAILURE_MS;
     const { processId } = this.process;
-    const ids = await this.transactions.single((tx) =>
-      this.flowRuns.claimDue(tx, { processId, app, flowIds, limit }),
-    );
+    const ids = await this.transactions.single((tx) => this.flowRuns.claimDue(tx, { processId, app, flowIds, limit }));
     await Promise.all(ids.map((id) => this.engine.resume(id)));
     if (ids.length === limit) return 0;
     const dueInMs = await this.flowRuns.nextDueInMs(app, flowIds);

@@ -61,7 +61,7 @@ export class Sweeper implements OnApplicationBootstrap {
   private async round(): Promise<number> {
     await this.fenceSuspects();
     let reassigned = 0;
-    for (let batch = BATCH; batch === BATCH; ) {
+    for (let batch = BATCH; batch === BATCH;) {
       const orphans = await this.flowRuns.orphaned(this.settings.app, this.registry.allFlowIds(), BATCH);
       const moved = await this.reassign(orphans);
       reassigned += moved;
@@ -80,9 +80,7 @@ export class Sweeper implements OnApplicationBootstrap {
     this.suspects.clear();
     if (suspects.length === 0) return;
     const { processId } = this.process;
-    const fenced = await this.transactions.single((tx) =>
-      this.processes.fence(tx, suspects, processId, DEATH_RULES),
-    );
+    const fenced = await this.transactions.single((tx) => this.processes.fence(tx, suspects, processId, DEATH_RULES));
     for (const id of fenced) this.logger.warn(`Process ${id} is dead, and fenced.`);
     await this.transactions.single((tx) => this.processes.forgetFenced(tx, this.settings.app));
   }
@@ -91,7 +89,12 @@ export class Sweeper implements OnApplicationBootstrap {
   private async reassign(orphans: readonly OrphanedFlowRun[]): Promise<number> {
     const waiting = orphans.filter(({ stateType }) => nextState(stateType, this.clock.now()) === null);
     if (waiting.length > 0) {
-      await this.transactions.single((tx) => this.flowRuns.releaseOrphans(tx, waiting.map(({ id }) => id)));
+      await this.transactions.single((tx) =>
+        this.flowRuns.releaseOrphans(
+          tx,
+          waiting.map(({ id }) => id),
+        ),
+      );
     }
     const moves = await Promise.all(orphans.map((orphan) => this.move(orphan)));
     return waiting.length + moves.filter(Boolean).length;
@@ -106,10 +109,7 @@ export class Sweeper implements OnApplicationBootstrap {
 }
 
 /** What becomes of a run whose process is gone; `null` when it waits and goes on waiting. */
-function nextState(
-  stateType: StateType | null,
-  now: Instant,
-): ProposedState | null {
+function nextState(stateType: StateType | null, now: Instant): ProposedState | null {
   switch (stateType) {
     case StateType.Scheduled:
     case StateType.Paused:

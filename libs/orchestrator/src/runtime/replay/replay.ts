@@ -86,7 +86,7 @@ export class Replay {
     const error = new ReplayDivergedError(taskKey, this.unclaimed.get(place) ?? 0);
     if (this.onDivergence === 'fail') {
       this.diverged ??= error;
-      throw this.diverged;
+      throw error;
     }
     if (!this.warned.has(place)) this.warn(error);
     this.warned.add(place);

@@ -4,6 +4,7 @@ import { RunValuesRepository } from '../../records/run-values/run-values.reposit
 import { TaskRunsRepository, type RecordedTaskRun } from '../../records/task-runs/task-runs.repository.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { LogLevel, RunLogs } from '../engine/run-logs.js';
+import { Payloads } from '../payloads/payloads.service.js';
 import { FlowRegistry } from '../registry/flow-registry.js';
 import { Journal } from '../transitions/journal.js';
 import type { LiveFlowRun } from '../transitions/live-run.js';
@@ -24,10 +25,17 @@ export class Replays {
     private readonly taskRuns: TaskRunsRepository,
     private readonly values: RunValuesRepository,
     private readonly journal: Journal,
+    private readonly payloads: Payloads,
     private readonly logs: RunLogs,
     private readonly registry: FlowRegistry,
     @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
   ) {}
+
+  /** What a column holds, decoded; a database that is away is waited for. */
+  read(stored: string): unknown {
+    const value = this.payloads.read(stored);
+    return value instanceof Promise ? this.journal.patiently(() => Promise.resolve(this.payloads.read(stored))) : value;
+  }
 
   /**
    * @param onDivergence what the flow says about it; `undefined` leaves it to the build: the same one must do the same again,
@@ -41,8 +49,7 @@ export class Replays {
     const attempt = reason === 'resume' ? live.image.runCount : null;
     const latest = latestByCall(rows, attempt);
     const unfinished = [...latest.values()].filter((row) => kindOf(row, attempt) === 'unfinished').map(({ id }) => id);
-    const images =
-      unfinished.length === 0 ? [] : await this.journal.patiently(() => this.taskRuns.loadAll(unfinished));
+    const images = unfinished.length === 0 ? [] : await this.journal.patiently(() => this.taskRuns.loadAll(unfinished));
     const imageById = new Map(images.map((image) => [image.id, image]));
     const thisBuild = this.settings.buildId ?? this.registry.fingerprint;
     const byBuild = buildId === thisBuild ? 'fail' : 'warn';

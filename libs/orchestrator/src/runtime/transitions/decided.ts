@@ -146,7 +146,13 @@ function instantOf(run: Run, clock: Instant): Instant {
   return run.state && run.state.timestamp >= clock ? addMicros(run.state.timestamp, 1) : clock;
 }
 
-function verdictOf<R extends Run>(policy: Policy<R>, run: R, proposed: ProposedState, now: Instant, facts: Facts): Verdict {
+function verdictOf<R extends Run>(
+  policy: Policy<R>,
+  run: R,
+  proposed: ProposedState,
+  now: Instant,
+  facts: Facts,
+): Verdict {
   const verdict = decide(policy, { run, proposed, now }, facts);
   if (verdict.kind !== 'needs-facts') return verdict;
   if (verdict.names.some((name) => name !== 'random')) {

@@ -48,7 +48,13 @@ export function foldEntries(entries: readonly QueuedEntry[]): JournalBatch {
       case 'move-flow-run': {
         const { run, result, lease, expectedStateId } = entry.move;
         const first = moves.get(run.id);
-        moves.set(run.id, { run, result, lease, claim, expectedStateId: first ? first.expectedStateId : expectedStateId });
+        moves.set(run.id, {
+          run,
+          result,
+          lease,
+          claim,
+          expectedStateId: first ? first.expectedStateId : expectedStateId,
+        });
         pushClaimed(moveStates, states, claim);
         break;
       }

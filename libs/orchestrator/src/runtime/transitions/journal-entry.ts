@@ -19,7 +19,12 @@ export type JournalEntry = {
   /** The lease under which it is written; `null` for what belongs to no run of this process. */
   readonly lease: RunLease | null;
 } & (
-  | { readonly kind: 'create-flow-run'; readonly created: NewFlowRun; readonly run: FlowRun; readonly state: EntryState }
+  | {
+      readonly kind: 'create-flow-run';
+      readonly created: NewFlowRun;
+      readonly run: FlowRun;
+      readonly state: EntryState;
+    }
   | { readonly kind: 'move-flow-run'; readonly move: Unclaimed<FlowRunMove>; readonly state: EntryState }
   | { readonly kind: 'save-task-run'; readonly write: Unclaimed<TaskRunWrite>; readonly state: EntryState }
   | { readonly kind: 'keep-value'; readonly value: Unclaimed<NewRunValue> }

@@ -78,7 +78,12 @@ export class StoredRuns {
   }
 
   /** Records a task run in its first and only state, as of another run. Durable when this resolves. */
-  async recordTaskRun(created: NewTaskRun, proposed: ProposedState, result: string | null, flowAttempt: number): Promise<void> {
+  async recordTaskRun(
+    created: NewTaskRun,
+    proposed: ProposedState,
+    result: string | null,
+    flowAttempt: number,
+  ): Promise<void> {
     const blank = {
       kind: 'task-run',
       id: created.id,
