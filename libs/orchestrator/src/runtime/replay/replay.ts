@@ -64,7 +64,7 @@ export class Replay {
    * @throws {ReplayDivergedError} when recorded calls of the same task in the same scope were not made again.
    */
   async admit(taskKey: string, dynamicKey: string): Promise<void> {
-    if (this.diverged) throw this.diverged;
+    this.assertNotDiverged();
     if (this.calls.size === 0 || performance.now() - this.lastClaimAt > OVER_AFTER_MS) return;
     await (this.quiet ??= this.untilQuiet().finally(() => (this.quiet = null)));
     const place = placeOf(taskKey, dynamicKey);
@@ -74,12 +74,16 @@ export class Replay {
       if (left <= 0) return this.diverge(taskKey, place);
       await pause(Math.min(left, 20));
     }
-    if (this.diverged) throw this.diverged;
+    this.assertNotDiverged(); // another call may have found it meanwhile
   }
 
   /** The calls that had begun and were not made again. */
   leftUnfinished(): Extract<RecordedCall, { kind: 'unfinished' }>[] {
     return [...this.calls.values()].filter((call) => call.kind === 'unfinished');
+  }
+
+  private assertNotDiverged(): void {
+    if (this.diverged) throw this.diverged;
   }
 
   private diverge(taskKey: string, place: string): void {
