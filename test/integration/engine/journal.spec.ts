@@ -5,6 +5,8 @@ import { ORCHESTRATOR_DATA_SOURCE } from '../../../libs/orchestrator/src/persist
 import { Transactions } from '../../../libs/orchestrator/src/persistence/transactions.js';
 import { newId } from '../../../libs/orchestrator/src/persistence/ids.js';
 import { FlowRunsRepository } from '../../../libs/orchestrator/src/records/flow-runs/flow-runs.repository.js';
+import { ProcessLease } from '../../../libs/orchestrator/src/runtime/leases/process-lease.service.js';
+import { LeaseLostError, RunLease } from '../../../libs/orchestrator/src/runtime/leases/run-lease.js';
 import type { JournalEntry } from '../../../libs/orchestrator/src/runtime/transitions/journal-entry.js';
 import { Journal } from '../../../libs/orchestrator/src/runtime/transitions/journal.js';
 import { addMs, instantOfMs } from '@nestor/core';
@@ -33,6 +35,8 @@ class Stage {
     return input;
   }
 }
+
+type TaskEntry = Extract<JournalEntry, { kind: 'save-task-run' }>;
 
 describe('the journal', () => {
   let database: TestDatabase;
@@ -71,8 +75,8 @@ describe('the journal', () => {
   };
 
   /** A task run outside any flow, in its first state. */
-  const entryOf = (changes: { name?: string; id?: string } = {}): JournalEntry => {
-    const { id = newId(), name = 'lone' } = changes;
+  const entryOf = (changes: { name?: string; id?: string; lease?: RunLease } = {}): TaskEntry => {
+    const { id = newId(), name = 'lone', lease = null } = changes;
     const state = {
       ...{ id: newId(), type: 'PENDING' as const, name: 'Pending', message: null, details: {} },
       timestamp: instantOfMs(Date.now()),
@@ -82,9 +86,13 @@ describe('the journal', () => {
     const policy = { retries: 0, retryDelaysMs: [] };
     const counts = { runCount: 0, flowRunRunCount: 0, totalRunTimeUs: 0 };
     const run = { kind: 'task-run' as const, id, flowRunId: null, state, policy, ...times, ...counts };
-    return { kind: 'save-task-run', write: { created, run, result: null }, state: { runId: id, state, follows: null } };
+    return {
+      ...{ kind: 'save-task-run', lease },
+      write: { created, run, result: null },
+      state: { runId: id, state, follows: null },
+    };
   };
-  const idOf = (entry: JournalEntry): string => entry.state.runId;
+  const idOf = (entry: TaskEntry): string => entry.state.runId;
   const isWritten = async (id: string): Promise<boolean> =>
     (await sql(database, 'select 1 from nestor.task_run where id = $1', [id])).length > 0;
 
@@ -170,13 +178,12 @@ describe('the journal', () => {
 
   it('keeps the latest state when an earlier write comes through late', async () => {
     const early = entryOf();
-    if (early.kind !== 'save-task-run') throw new Error('not a task run');
     const { write } = early;
     const timestamp = addMs(early.state.state.timestamp, 1);
     const state = { ...early.state.state, id: newId(), type: 'COMPLETED' as const, name: 'Completed', timestamp };
     await journal.write(early);
     await journal.write({
-      kind: 'save-task-run',
+      ...{ kind: 'save-task-run', lease: null },
       write: { ...write, run: { ...write.run, state }, result: '"done"' },
       state: { runId: idOf(early), state, follows: early.state.state.id },
     });
@@ -185,6 +192,66 @@ describe('the journal', () => {
     await journal.write(early);
     const rows = await sql(database, 'select state_type, result from nestor.task_run where id = $1', [idOf(early)]);
     expect(rows).toEqual([{ state_type: 'COMPLETED', result: 'done' }]);
+  });
+
+  describe('under leases', () => {
+    /** A root run that this process executes and that waits at the gate until it is opened. */
+    const running = async (gate: Gate): Promise<{ id: string; lease: RunLease }> => {
+      stage.body = () => gate.pass();
+      const { id } = await app.get(Flows).start(Stage, 'play');
+      await gate.reached;
+      await waitFor(async () => (await stateNames(database, id)).includes('Running'));
+      return { id, lease: app.get(ProcessLease).grant(id, 0) };
+    };
+    const changeEpoch = (id: string): Promise<unknown> =>
+      sql(database, 'update nestor.flow_run set lease_epoch = lease_epoch + 1 where id = $1', [id]);
+
+    it('refuses an entry alone whose lease is lost, writes the rest of its batch, and says so to its holder', async () => {
+      const gate = new Gate();
+      const { id, lease } = await running(gate);
+      const told: LeaseLostError[] = [];
+      lease.onLost = (error) => told.push(error);
+      await changeEpoch(id);
+
+      const entries = [entryOf(), entryOf({ lease }), entryOf()];
+      expect(await Promise.all(entries.map((entry) => journal.write(entry)))).toEqual([
+        'written',
+        'lease-lost',
+        'written',
+      ]);
+      expect(await Promise.all(entries.map((entry) => isWritten(idOf(entry))))).toEqual([true, false, true]);
+      expect(told).toEqual([expect.any(LeaseLostError)]);
+      expect(told[0]).toMatchObject({ code: 'LEASE_LOST', flowRunId: id });
+      await sql(database, 'update nestor.flow_run set lease_epoch = 0 where id = $1', [id]);
+      gate.open();
+      await app.get(FlowRuns).result(id);
+    });
+
+    it('does not even ask about an entry whose lease is known to be lost', async () => {
+      const lease = new RunLease(newId(), 0);
+      lease.lose();
+      const entry = entryOf({ lease });
+      expect(await commitsOf(async () => expect(await journal.write(entry)).toBe('lease-lost'))).toBe(0);
+    });
+
+    it('writes under a new id, when its process was fenced, what needs no lease, and refuses what does', async () => {
+      const gate = new Gate();
+      const { id, lease } = await running(gate);
+      const process = app.get(ProcessLease);
+      const before = process.processId;
+      await sql(database, 'update nestor.process set fenced_at = clock_timestamp() where id = $1', [before]);
+
+      const entries = [entryOf(), entryOf({ lease })];
+      expect(await Promise.all(entries.map((entry) => journal.write(entry)))).toEqual(['written', 'lease-lost']);
+      expect(await Promise.all(entries.map((entry) => isWritten(idOf(entry))))).toEqual([true, false]);
+      expect(process.processId).not.toBe(before);
+      expect(lease.lost).toBeInstanceOf(LeaseLostError);
+
+      // Its run goes on: this very process takes it over under its new id.
+      gate.open();
+      await app.get(FlowRuns).result(id, { timeout: '25s' });
+      expect(await stateNames(database, id)).toEqual(['Pending', 'Running', 'AwaitingResume', 'Running', 'Completed']);
+    }, 40_000);
   });
 
   it('does without prepared statements where sessions forget them, as behind some poolers', async () => {

@@ -145,7 +145,7 @@ export const orphanedFlowRuns = (schema: string): string => `
     from ${schema}.flow_run r
    where r.process_id is not null and r.app = $1 and r.flow_id = any($2::uuid[])
      and not exists (select from ${schema}.process p where p.id = r.process_id and p.fenced_at is null)
-   order by r.id
+   order by r.process_id, r.id
    limit $3`;
 
 /**

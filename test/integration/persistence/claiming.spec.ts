@@ -1,0 +1,295 @@
+import {
+  addMs,
+  instantOfMs,
+  paused,
+  pending,
+  running,
+  scheduled,
+  type Instant,
+  type ProposedState,
+} from '@nestor/core';
+import type { TestDatabase } from '@nestor/testing';
+import { newId } from '../../../libs/orchestrator/src/persistence/ids.js';
+import { testDatabase } from '../../support/database.js';
+import { Gate } from '../../support/gate.js';
+import { sql } from '../../support/sql.js';
+import { create, flowNamed, FlowRunStory } from './support/runs.js';
+import { fenceOf, join, openStore, type Store } from './support/store.js';
+
+describe('runs that nobody executes', () => {
+  let database: TestDatabase;
+  let store: Store;
+  let flowId: string;
+  let processId: string;
+  beforeAll(async () => {
+    database = await testDatabase();
+    store = await openStore(database, { poolSize: 10 });
+  });
+  beforeEach(async () => {
+    flowId = await flowNamed(store, newId()); // so that every test has runs of its own
+    processId = await join(store);
+  });
+  afterAll(async () => {
+    await store.dataSource.destroy();
+    await database.drop();
+  });
+
+  const now = (): Instant => instantOfMs(Date.now());
+  const due = (sinceMs: number): ProposedState => scheduled({ scheduledTime: addMs(now(), -sinceMs) });
+  const runIn = async (
+    state: ProposedState,
+    over: ConstructorParameters<typeof FlowRunStory>[1] = {},
+    creator = processId,
+  ): Promise<string> => {
+    const story = new FlowRunStory(flowId, over);
+    await create(store, story, state, fenceOf(creator, null));
+    return story.run.id;
+  };
+  const claim = (over: Partial<Parameters<Store['flowRuns']['claimDue']>[1]> = {}): Promise<string[]> =>
+    store.transactions.single((tx) =>
+      store.flowRuns.claimDue(tx, { processId, app: 'test', flowIds: [flowId], limit: 100, ...over }),
+    );
+  const leaseOf = async (id: string): Promise<[processId: string | null, epoch: number]> => {
+    const { processId: holder, leaseEpoch } = (await store.flowRuns.find(id))!;
+    return [holder, leaseEpoch];
+  };
+  const change = (id: string, assignment: string, ...values: unknown[]): Promise<unknown> =>
+    sql(database, `update nestor.flow_run set ${assignment} where id = $1`, [id, ...values]);
+  const die = (id: string): Promise<unknown> =>
+    sql(database, 'update nestor.process set fenced_at = clock_timestamp() where id = $1', [id]);
+
+  describe('and are due', () => {
+    it('are claimed: they belong to the process, in a new epoch, and are in the state they were in', async () => {
+      const id = await runIn(due(1));
+      const before = await store.flowRuns.load(id);
+      await change(id, 'lease_epoch = 4');
+      expect(await claim()).toEqual([id]);
+      expect(await leaseOf(id)).toEqual([processId, 5]);
+      expect(await store.flowRuns.load(id)).toEqual(before);
+    });
+
+    it('are claimed once', async () => {
+      await runIn(due(1));
+      expect(await claim()).toHaveLength(1);
+      expect(await claim()).toEqual([]);
+      expect(await claim({ processId: await join(store) })).toEqual([]);
+    });
+
+    it('are claimed in the order in which they were due, as many as asked for', async () => {
+      const [third, first, second] = [await runIn(due(10)), await runIn(due(3_000)), await runIn(due(200))];
+      expect(new Set(await claim({ limit: 2 }))).toEqual(new Set([first, second]));
+      expect(await claim({ limit: 2 })).toEqual([third]);
+    });
+
+    it('are claimed for any of the flows a process has, and none when it has none', async () => {
+      const id = await runIn(due(1));
+      expect(await claim({ flowIds: [] })).toEqual([]);
+      expect(await claim({ flowIds: [newId(), flowId] })).toEqual([id]);
+    });
+
+    it.each<[string, (id: string) => Promise<unknown>]>([
+      ['of another application', (id) => change(id, `app = 'other'`)],
+      ['of another flow', (id) => change(id, 'flow_id = gen_random_uuid()')],
+      ['within other runs', (id) => change(id, 'root_flow_run_id = gen_random_uuid()')],
+      ['of deployments', (id) => change(id, 'deployment_id = gen_random_uuid()')],
+      ['that a process executes', async (id) => change(id, 'process_id = $2', await join(store))],
+      ['whose process is gone: those are let go first', (id) => change(id, 'process_id = gen_random_uuid()')],
+    ])('are left alone: runs %s', async (_, becomes) => {
+      const id = await runIn(due(1));
+      await becomes(id);
+      const before = await leaseOf(id);
+      expect(await claim()).toEqual([]);
+      expect(await leaseOf(id)).toEqual(before);
+    });
+
+    it('are not claimed by a process that is fenced, has left or never joined', async () => {
+      const id = await runIn(due(1));
+      const [fenced, gone] = [await join(store), await join(store)];
+      await die(fenced);
+      await store.transactions.single((tx) => store.processes.leave(tx, gone));
+      for (const nobody of [fenced, gone, newId()]) expect(await claim({ processId: nobody })).toEqual([]);
+      expect(await leaseOf(id)).toEqual([null, 0]);
+    });
+
+    it('are not waited for while somebody else is claiming them', async () => {
+      const ids = [await runIn(due(3)), await runIn(due(2)), await runIn(due(1))];
+      const gate = new Gate();
+      const claiming = store.transactions.run(async (tx) => {
+        const request = { processId, app: 'test', flowIds: [flowId], limit: 2 };
+        const claimed = await store.flowRuns.claimDue(tx, request);
+        await gate.pass();
+        return claimed;
+      });
+      await gate.reached;
+      expect(await claim({ processId: await join(store) })).toEqual([ids[2]]);
+      gate.open();
+      expect(new Set(await claiming)).toEqual(new Set([ids[0], ids[1]]));
+    });
+
+    it('are claimed by one of several processes that claim side by side, and none is left over', async () => {
+      const ids = await Promise.all(Array.from({ length: 200 }, (_, index) => runIn(due(index + 1))));
+      const processes = [processId, await join(store), await join(store), await join(store)];
+      const claimed = new Map<string, string[]>(processes.map((id) => [id, []]));
+      const isAnyLeft = async (): Promise<boolean> => (await store.flowRuns.nextDueInMs('test', [flowId])) !== null;
+      await Promise.all(
+        processes.map(async (id) => {
+          while (await isAnyLeft()) claimed.get(id)!.push(...(await claim({ processId: id, limit: 7 })));
+        }),
+      );
+      const all = [...claimed.values()].flat();
+      expect(all).toHaveLength(200);
+      expect(new Set(all)).toEqual(new Set(ids));
+      for (const [holder, runs] of claimed) {
+        for (const id of runs) expect(await leaseOf(id)).toEqual([holder, 1]);
+      }
+    });
+  });
+
+  it.each<[string, ProposedState]>([
+    ['are not due yet', scheduled({ scheduledTime: addMs(instantOfMs(Date.now()), 3_600_000) })],
+    ['have been started', pending()],
+    ['run', running()],
+    ['are paused', paused()],
+  ])('and %s are not claimed', async (_, state) => {
+    await runIn(state);
+    expect(await claim()).toEqual([]);
+  });
+
+  describe('the next of which is due', () => {
+    const nextDue = (app = 'test', flowIds = [flowId]): Promise<number | null> =>
+      store.flowRuns.nextDueInMs(app, flowIds);
+
+    it('is none when none waits', async () => {
+      await runIn(running());
+      expect(await nextDue()).toBeNull();
+    });
+
+    it('is so at once when it is overdue', async () => {
+      await runIn(due(5_000));
+      expect(await nextDue()).toBe(0);
+    });
+
+    it('is the earliest, in as many milliseconds as are left', async () => {
+      await runIn(due(-120_000));
+      await runIn(due(-60_000));
+      const ms = await nextDue();
+      expect(ms).toBeGreaterThan(50_000);
+      expect(ms).toBeLessThanOrEqual(60_100);
+    });
+
+    it.each<[string, (id: string) => Promise<unknown>]>([
+      ['somebody has', async (id) => change(id, 'process_id = $2', await join(store))],
+      ['is within another', (id) => change(id, 'root_flow_run_id = gen_random_uuid()')],
+      ['is of a deployment', (id) => change(id, 'deployment_id = gen_random_uuid()')],
+      ['is of another application', (id) => change(id, `app = 'other'`)],
+    ])('is none that %s', async (_, becomes) => {
+      await becomes(await runIn(due(1)));
+      expect(await nextDue()).toBeNull();
+    });
+  });
+
+  describe('because their process let go of them', () => {
+    const release = (id: string, epoch: number, holder: string): Promise<void> =>
+      store.transactions.single((tx) => store.flowRuns.release(tx, id, epoch, holder));
+
+    it('may be claimed again, in another epoch', async () => {
+      const id = await runIn(due(1));
+      await claim();
+      await release(id, 1, processId);
+      expect(await leaseOf(id)).toEqual([null, 2]);
+      expect(await claim()).toEqual([id]);
+      expect(await leaseOf(id)).toEqual([processId, 3]);
+    });
+
+    it('are theirs to let go of only while they hold them', async () => {
+      const id = await runIn(due(1));
+      await claim();
+      await release(id, 0, processId);
+      await release(id, 2, processId);
+      await release(id, 1, await join(store));
+      expect(await leaseOf(id)).toEqual([processId, 1]);
+    });
+
+    it('were let go of once, though they were told so twice', async () => {
+      const id = await runIn(due(1));
+      await claim();
+      await release(id, 1, processId);
+      await release(id, 1, processId);
+      expect(await leaseOf(id)).toEqual([null, 2]);
+    });
+  });
+
+  describe('because their process is gone', () => {
+    const orphaned = (limit = 100) => store.flowRuns.orphaned('test', [flowId], limit);
+
+    it('are found, each with the process it had and its state', async () => {
+      const [fenced, left] = [await join(store), await join(store)];
+      const one = await runIn(running(), { isLeased: true }, fenced);
+      const other = await runIn(due(-1_000), { isLeased: true }, left);
+      await runIn(running(), { isLeased: true }); // of a process that lives
+      await runIn(running()); // of none
+      expect(await orphaned()).toEqual([]);
+
+      await die(fenced);
+      await store.transactions.single((tx) => store.processes.leave(tx, left));
+      const found = await orphaned();
+      expect(found).toHaveLength(2);
+      expect(found).toContainEqual({ id: one, processId: fenced, stateType: 'RUNNING' });
+      expect(found).toContainEqual({ id: other, processId: left, stateType: 'SCHEDULED' });
+    });
+
+    it('are found for the application and the flows that somebody asks for, as many as asked for', async () => {
+      const dead = await join(store);
+      for (let run = 0; run < 3; run += 1) await runIn(running(), { isLeased: true }, dead);
+      await die(dead);
+      expect(await store.flowRuns.orphaned('other', [flowId], 10)).toEqual([]);
+      expect(await store.flowRuns.orphaned('test', [newId()], 10)).toEqual([]);
+      expect(await store.flowRuns.orphaned('test', [], 10)).toEqual([]);
+      expect(await orphaned(2)).toHaveLength(2);
+    });
+
+    const letGo = (...ids: string[]): Promise<void> =>
+      store.transactions.single((tx) => store.flowRuns.releaseOrphans(tx, ids));
+
+    it.each([
+      ['wait for their time', due(-60_000)],
+      ['are paused', paused()],
+    ])('and that %s are let go as they are', async (_, state) => {
+      const dead = await join(store);
+      const id = await runIn(state, { isLeased: true }, dead);
+      const before = await store.flowRuns.load(id);
+      await die(dead);
+      await letGo(id);
+      expect(await leaseOf(id)).toEqual([null, 1]);
+      expect(await store.flowRuns.load(id)).toEqual(before);
+      await letGo(id);
+      expect((await leaseOf(id))[0]).toBeNull();
+    });
+
+    it('and that had begun are not let go: their state has to say what became of them', async () => {
+      const dead = await join(store);
+      const id = await runIn(running(), { isLeased: true }, dead);
+      await die(dead);
+      await letGo(id);
+      expect(await leaseOf(id)).toEqual([dead, 0]);
+    });
+
+    it('are not let go when somebody who lives has claimed them meanwhile', async () => {
+      const dead = await join(store);
+      const id = await runIn(due(1), { isLeased: true }, dead);
+      await die(dead);
+      await letGo(id);
+      await claim();
+      await letGo(id);
+      expect(await leaseOf(id)).toEqual([processId, 2]);
+    });
+
+    it('are not found when they are let go', async () => {
+      const dead = await join(store);
+      const id = await runIn(due(-60_000), { isLeased: true }, dead);
+      await die(dead);
+      await letGo(id);
+      expect(await orphaned()).toEqual([]);
+    });
+  });
+});
