@@ -13,7 +13,7 @@ const ROOTS = [
   /^src\/(main|demo)\.ts$/,
   /^migrations\//,
   /\.(spec|test-d|bench)\.ts$/,
-  /^test\/support\/global-(setup|teardown)\.ts$/,
+  /^test\/support\/(global-(setup|teardown)|lease-thread-file)\.ts$/,
 ];
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));

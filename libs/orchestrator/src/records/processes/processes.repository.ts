@@ -6,7 +6,7 @@ import type { Tx } from '../../persistence/transactions.js';
 import { isDead, type DeathRules } from './process-death.js';
 
 /** What a process says of itself when it joins. */
-export interface NewProcess {
+interface NewProcess {
   readonly id: string;
   readonly app: string;
   readonly host: string;

@@ -22,7 +22,7 @@ import { TaskRunStateEntity } from './task-run-state.entity.js';
 import { TaskRunEntity } from './task-run.entity.js';
 
 /** A task run as the rules see it, and what never changes about it. */
-export interface LoadedTaskRun {
+interface LoadedTaskRun {
   readonly created: NewTaskRun;
   readonly run: TaskRun;
 }

@@ -45,7 +45,7 @@ import { currentScope, withScope, type RunScope } from './run-scope.js';
 import { waitUntil } from './wait-until.js';
 
 /** Where a subflow is called, and the task run that stands for it there. */
-export interface SubflowCall {
+interface SubflowCall {
   readonly caller: RunScope;
   readonly trackingTask: LiveTaskRun;
 }

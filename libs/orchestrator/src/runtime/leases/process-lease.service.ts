@@ -23,7 +23,7 @@ const PULSE_MS = 500;
 const REJOIN_MS = 500;
 
 /** What the lease's session brings besides the lease. */
-export interface LeaseListener {
+interface LeaseListener {
   /** Other processes of the application that seem to be dead. */
   deadPeers?(ids: readonly string[]): void;
   /** A notification on our channel; `null` after the session was made anew, when some may have been missed. */

@@ -5,7 +5,7 @@ import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
 import { channelOf } from './channel.js';
 
 /** What processes tell each other. */
-export type Topic =
+type Topic =
   /** Runs are waiting to be claimed. */
   | 'due'
   /** Somebody asked something of a run: `run:<id>`. */

@@ -18,7 +18,7 @@ import { creationEntry, decidedFlowRun, decidedTaskRun, moveEntry, saveEntry, ty
 import { Journal } from './journal.js';
 
 /** How a state is proposed for a run that is known from the database. */
-export interface StoredProposal {
+interface StoredProposal {
   /** Ask only the rules that nobody gets around: see `forcedFlowRunPolicy`. */
   readonly force?: boolean;
   /** Looks at the run first; what it throws ends the matter, and nothing is written. */
