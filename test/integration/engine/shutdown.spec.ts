@@ -1,5 +1,5 @@
 import { Injectable, type INestApplicationContext } from '@nestjs/common';
-import { currentRun, EngineStoppingError, Flow, Flows, FlowRuns, RunHandedBackError, Task } from '@nestor/orchestrator';
+import { currentRun, EngineStoppingError, Flow, Flows, FlowRuns, Task } from '@nestor/orchestrator';
 import type { TestDatabase } from '@nestor/testing';
 import { FlowRunsRepository } from '../../../libs/orchestrator/src/records/flow-runs/flow-runs.repository.js';
 import { RunHandedBackError } from '../../../libs/orchestrator/src/runtime/engine/engine-errors.js';

@@ -173,7 +173,7 @@ describe.each<[string, fc.Arbitrary<Story<AnyRun>>]>([
         const transition = { proposed: step.proposed, now };
         const again =
           before.id === 'run' && 'flowRunId' in before
-            ? decide(nativeTaskRunPolicy, { run: before as TaskRun, ...transition }, {})
+            ? decide(nativeTaskRunPolicy, { run: before, ...transition }, {})
             : decide(flowRunPolicy, { run: before as FlowRun, ...transition }, step);
         expect(again).toEqual(verdict);
       }
