@@ -1,8 +1,9 @@
-import { Injectable, type INestApplicationContext } from '@nestjs/common';
+import { Injectable, type INestApplicationContext, type Type } from '@nestjs/common';
 import {
   currentRun,
   Flow,
   FlowRuns,
+  Flows,
   RunEndedError,
   RunTimeoutError,
   Task,
@@ -34,6 +35,8 @@ class Money {
 /** Flows whose body is what a test says. */
 @Injectable()
 class Stage {
+  counted: string[] = [];
+  counting: (step: string) => unknown = (step) => step;
   body: (parameters: unknown) => Promise<unknown> = async () => undefined;
 
   @Flow()
@@ -52,8 +55,8 @@ class Stage {
   }
 
   @Flow({ retries: 1 })
-  async retriedAtOnce(): Promise<unknown> {
-    return this.body(undefined);
+  async retriedAtOnce(parameters?: unknown): Promise<unknown> {
+    return this.body(parameters);
   }
 
   @Flow({ timeout: '40ms' })
@@ -74,6 +77,21 @@ class Stage {
   @Task()
   async step(): Promise<string> {
     return 'stepped';
+  }
+
+  @Task()
+  async count(step: string): Promise<unknown> {
+    this.counted.push(step);
+    return this.counting(step);
+  }
+}
+
+/** The same with other code. */
+@Injectable()
+class EditedStage extends Stage {
+  @Flow()
+  override async play(parameters: unknown): Promise<unknown> {
+    return [parameters];
   }
 }
 
@@ -145,9 +163,39 @@ describe('a flow', () => {
       ).toEqual([{ app: 'shop', build_id: 'abc123', root_flow_run_id: id }]);
     });
 
+    it('belongs to a build that is told by its decorated methods, when nobody gave that a name', async () => {
+      const buildOf = async (...providers: Type<Stage>[]): Promise<unknown> => {
+        const other = await startApp({ url: database.url, providers });
+        try {
+          const { id } = await other.get(Flows).start(providers[0]!, 'play', {});
+          await other.get(FlowRuns).result(id);
+          return (await sql(database, 'select build_id from nestor.flow_run where id = $1', [id]))[0]!.build_id;
+        } finally {
+          await other.close();
+        }
+      };
+      const builds = [await buildOf(Stage), await buildOf(Stage), await buildOf(EditedStage)];
+      expect(builds[0]).toMatch(/^[0-9a-f]{16}$/);
+      expect(builds[1]).toBe(builds[0]);
+      expect(builds[2]).not.toBe(builds[0]);
+    });
+
     it('is durable before its body starts', async () => {
       stage.body = () => runs.get(currentRun().flowRunId!);
       expect(await stage.play({ order: 7 })).toMatchObject({ parameters: { order: 7 } });
+    });
+
+    it('gets a copy of its parameters as they are recorded: plain data that is its own', async () => {
+      const given = { list: [1], money: new Money(5, 'EUR'), at: new Date(0) };
+      let got: unknown;
+      stage.body = async (parameters) => {
+        got = structuredClone(parameters);
+        (parameters as typeof given).list.push(2);
+      };
+      await stage.play(given);
+      expect(got).toEqual({ list: [1], money: { amount: 5, currency: 'EUR' }, at: new Date(0) });
+      expect(given.list).toEqual([1]);
+      expect((await lastRun()).parameters).toEqual(got);
     });
 
     it('takes any number of arguments, which are its parameters by position', async () => {
@@ -302,6 +350,47 @@ describe('a flow', () => {
       expect(run.runCount).toBe(3);
       expect(stateNames(run).at(-1)).toBe('Failed');
       expect(await failureOf(runs.result(run.id))).toMatchObject({ orderId: 3 });
+    });
+
+    it('gets the parameters it was called with in every attempt, whatever it did to them in the one before', async () => {
+      const seen: unknown[] = [];
+      stage.body = async (parameters) => {
+        seen.push(structuredClone(parameters));
+        (parameters as { list: number[] }).list.push(2);
+        if (seen.length === 1) throw new Error('once');
+      };
+      const given = { list: [1] };
+      await stage.retriedAtOnce(given);
+      expect(seen).toEqual([{ list: [1] }, { list: [1] }]);
+      expect(given).toEqual({ list: [1] });
+    });
+
+    it('does not do again what its tasks have completed, but what has failed and what is new', async () => {
+      let calls = 0;
+      stage.counted = [];
+      stage.counting = (step) => {
+        if (step === 'fails once' && ++calls === 1) throw new Error('once');
+        return `${step} ${currentRun().taskRunName}`;
+      };
+      const results: unknown[][] = [];
+      stage.body = async () => {
+        const done = [await stage.count('one'), await stage.count('twice'), await stage.count('twice')];
+        results.push(done);
+        const rest = await Promise.all([stage.count('beside'), stage.count('fails once')]);
+        return [...done, ...rest, await stage.count('new')];
+      };
+      const returned = await stage.retriedAtOnce();
+      expect(stage.counted).toEqual([...['one', 'twice', 'twice', 'beside', 'fails once'], ...['fails once', 'new']]);
+      expect(results[1]).toEqual(results[0]);
+      expect(returned).toEqual([...results[0]!, expect.any(String), expect.any(String), expect.any(String)]);
+
+      const tasks = await taskRunsOf(database, (await lastRun()).id);
+      expect(tasks.map(({ state_type }) => state_type)).toEqual([
+        ...['COMPLETED', 'COMPLETED', 'COMPLETED', 'COMPLETED', 'FAILED', 'COMPLETED', 'COMPLETED'],
+      ]);
+      expect(tasks.map(({ run_count }) => run_count)).toEqual(tasks.map(() => 1));
+      const again = tasks.filter(({ dynamic_key }) => dynamic_key === tasks[4]!.dynamic_key);
+      expect(again.map(({ state_type }) => state_type)).toEqual(['FAILED', 'COMPLETED']);
     });
 
     it('starts again without a pause when no delay was asked for', async () => {

@@ -1,14 +1,9 @@
 import { Injectable, type INestApplicationContext } from '@nestjs/common';
-import {
-  currentRun,
-  EngineStoppingError,
-  Flow,
-  Flows,
-  RunCrashedError,
-  RunEndedError,
-  Task,
-} from '@nestor/orchestrator';
+import { currentRun, EngineStoppingError, Flow, Flows, FlowRuns, Task } from '@nestor/orchestrator';
 import type { TestDatabase } from '@nestor/testing';
+import { FlowRunsRepository } from '../../../libs/orchestrator/src/records/flow-runs/flow-runs.repository.js';
+import { RunHandedBackError } from '../../../libs/orchestrator/src/runtime/engine/engine-errors.js';
+import { RunClaimer } from '../../../libs/orchestrator/src/runtime/recovery/run-claimer.service.js';
 import { startApp, type TestAppOptions } from '../../support/app.js';
 import { DatabaseProxy } from '../../support/database-proxy.js';
 import { testDatabase } from '../../support/database.js';
@@ -39,6 +34,12 @@ class Stage {
   }
 }
 
+@Injectable()
+class Elsewhere {
+  @Flow()
+  async playElsewhere(): Promise<void> {}
+}
+
 describe('app.close()', () => {
   let database: TestDatabase;
   let app: INestApplicationContext;
@@ -63,6 +64,10 @@ describe('app.close()', () => {
     await work;
     return performance.now() - began;
   };
+
+  /** The row of a flow run. */
+  const flowRun = async (id: string): Promise<Record<string, unknown> | undefined> =>
+    (await sql(database, 'select * from nestor.flow_run where id = $1', [id]))[0];
 
   it('waits for what runs, which may go on with its tasks', async () => {
     await start();
@@ -103,7 +108,7 @@ describe('app.close()', () => {
     await Promise.all([calling, closing]);
   });
 
-  it('cuts off what runs longer than the drain and records it as CRASHED', async () => {
+  it('hands back what runs longer than the drain, with its tasks as they are', async () => {
     await start({ drain: '50ms' });
     let id = '';
     let signal: AbortSignal | undefined;
@@ -118,26 +123,34 @@ describe('app.close()', () => {
     expect(await elapsedOf(app.close())).toBeLessThan(5_000);
 
     const failure = await calling;
-    expect(failure).toBeInstanceOf(RunCrashedError);
+    expect(failure).toBeInstanceOf(RunHandedBackError);
     expect(failure).toMatchObject({
-      code: 'RUN_CRASHED',
-      message: expect.stringContaining('the application shut down'),
+      code: 'RUN_HANDED_BACK',
+      flowRunId: id,
+      message: expect.stringContaining('The application shut down before'),
     });
-    expect(signal!.reason).toBeInstanceOf(RunEndedError);
-    expect(await stateNames(database, id)).toEqual(['Pending', 'Running', 'Crashed']);
-    expect(await taskRunsOf(database, id)).toMatchObject([{ state_type: 'CANCELLED' }]);
+    expect(signal!.reason).toBeInstanceOf(RunHandedBackError);
+    expect(await stateNames(database, id)).toEqual(['Pending', 'Running', 'AwaitingResume']);
+    expect(await flowRun(id)).toMatchObject({
+      state_type: 'SCHEDULED',
+      process_id: null,
+      lease_epoch: 1,
+      run_count: 1,
+    });
+    expect(await taskRunsOf(database, id)).toMatchObject([{ state_type: 'RUNNING' }]);
     expect(await illegalHistories(database)).toEqual([]);
   });
 
-  it('cuts off what waits for its retry', async () => {
+  it('hands back what waits for its retry, as it waits', async () => {
     await start({ drain: '20ms' });
     const { id } = await app.get(Flows).start(Stage, 'playLater');
     await waitFor(async () => (await stateNames(database, id)).includes('AwaitingRetry'));
     expect(await elapsedOf(app.close())).toBeLessThan(5_000);
-    expect(await stateNames(database, id)).toEqual(['Pending', 'Running', 'AwaitingRetry', 'Crashed']);
+    expect(await stateNames(database, id)).toEqual(['Pending', 'Running', 'AwaitingRetry']);
+    expect(await flowRun(id)).toMatchObject({ process_id: null, lease_epoch: 1 });
   });
 
-  it('lets late code of what was cut off start nothing', async () => {
+  it('lets late code of what was handed back start nothing', async () => {
     await start({ drain: '20ms' });
     let late: unknown;
     stage.body = async () => {
@@ -151,7 +164,90 @@ describe('app.close()', () => {
     gate.open();
     await calling;
     await waitFor(() => late);
-    expect(late).toBeInstanceOf(RunEndedError);
+    expect(late).toBeInstanceOf(RunHandedBackError);
+  });
+
+  describe('hands a run back that', () => {
+    /** Another process of the same application, such as the next release of it. */
+    const successor = (name: string): Promise<INestApplicationContext> =>
+      startApp({ url: database.url, providers: [Stage], app: name });
+
+    it('goes on in the next process: what it has completed is not done again, what had begun is', async () => {
+      await start({ drain: '20ms', app: 'relay' });
+      let id = '';
+      const bodies: string[] = [];
+      const play = async (on: Stage): Promise<unknown> => {
+        id = currentRun().flowRunId!;
+        const first = await on.act();
+        const second = await on.act();
+        return [first, second, currentRun().attempt];
+      };
+      let calls = 0;
+      stage.taskBody = async () => {
+        bodies.push('before');
+        if (++calls === 2) await gate.pass();
+        return 'before';
+      };
+      stage.body = () => play(stage);
+      const calling = settled(stage.play());
+      await gate.reached;
+      await app.close();
+      expect(await calling).toBeInstanceOf(RunHandedBackError);
+
+      const next = await successor('relay');
+      try {
+        const stageThere = next.get(Stage);
+        stageThere.taskBody = async () => (bodies.push('after'), 'after');
+        stageThere.body = () => play(stageThere);
+        expect(await next.get(FlowRuns).result(id, { timeout: '10s' })).toEqual(['before', 'after', 1]);
+        expect(bodies).toEqual(['before', 'before', 'after']);
+        expect(await stateNames(database, id)).toEqual([
+          ...['Pending', 'Running', 'AwaitingResume', 'Running', 'Completed'],
+        ]);
+        const [first, second] = await taskRunsOf(database, id);
+        expect(await stateNames(database, first!.id)).toEqual(['Pending', 'Running', 'Completed']);
+        expect(await stateNames(database, second!.id)).toEqual(['Pending', 'Running', 'Rerunning', 'Completed']);
+        expect(second).toMatchObject({ run_count: 1 });
+        expect(await taskRunsOf(database, id)).toHaveLength(2);
+        expect(await flowRun(id)).toMatchObject({
+          process_id: null,
+          run_count: 1,
+          empirical_policy: { recoveries: 0 },
+        });
+        expect(await illegalHistories(database)).toEqual([]);
+      } finally {
+        await next.close();
+      }
+    });
+
+    it('is left alone by other applications, and by processes without its flow', async () => {
+      await start({ drain: '20ms', app: 'one-app' });
+      let id = '';
+      stage.body = async () => {
+        id = currentRun().flowRunId!;
+        await gate.pass();
+      };
+      void settled(stage.play());
+      await gate.reached;
+      await app.close();
+
+      const others = await Promise.all([
+        startApp({ url: database.url, providers: [Stage], app: 'other-app' }),
+        startApp({ url: database.url, providers: [Elsewhere], app: 'one-app' }),
+      ]);
+      try {
+        for (const other of others) {
+          const claiming = jest.spyOn(other.get(FlowRunsRepository), 'claimDue');
+          other.get(RunClaimer).wake();
+          await waitFor(() => claiming.mock.results.length > 0);
+          expect(await claiming.mock.results[0]!.value).toEqual([]);
+        }
+        expect(await stateNames(database, id)).toEqual(['Pending', 'Running', 'AwaitingResume']);
+        expect(await flowRun(id)).toMatchObject({ process_id: null, lease_epoch: 1 });
+      } finally {
+        await Promise.all(others.map((other) => other.close()));
+      }
+    });
   });
 
   it('loses no run that was started while it began', async () => {
@@ -167,6 +263,14 @@ describe('app.close()', () => {
     );
     expect(rows.map(({ state_type }) => state_type)).toEqual(rows.map(() => 'COMPLETED'));
     expect(rows).toHaveLength(20);
+  });
+
+  it('takes itself off the list of processes', async () => {
+    await start({ app: 'leaving' });
+    expect(await sql(database, `select from nestor.process where app = 'leaving'`)).toHaveLength(1);
+    await stage.play();
+    await app.close();
+    expect(await sql(database, `select from nestor.process where app = 'leaving'`)).toEqual([]);
   });
 
   it('leaves no connection', async () => {
