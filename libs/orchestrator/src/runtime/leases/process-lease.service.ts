@@ -32,6 +32,8 @@ interface LeaseListener {
   deadPeers?(ids: readonly string[]): void;
   /** A notification on our channel; `null` after the session was made anew, when some may have been missed. */
   notified?(payload: string | null): void;
+  /** The process was fenced and goes on under a new id; the runs it executed are waiting for somebody. */
+  rejoined?(): void;
 }
 
 /**
@@ -101,13 +103,12 @@ export class ProcessLease implements OnModuleInit {
   async leave(): Promise<void> {
     this.left = true;
     if (this.pulseTimer) clearInterval(this.pulseTimer);
-    await this.stopThread();
     const left = this.transactions
       .single((tx) => this.processes.leave(tx, this.id))
       .catch((error: unknown) => {
         this.logger.warn(`The process could not be taken off the list; its lease runs out by itself. ${String(error)}`);
       });
-    await withinMs(left, LEAVE_WITHIN_MS);
+    await Promise.all([this.stopThread(), withinMs(left, LEAVE_WITHIN_MS)]);
   }
 
   private async join(): Promise<void> {
@@ -128,7 +129,9 @@ export class ProcessLease implements OnModuleInit {
     this.id = newId();
     while (!this.left) {
       try {
-        return await this.join();
+        await this.join();
+        for (const listener of this.listeners) listener.rejoined?.();
+        return;
       } catch (error) {
         this.logger.warn(`The process could not join again yet: ${String(error)}`);
         await new Promise((resolve) => setTimeout(resolve, REJOIN_MS));
