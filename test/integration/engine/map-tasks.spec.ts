@@ -6,6 +6,7 @@ import { testDatabase } from '../../support/database.js';
 import { Gate } from '../../support/gate.js';
 import { taskRunsOf } from '../../support/history.js';
 import { sql } from '../../support/sql.js';
+import { waitFor } from '../../support/wait-for.js';
 
 @Injectable()
 class Stage {
@@ -116,6 +117,9 @@ describe('within a flow', () => {
         mapTasks(['slow', 'fails', 'never begun'], (item) => stage.act(item), { concurrency: 2 }),
       );
       await slow.reached;
+      await waitFor(async () =>
+        (await taskRunsOf(database, flowRunId)).some(({ state_type }) => state_type === 'FAILED'),
+      );
       slow.open();
       await expect(call).rejects.toThrow('first');
       expect(ended).toEqual(['slow']);

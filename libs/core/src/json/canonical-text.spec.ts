@@ -34,6 +34,17 @@ describe('canonicalText', () => {
 
   it.each<[string, unknown, unknown]>([
     ['keys in another order', { a: 1, b: { d: 1, c: 2 } }, { b: { c: 2, d: 1 }, a: 1 }],
+    [
+      'entries whose keys are equal as data, in another order',
+      new Map([
+        [{}, 1],
+        [{}, 2],
+      ]),
+      new Map([
+        [{}, 2],
+        [{}, 1],
+      ]),
+    ],
     ['an absent and an undefined field', { a: 1 }, { a: 1, b: undefined }],
     ['the same beside a key of our own', { $nestor: 1, b: undefined }, { $nestor: 1 }],
     ['an instance and its data', new Point(1), { x: 1 }],

@@ -235,7 +235,7 @@ export class Encoder {
       this.steps[level] = { text: named ? `.get(${JSON.stringify(key)})` : `.values()[${entries.length}]` };
       entries.push([encodedKey, this.encode(value)]);
     }
-    return tagged('map', this.options.canonical ? sortedByText(entries, ([key]) => key) : entries);
+    return tagged('map', this.options.canonical ? sortedByText(entries, (entry) => entry) : entries);
   }
 
   private encodeSet(set: Set<unknown>): Tagged {

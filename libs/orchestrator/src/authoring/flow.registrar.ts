@@ -3,6 +3,7 @@ import { DataSource } from 'typeorm';
 import { ORCHESTRATOR_DATA_SOURCE } from '../persistence/tokens.js';
 import { Transactions } from '../persistence/transactions.js';
 import { FlowsRepository } from '../records/flows/flows.repository.js';
+import { ProcessLease } from '../runtime/leases/process-lease.service.js';
 import { OrchestratorEngine } from '../runtime/engine/orchestrator-engine.js';
 import { bindClass, bindInstance, noteStarting, unbindClass } from '../runtime/registry/engine-bindings.js';
 import { FlowRegistry } from '../runtime/registry/flow-registry.js';
@@ -22,6 +23,7 @@ export class FlowRegistrar implements OnModuleInit, OnApplicationShutdown {
     private readonly engine: OrchestratorEngine,
     private readonly flows: FlowsRepository,
     private readonly transactions: Transactions,
+    private readonly process: ProcessLease,
     @Inject(ORCHESTRATOR_DATA_SOURCE) private readonly dataSource: DataSource,
   ) {}
 
@@ -31,6 +33,7 @@ export class FlowRegistrar implements OnModuleInit, OnApplicationShutdown {
       await this.register();
     } catch (error) {
       // Nest shuts nothing down that did not start, and open connections would keep the process alive.
+      await this.process.leave();
       await this.dataSource.destroy();
       throw error;
     } finally {

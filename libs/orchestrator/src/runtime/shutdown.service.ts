@@ -28,10 +28,8 @@ export class Shutdown implements BeforeApplicationShutdown {
 
   async beforeApplicationShutdown(): Promise<void> {
     this.engine.stopAccepting();
-    await Promise.all([this.claimer.stop(), this.sweeper.stop()]);
-    await this.engine.drain();
-    await this.observer.stop();
-    await Promise.all([this.journal.close(LAST_WRITES_MS), this.logs.close(LAST_WRITES_MS)]);
+    await Promise.all([this.claimer.stop(), this.sweeper.stop(), this.engine.drain()]);
+    await Promise.all([this.observer.stop(), this.journal.close(LAST_WRITES_MS), this.logs.close(LAST_WRITES_MS)]);
     await this.process.leave();
   }
 }

@@ -70,7 +70,9 @@ export class FlowRunStory {
       ...{ retries: 1, retryDelaysMs: [5], resuming: false, pauseKeys: [], retryType: null },
       ...{ recoveries: 0, maxRecoveries: 10 },
     };
-    this.run = { kind: 'flow-run', ...BLANK, id, parentTaskRunId: this.created.parentTaskRunId, policy };
+    const { parentTaskRunId } = this.created;
+    const elsewhere = { deploymentId: null, infrastructurePid: null };
+    this.run = { kind: 'flow-run', ...BLANK, ...elsewhere, id, parentTaskRunId, policy };
   }
 
   /** Enters a first state; gives what the repository takes for the creation of the run. */

@@ -120,6 +120,15 @@ export class FlowRunsRepository {
     return rows.map(({ id }) => id);
   }
 
+  /** Root runs that a process holds and has not begun, or that wait for their next attempt in it. */
+  async claimedBy(processId: string): Promise<string[]> {
+    const rows = await this.dataSource.query<{ id: string }[]>(
+      `select id from ${this.schema}.flow_run where process_id = $1 and state_type = 'SCHEDULED' order by id`,
+      [processId],
+    );
+    return rows.map(({ id }) => id);
+  }
+
   /** Lets go of a run that a process holds under that epoch; its state stays as it is. */
   async release(tx: Tx, id: string, epoch: number, processId: string): Promise<void> {
     await tx.query(

@@ -65,7 +65,8 @@ export class TaskRunsRepository {
     writes: readonly TaskRunWrite[],
     states: readonly NewState[],
   ): Promise<HeldClaims> {
-    const lone = writes.length === 1 ? this.saveLoneStatements[states.length - 1] : undefined;
+    const isLone = writes.length === 1 && fence.claims.length === 1;
+    const lone = isLone ? this.saveLoneStatements[states.length - 1] : undefined;
     const [held] = lone
       ? await tx.query<{ leases: HeldClaims }>(lone, [
           ...singleFenceParameters(fence),

@@ -120,6 +120,12 @@ export class FlowEngine {
     return { live, flowId: live.created.flowId };
   }
 
+  /** Ends a claimed run that cannot be begun here. */
+  async giveUp(live: LiveFlowRun, message: string): Promise<void> {
+    await this.transitions.proposeForFlowRun(live, crashed({ message }));
+    this.process.release(live.lease);
+  }
+
   /**
    * Runs the flow that a tracking task run stands for; in a caller that is replayed, goes on with the run that is there.
    *
@@ -298,7 +304,12 @@ export class FlowEngine {
     const waits = live.image.state?.type === StateType.Scheduled || active.gate.isClosed;
     if (waits) return this.transitions.releaseLease(live);
     const state = awaitingResume({ scheduledTime: this.transitions.now(), message: 'Its process shut down.' });
-    await this.transitions.proposeForFlowRun(live, state, { lease: 'revoked' });
+    try {
+      await this.transitions.proposeForFlowRun(live, state, { lease: 'revoked' });
+    } catch (error) {
+      // By a takeover, or by our own hand-back, whose answer got lost: either way others go on with the run.
+      if (!(error instanceof LeaseLostError)) throw error;
+    }
   }
 
   /** Task runs that had begun in a process that is gone, and that the code did not ask for again. */

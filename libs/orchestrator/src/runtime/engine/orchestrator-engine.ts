@@ -105,12 +105,21 @@ export class OrchestratorEngine implements CallEngine {
    */
   async resume(flowRunId: string): Promise<void> {
     const { live, flowId } = await this.flowEngine.claimed(flowRunId);
-    const definition = this.registry.getFlowById(flowId);
-    const receiver = await definition.receiver();
-    const reason = live.image.state?.name === 'AwaitingRetry' ? 'retry' : 'resume';
-    const execution = { live, definition, receiver, reason, outerGate: null } as const;
-    const ended = outsideAnyScope(() => this.tracked(this.execute(execution)));
+    const ended = outsideAnyScope(() => this.tracked(this.executeClaimed(live, flowId)));
     ended.catch(() => undefined); // the run's own state says how it ended
+  }
+
+  private async executeClaimed(live: LiveFlowRun, flowId: string): Promise<unknown> {
+    const definition = this.registry.getFlowById(flowId);
+    let receiver: object;
+    try {
+      receiver = await definition.receiver();
+    } catch (error) {
+      await this.flowEngine.giveUp(live, `No instance of ${definition.provider.name} could be had: ${String(error)}`);
+      throw error;
+    }
+    const reason = live.image.state?.name === 'AwaitingRetry' ? 'retry' : 'resume';
+    return this.execute({ live, definition, receiver, reason, outerGate: null });
   }
 
   private async createAndExecute(

@@ -112,7 +112,8 @@ export class TaskEngine {
 
       const message = failureMessage(outcome.error);
       const context = { runId: live.created.id, subject: `error of ${call.subject}` };
-      const { encoded, stored } = await this.payloads.sealError(outcome.error, message, context);
+      const sealing = this.payloads.sealError(outcome.error, message, context);
+      const { encoded, stored } = sealing instanceof Promise ? await sealing : sealing;
       const state = (outcome.timedOut ? timedOut : failed)({ message });
       const { answer, durable, inPassing } = this.propose(execution, state, stored);
       this.logFailure(live, outcome.error);

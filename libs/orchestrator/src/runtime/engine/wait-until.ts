@@ -29,6 +29,14 @@ export function callAfter(ms: number, callback: () => void): () => void {
   return () => clearTimeout(timer);
 }
 
+/** Resolves when `work` has settled, or after `ms`, whichever comes first. Never rejects. */
+export async function withinMs(work: Promise<unknown>, ms: number): Promise<void> {
+  let stopTimer = (): void => undefined;
+  const timer = new Promise<void>((resolve) => (stopTimer = callAfter(ms, resolve)));
+  await Promise.race([Promise.allSettled([work]), timer]);
+  stopTimer();
+}
+
 function wait(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const done = (): void => {

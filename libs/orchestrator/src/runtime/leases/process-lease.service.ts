@@ -9,6 +9,7 @@ import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
 import { Transactions } from '../../persistence/transactions.js';
 import { ProcessesRepository } from '../../records/processes/processes.repository.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
+import { withinMs } from '../engine/wait-until.js';
 import { channelOf } from '../notifications/channel.js';
 import type { LeaseKeeperSettings, LeaseNews, LeaseOrder } from './lease-messages.js';
 import { DEATH_RULES, HEARTBEAT_MS } from './lease-settings.js';
@@ -19,6 +20,9 @@ import { LEASE_THREAD_FILE } from './thread-file.js';
 /** How often the event loop proves to the thread that it turns. */
 const PULSE_MS = 500;
 
+/** How long leaving may take: a server that lost its network never answers. */
+const LEAVE_WITHIN_MS = 1_000;
+
 /** Between attempts to join again while the database is away. */
 const REJOIN_MS = 500;
 
@@ -28,6 +32,8 @@ interface LeaseListener {
   deadPeers?(ids: readonly string[]): void;
   /** A notification on our channel; `null` after the session was made anew, when some may have been missed. */
   notified?(payload: string | null): void;
+  /** The process was fenced and goes on under a new id; the runs it executed are waiting for somebody. */
+  rejoined?(): void;
 }
 
 /**
@@ -97,19 +103,19 @@ export class ProcessLease implements OnModuleInit {
   async leave(): Promise<void> {
     this.left = true;
     if (this.pulseTimer) clearInterval(this.pulseTimer);
-    await this.stopThread();
-    try {
-      await this.transactions.single((tx) => this.processes.leave(tx, this.id));
-    } catch (error) {
-      this.logger.warn(`The process could not be taken off the list; its lease runs out by itself. ${String(error)}`);
-    }
+    const left = this.transactions
+      .single((tx) => this.processes.leave(tx, this.id))
+      .catch((error: unknown) => {
+        this.logger.warn(`The process could not be taken off the list; its lease runs out by itself. ${String(error)}`);
+      });
+    await Promise.all([this.stopThread(), withinMs(left, LEAVE_WITHIN_MS)]);
   }
 
   private async join(): Promise<void> {
     const { app, buildId } = this.settings;
     const process_ = { id: this.id, app, buildId, host: hostname(), pid: process.pid };
     await this.transactions.single((tx) => this.processes.join(tx, process_));
-    this.startThread();
+    if (!this.left) this.startThread();
   }
 
   private async renew(): Promise<void> {
@@ -123,7 +129,9 @@ export class ProcessLease implements OnModuleInit {
     this.id = newId();
     while (!this.left) {
       try {
-        return await this.join();
+        await this.join();
+        for (const listener of this.listeners) listener.rejoined?.();
+        return;
       } catch (error) {
         this.logger.warn(`The process could not join again yet: ${String(error)}`);
         await new Promise((resolve) => setTimeout(resolve, REJOIN_MS));

@@ -32,6 +32,9 @@ export class RunClaimer implements OnApplicationBootstrap {
     AFTER_FAILURE_MS,
   );
 
+  /** The last round failed: it may have claimed runs without knowing. */
+  private mayHaveStrays = false;
+
   constructor(
     private readonly engine: OrchestratorEngine,
     private readonly activeRuns: ActiveFlowRuns,
@@ -62,14 +65,24 @@ export class RunClaimer implements OnApplicationBootstrap {
     return this.loop.stop();
   }
 
+  /** Runs that were claimed by a statement whose answer got lost, or could not be read after it. */
+  private async resumeStrays(processId: string): Promise<void> {
+    const claimed = await this.flowRuns.claimedBy(processId);
+    const strays = claimed.filter((id) => !this.activeRuns.find(id));
+    await Promise.all(strays.map((id) => this.engine.resume(id)));
+  }
+
   private async round(): Promise<number> {
     const { app } = this.settings;
     const flowIds = this.registry.allFlowIds();
     const limit = Math.min(CLAIM_BATCH, MAX_ACTIVE - this.activeRuns.size);
     if (limit <= 0) return AFTER_FAILURE_MS;
     const { processId } = this.process;
+    if (this.mayHaveStrays) await this.resumeStrays(processId);
+    this.mayHaveStrays = true;
     const ids = await this.transactions.single((tx) => this.flowRuns.claimDue(tx, { processId, app, flowIds, limit }));
     await Promise.all(ids.map((id) => this.engine.resume(id)));
+    this.mayHaveStrays = false;
     if (ids.length === limit) return 0;
     const dueInMs = await this.flowRuns.nextDueInMs(app, flowIds);
     return Math.min(Math.max(dueInMs ?? IDLE_MS, 0), IDLE_MS);

@@ -50,6 +50,7 @@ export class Sweeper implements OnApplicationBootstrap {
         for (const id of ids) this.suspects.add(id);
         this.loop.wake();
       },
+      rejoined: () => this.loop.wake(),
     });
     this.loop.start();
   }

@@ -1,4 +1,8 @@
 import type { Logger } from '@nestjs/common';
+import { withinMs } from '../engine/wait-until.js';
+
+/** How long the last round may take to end. */
+const LAST_ROUND_MS = 1_000;
 
 /**
  * Does a round of work again and again: when it is woken, and otherwise after the pause that the round before asked for.
@@ -38,12 +42,15 @@ export class WakeableLoop {
     this.running = this.runOnce();
   }
 
-  /** Resolves when the round that is under way has ended; there is none after it. */
+  /**
+   * Begins no further round, and resolves when the one that is under way has ended; not much later in any case, because a
+   * server that lost its network never answers.
+   */
   async stop(): Promise<void> {
     this.stopped = true;
     if (this.timer) clearTimeout(this.timer);
     this.timer = null;
-    await this.running;
+    if (this.running) await withinMs(this.running, LAST_ROUND_MS);
   }
 
   private async runOnce(): Promise<void> {

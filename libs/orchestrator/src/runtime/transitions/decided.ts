@@ -84,6 +84,8 @@ export function creationEntry(
     kind: 'flow-run',
     id: created.id,
     parentTaskRunId: created.parentTaskRunId,
+    deploymentId: null,
+    infrastructurePid: null,
     state: null,
     runCount: 0,
     expectedStartTime: null,
