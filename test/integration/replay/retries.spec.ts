@@ -206,6 +206,23 @@ describe('when the process of a flow run dies', () => {
       expect(await second.result(id)).toBe('sing(OUTCOME_UNKNOWN)');
     });
 
+    it('nor after the process that resumed it has shut down before it came to it', async () => {
+      const waiting = new Gate();
+      const { id, second } = await playTwice((stage) => {
+        stage.perform = () => interruption(stage);
+        stage.script = async () => {
+          if (stage.owner === 'second') await waiting.pass();
+          return stage.actOnce('charge');
+        };
+      });
+      await waiting.reached;
+      await second.app.close();
+      const third = await relay.start('third', (stage) => (stage.script = () => stage.actOnce('charge')));
+      expect(await third.failure(id)).toMatchObject({ code: 'OUTCOME_UNKNOWN' });
+      expect(third.stage.performed).toEqual([]);
+      waiting.open();
+    });
+
     it('one that had completed is replayed like any other', async () => {
       const { id, second } = await playTwice((stage) => {
         stage.script = async () => {
