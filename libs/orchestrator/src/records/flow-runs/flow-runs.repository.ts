@@ -154,6 +154,17 @@ export class FlowRunsRepository {
     return rows.map(({ id }) => id);
   }
 
+  /** The runs that have not ended among those that task runs stand for. Rides `flow_run_parent_idx`. */
+  async openBelow(taskRunIds: readonly string[]): Promise<string[]> {
+    const rows = await this.dataSource.query<{ id: string }[]>(
+      `select id from ${this.schema}.flow_run
+        where parent_task_run_id = any($1::uuid[])
+          and state_type not in ('COMPLETED', 'FAILED', 'CRASHED', 'CANCELLED') order by id`,
+      [taskRunIds],
+    );
+    return rows.map(({ id }) => id);
+  }
+
   /** In what states runs are, and whether they are to leave their process. */
   observed(ids: readonly string[]): Promise<ObservedFlowRun[]> {
     return this.dataSource.query<ObservedFlowRun[]>(

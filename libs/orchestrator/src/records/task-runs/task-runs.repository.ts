@@ -22,7 +22,7 @@ import { TaskRunStateEntity } from './task-run-state.entity.js';
 import { TaskRunEntity } from './task-run.entity.js';
 
 /** A task run as the rules see it, and what never changes about it. */
-interface LoadedTaskRun {
+export interface LoadedTaskRun {
   readonly created: NewTaskRun;
   readonly run: TaskRun;
 }
@@ -111,6 +111,16 @@ export class TaskRunsRepository {
   async loadAll(ids: readonly string[]): Promise<TaskRun[]> {
     const loaded = await this.load(ids);
     return loaded.map(({ run }) => run);
+  }
+
+  /** The task runs of a flow run that have not ended. Rides `task_run_flow_run_idx`. */
+  async openOf(flowRunId: string): Promise<LoadedTaskRun[]> {
+    const rows = await this.dataSource.query<{ id: string }[]>(
+      `select id from ${this.schema}.task_run
+        where flow_run_id = $1 and state_type not in ('COMPLETED', 'FAILED', 'CRASHED', 'CANCELLED') order by id`,
+      [flowRunId],
+    );
+    return this.load(rows.map(({ id }) => id));
   }
 
   /** The task runs of a root run, and of the flow runs within it, that have not ended. */

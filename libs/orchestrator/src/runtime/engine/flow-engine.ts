@@ -30,9 +30,10 @@ import { Replays, type ReplayReason } from '../replay/replays.service.js';
 import { outcomeOfRun } from '../outcome-of-run.js';
 import { isRoot, type LiveFlowRun, type LiveTaskRun } from '../transitions/live-run.js';
 import type { Answer } from '../transitions/decided.js';
+import { StoredRuns } from '../transitions/stored-runs.service.js';
 import { TransitionService } from '../transitions/transition.service.js';
 import { ActiveFlowRuns, type ActiveFlowRun } from './active-flow-runs.js';
-import { Attempt, type AttemptEnd } from './attempt.js';
+import { Attempt, goesOnElsewhere, type AttemptEnd } from './attempt.js';
 import { Branch } from './branch.js';
 import { RunCancelledError, RunCrashedError, RunHandedBackError, RunSuspendedError } from './engine-errors.js';
 import { failureMessage, outcomeOf, type Outcome } from './outcome.js';
@@ -70,6 +71,7 @@ export class FlowEngine {
   constructor(
     private readonly registry: FlowRegistry,
     private readonly transitions: TransitionService,
+    private readonly storedRuns: StoredRuns,
     private readonly replays: Replays,
     private readonly activeRuns: ActiveFlowRuns,
     private readonly process: ProcessLease,
@@ -197,7 +199,8 @@ export class FlowEngine {
       const attempt = (active.attempt = await this.begin(live, active, around));
       const replay = reason && (await load(reason));
       const outcome = await this.attempt(execution, active, attempt, replay, engine);
-      if (replay) this.closeLeftovers(live, replay);
+      const goesOn = outcome.kind === 'cut-off' && goesOnElsewhere(outcome.end);
+      if (replay && !goesOn) await this.closeLeftovers(live, replay);
       if (outcome.kind === 'returned') {
         const answer = await this.transitions.proposeForFlowRun(live, completed(), { result: outcome.stored });
         if (answer.state?.type === StateType.Completed) return this.payloads.decode(outcome.encoded);
@@ -312,13 +315,16 @@ export class FlowEngine {
     }
   }
 
-  /** Task runs that had begun in a process that is gone, and that the code did not ask for again. */
-  private closeLeftovers(live: LiveFlowRun, replay: Replay): void {
-    for (const { created, image } of replay.leftUnfinished()) {
+  /** Runs that had begun in a process that is gone, and that the code did not ask for again. */
+  private async closeLeftovers(live: LiveFlowRun, replay: Replay): Promise<void> {
+    const state = cancelled({ message: 'Not called again after its process had ended.' });
+    const left = replay.leftUnfinished();
+    for (const { created, image } of left) {
       const task = this.transitions.resumedTaskRun(created, image, live.lease);
-      const state = cancelled({ message: 'Not called again after its process had ended.' });
       this.transitions.proposeForTaskRun(task, state, live.image.runCount).inPassing();
     }
+    const calls = left.filter(({ created }) => created.taskKey.startsWith('flow:')).map(({ created }) => created.id);
+    if (calls.length > 0) await this.storedRuns.closeBelow(calls, state, live.lease);
   }
 
   /** What the caller of a run gets that somebody else ended, or asked to end: then this is where it does. */
@@ -336,7 +342,9 @@ export class FlowEngine {
     let own = this.policies.get(policy);
     if (!own) {
       const { maxRecoveries } = this.settings;
-      own = { ...policy, resuming: false, pauseKeys: [], retryType: null, recoveries: 0, maxRecoveries };
+      // A failure that a further attempt cannot mend is said to be one: see `fail`.
+      const conditional = { ...policy, retryConditionally: true };
+      own = { ...conditional, resuming: false, pauseKeys: [], retryType: null, recoveries: 0, maxRecoveries };
       this.policies.set(policy, own);
     }
     return own;

@@ -129,8 +129,9 @@ export class TaskEngine {
   /** Enters `RUNNING`: in passing, unless it has to be known that it did before it does anything. */
   private start(execution: Execution, before: State | null): Promise<void> | undefined {
     // A run that is resumed in the midst of an attempt begins that attempt again.
-    const state = before?.type === StateType.Running ? running({ name: 'Rerunning' }) : running();
-    const { durable, inPassing } = this.propose(execution, state);
+    const beginsAgain = before?.type === StateType.Running;
+    if (beginsAgain) this.transitions.rewindAttempt(execution.live);
+    const { durable, inPassing } = this.propose(execution, running(beginsAgain ? { name: 'Rerunning' } : {}));
     if (execution.call.recordStart) return durable();
     inPassing();
     return undefined;

@@ -12,7 +12,8 @@ import { FlowRunNotFoundError } from '../../records/flow-runs/flow-run-not-found
 import type { LeaseChange, NewFlowRun } from '../../records/flow-runs/flow-run-rows.js';
 import { FlowRunsRepository, type LoadedFlowRun } from '../../records/flow-runs/flow-runs.repository.js';
 import type { NewTaskRun } from '../../records/task-runs/task-run-rows.js';
-import { TaskRunsRepository } from '../../records/task-runs/task-runs.repository.js';
+import { TaskRunsRepository, type LoadedTaskRun } from '../../records/task-runs/task-runs.repository.js';
+import type { RunLease } from '../leases/run-lease.js';
 import { DatabaseClock } from './database-clock.js';
 import { creationEntry, decidedFlowRun, decidedTaskRun, moveEntry, saveEntry, type Answer } from './decided.js';
 import { Journal } from './journal.js';
@@ -23,6 +24,8 @@ interface StoredProposal {
   readonly force?: boolean;
   /** Looks at the run first; what it throws ends the matter, and nothing is written. */
   readonly check?: (found: LoadedFlowRun) => void;
+  /** On behalf of which root run that this process executes; by default on nobody's. */
+  readonly lease?: RunLease;
 }
 
 /**
@@ -47,14 +50,14 @@ export class StoredRuns {
   async propose(
     flowRunId: string,
     proposed: ProposedState | ((found: LoadedFlowRun) => ProposedState),
-    { force = false, check }: StoredProposal = {},
+    { force = false, check, lease }: StoredProposal = {},
   ): Promise<Answer> {
     for (;;) {
       const found = await this.flowRuns.loadRow(flowRunId);
       if (!found) throw new FlowRunNotFoundError(flowRunId);
       check?.(found);
       const state = typeof proposed === 'function' ? proposed(found) : proposed;
-      const { answer, written } = await this.decideAndWrite(found, state, force);
+      const { answer, written } = await this.decideAndWrite(found, state, force, lease);
       if (written) return answer;
     }
   }
@@ -110,29 +113,51 @@ export class StoredRuns {
     const subflows = await this.flowRuns.openWithin(rootFlowRunId);
     await Promise.all(subflows.map((id) => this.propose(id, state)));
     const tasks = await this.taskRuns.openWithin(rootFlowRunId);
-    await Promise.all(
-      tasks.map(async ({ created, run }) => {
-        const { after } = decidedTaskRun(run, state, this.clock.now(), run.flowRunRunCount);
-        if (after) await this.journal.write(saveEntry(created, run, after, { lease: null, result: null }));
-      }),
-    );
+    await Promise.all(tasks.map((task) => this.closeTaskRun(task, state, null)));
+  }
+
+  /**
+   * Ends what is left below task runs of a run that this process executes: the subflow runs they stood for, which nobody enters
+   * any more, and everything within those.
+   */
+  async closeBelow(taskRunIds: readonly string[], state: ProposedState, lease: RunLease): Promise<void> {
+    const subflows = await this.journal.patiently(() => this.flowRuns.openBelow(taskRunIds));
+    for (const id of subflows) {
+      await this.propose(id, state, { lease });
+      const tasks = await this.journal.patiently(() => this.taskRuns.openOf(id));
+      await Promise.all(tasks.map((task) => this.closeTaskRun(task, state, lease)));
+      const ids = tasks.map(({ created }) => created.id);
+      if (ids.length > 0) await this.closeBelow(ids, state, lease);
+    }
+  }
+
+  private async closeTaskRun(
+    { created, run }: LoadedTaskRun,
+    state: ProposedState,
+    lease: RunLease | null,
+  ): Promise<void> {
+    const { after } = decidedTaskRun(run, state, this.clock.now(), run.flowRunRunCount);
+    if (after) await this.journal.write(saveEntry(created, run, after, { lease, result: null }));
   }
 
   private async decideAndWrite(
     { row, run }: LoadedFlowRun,
     proposed: ProposedState,
     force: boolean,
+    lease: RunLease | null = null,
   ): Promise<{ readonly answer: Answer; readonly written: boolean }> {
     const facts: Facts = { reschedulable: row.deploymentId !== null || row.buildId !== null };
     const policy = force ? forcedFlowRunPolicy : flowRunPolicy;
     const { answer, after } = decidedFlowRun(policy, run, proposed, this.clock.now(), facts);
     if (!after) return { answer, written: true };
     const entry = moveEntry(answer, run, after, {
-      lease: null,
+      lease,
       result: null,
       leaseChange: leaseChangeOf(after.state.type),
     });
-    return { answer, written: (await this.journal.write(entry)) === 'written' };
+    const outcome = await this.journal.write(entry);
+    if (outcome === 'lease-lost') throw lease?.lost ?? new Error('A lease was lost that nobody held.');
+    return { answer, written: outcome === 'written' };
   }
 }
 

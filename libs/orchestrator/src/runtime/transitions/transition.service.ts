@@ -1,7 +1,6 @@
 import {
   flowRunPolicy,
   isTerminal,
-  StateType,
   type Facts,
   type FlowRunPolicy,
   type Instant,
@@ -174,13 +173,14 @@ export class TransitionService {
     return { created, image, lease };
   }
 
-  /**
-   * A task run that had begun in a process that is gone. The attempt that was under way begins again and counts once; an
-   * attempt that was still to come is made as it would have been.
-   */
+  /** A task run that had begun in a process that is gone, as that left it. */
   resumedTaskRun(created: NewTaskRun, image: TaskRun, lease: RunLease | null): LiveTaskRun {
-    const wasRunning = image.state?.type === StateType.Running;
-    return { created, image: wasRunning ? { ...image, runCount: image.runCount - 1 } : image, lease };
+    return { created, image, lease };
+  }
+
+  /** Takes back the attempt that was under way in a process that is gone: begun again, it counts once. */
+  rewindAttempt(live: LiveTaskRun): void {
+    live.image = { ...live.image, runCount: live.image.runCount - 1 };
   }
 
   /** Keeps a value that a flow run drew; it rides along with the next flush, before whatever depends on it. */
