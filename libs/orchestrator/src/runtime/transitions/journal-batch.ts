@@ -3,7 +3,7 @@ import type { NewRunValue } from '../../records/run-values/run-values.repository
 import type { NewState } from '../../records/stored-state.js';
 import type { TaskRunWrite } from '../../records/task-runs/task-run-rows.js';
 import type { RunLease } from '../leases/run-lease.js';
-import type { EntryState, JournalEntry, QueuedEntry } from './journal-entry.js';
+import type { JournalEntry, QueuedEntry } from './journal-entry.js';
 
 /** A flush larger than this gains nothing: beyond some hundred rows the cost per row is flat. */
 export const MAX_BATCH = 1_000;
@@ -34,41 +34,36 @@ export function foldEntries(entries: readonly QueuedEntry[]): JournalBatch {
   const createdStates: NewState[] = [];
   const moves = new Map<string, FlowRunMove>();
   const moveStates: NewState[] = [];
-  const taskRuns = new Map<string, TaskRunWrite>();
+  const taskRuns: TaskRunWrite[] = [];
   const taskStates: NewState[] = [];
   const values: NewRunValue[] = [];
 
   for (const { entry, states } of entries) {
     const claim = claims.numberOf(entry.lease);
+    for (const state of states) state.claim = claim;
     switch (entry.kind) {
       case 'create-flow-run':
-        createdFlowRuns.push({ created: entry.created, run: entry.run, claim });
-        pushClaimed(createdStates, states, claim);
+        entry.creation.claim = claim;
+        createdFlowRuns.push(entry.creation);
+        createdStates.push(...states);
         break;
       case 'move-flow-run': {
-        const { run, result, lease, expectedStateId } = entry.move;
-        const first = moves.get(run.id);
-        moves.set(run.id, {
-          run,
-          result,
-          lease,
-          claim,
-          expectedStateId: first ? first.expectedStateId : expectedStateId,
-        });
-        pushClaimed(moveStates, states, claim);
+        const { move } = entry;
+        move.claim = claim;
+        const first = moves.get(move.run.id);
+        moves.set(move.run.id, first ? { ...move, expectedStateId: first.expectedStateId } : move);
+        moveStates.push(...states);
         break;
       }
-      case 'save-task-run': {
-        const { created, run, result } = entry.write;
-        taskRuns.set(created.id, { created, run, result, claim });
-        pushClaimed(taskStates, states, claim);
+      case 'save-task-run':
+        entry.write.claim = claim;
+        taskRuns.push(entry.write);
+        taskStates.push(...states);
         break;
-      }
-      case 'keep-value': {
-        const { flowRunId, key, value } = entry.value;
-        values.push({ flowRunId, key, value, claim });
+      case 'keep-value':
+        entry.value.claim = claim;
+        values.push(entry.value);
         break;
-      }
     }
   }
   return {
@@ -77,14 +72,10 @@ export function foldEntries(entries: readonly QueuedEntry[]): JournalBatch {
     createdStates,
     moves: [...moves.values()],
     moveStates,
-    taskRuns: [...taskRuns.values()],
+    taskRuns,
     taskStates,
     values,
   };
-}
-
-function pushClaimed(target: NewState[], states: readonly EntryState[], claim: number): void {
-  for (const { runId, state, follows } of states) target.push({ runId, state, follows, claim });
 }
 
 class ClaimNumbers {
@@ -115,7 +106,7 @@ export function batchSize(queue: readonly QueuedEntry[]): number {
 function payloadOf(entry: JournalEntry): string | null {
   switch (entry.kind) {
     case 'create-flow-run':
-      return entry.created.parameters;
+      return entry.creation.created.parameters;
     case 'move-flow-run':
       return entry.move.result;
     case 'save-task-run':
