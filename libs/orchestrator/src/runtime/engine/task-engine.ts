@@ -117,12 +117,11 @@ export class TaskEngine {
   /** Executes it when there is room for what it writes. Of a large fan-out most calls wait here: one promise for each. */
   private executeInTurn(execution: Execution): Promise<unknown> {
     if (this.transitions.hasRoom) return this.execute(execution);
-    return new Promise((resolve, reject) => {
-      const { caller, around } = execution;
-      this.transitions.whenRoom(caller?.flowRun?.created.id ?? null, () => {
-        if (around.ended) reject(this.cutOff(execution));
-        else resolve(this.execute(execution));
-      });
+    const { caller, around } = execution;
+    const turn = new Promise<void>((goOn) => this.transitions.whenRoom(caller?.flowRun?.created.id ?? null, goOn));
+    return turn.then(() => {
+      if (around.ended) throw this.cutOff(execution);
+      return this.execute(execution);
     });
   }
 
