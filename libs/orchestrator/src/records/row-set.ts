@@ -72,11 +72,7 @@ function quotedArray<Row>(rows: readonly Row[], value: (row: Row) => string | nu
 
 const SPECIAL = /["\\]/;
 const EVERY_SPECIAL = /["\\]/g;
-/** Words and numbers, such as the types and names of states: they need no quotes, unless they say NULL. */
-const PLAIN = /^(?!null$)[\w.:-]+$/i;
-
 function quoted(value: string | null): string {
   if (value === null) return 'NULL';
-  if (value.length < 64 && PLAIN.test(value)) return value;
   return SPECIAL.test(value) ? `"${value.replace(EVERY_SPECIAL, '\\$&')}"` : `"${value}"`;
 }
