@@ -1,5 +1,5 @@
 import { Injectable, type INestApplicationContext } from '@nestjs/common';
-import { Flow, Flows, RunControl, Task } from '@nestor/orchestrator';
+import { Flow, Flows, RunControl, RunControlRefusedError, Task } from '@nestor/orchestrator';
 import type { TestDatabase } from '@nestor/testing';
 import { startApp } from '../../support/app.js';
 import { testDatabase } from '../../support/database.js';
@@ -61,5 +61,16 @@ describe('a run that is suspended', () => {
       { name: expect.stringMatching(/^outer/), state_type: 'CANCELLED' },
     ]);
     gate.open();
+  });
+
+  it('goes on once when several resume it at once; the others are told that it is not paused', async () => {
+    const { id, gate } = await suspended('resumed');
+    gate.open();
+    const answers = await Promise.allSettled(Array.from({ length: 5 }, () => control.resume(id)));
+    const refusals = answers.flatMap((answer) => (answer.status === 'rejected' ? [answer.reason as unknown] : []));
+    expect(refusals).toHaveLength(4);
+    for (const refusal of refusals) expect(refusal).toBeInstanceOf(RunControlRefusedError);
+    await waitFor(async () => (await stateNames(database, id)).includes('Completed'));
+    expect((await stateNames(database, id)).filter((name) => name === 'Resuming')).toHaveLength(1);
   });
 });

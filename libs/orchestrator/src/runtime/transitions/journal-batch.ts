@@ -22,11 +22,14 @@ export interface JournalBatch {
   readonly taskRuns: readonly TaskRunWrite[];
   readonly taskStates: readonly NewState[];
   readonly values: readonly NewRunValue[];
+  /** Moves that were decided from a state which another move of the batch leaves behind: they are not among the rows. */
+  readonly outdated: ReadonlySet<QueuedEntry>;
 }
 
 /**
- * Folds entries, in their order, into the rows to write. Several moves of a flow run become one, compared with the state
- * the first of them was decided from: they hold together or not at all.
+ * Folds entries, in their order, into the rows to write. Several moves of a flow run, each decided from the state that the
+ * one before leads to, become one, compared with the state the first of them was decided from: they hold together or not
+ * at all. Of moves that were decided from the same state, by two callers who did not know of each other, the first counts.
  */
 export function foldEntries(entries: readonly QueuedEntry[]): JournalBatch {
   const claims = new ClaimNumbers();
@@ -37,8 +40,10 @@ export function foldEntries(entries: readonly QueuedEntry[]): JournalBatch {
   const taskRuns = new Map<string, TaskRunWrite>();
   const taskStates: NewState[] = [];
   const values: NewRunValue[] = [];
+  const outdated = new Set<QueuedEntry>();
 
-  for (const { entry, states } of entries) {
+  for (const queued of entries) {
+    const { entry, states } = queued;
     const claim = claims.numberOf(entry.lease);
     switch (entry.kind) {
       case 'create-flow-run':
@@ -47,13 +52,17 @@ export function foldEntries(entries: readonly QueuedEntry[]): JournalBatch {
         break;
       case 'move-flow-run': {
         const { run, result, lease, expectedStateId } = entry.move;
-        const first = moves.get(run.id);
+        const before = moves.get(run.id);
+        if (before && before.run.state?.id !== expectedStateId) {
+          outdated.add(queued);
+          break;
+        }
         moves.set(run.id, {
           run,
           result,
           lease,
           claim,
-          expectedStateId: first ? first.expectedStateId : expectedStateId,
+          expectedStateId: before ? before.expectedStateId : expectedStateId,
         });
         pushClaimed(moveStates, states, claim);
         break;
@@ -80,6 +89,7 @@ export function foldEntries(entries: readonly QueuedEntry[]): JournalBatch {
     taskRuns: [...taskRuns.values()],
     taskStates,
     values,
+    outdated,
   };
 }
 
