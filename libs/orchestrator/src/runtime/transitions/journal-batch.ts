@@ -22,11 +22,14 @@ export interface JournalBatch {
   readonly taskRuns: readonly TaskRunWrite[];
   readonly taskStates: readonly NewState[];
   readonly values: readonly NewRunValue[];
+  /** Moves that were decided from a state which another move of the batch leaves behind: they are not among the rows. */
+  readonly outdated: ReadonlySet<QueuedEntry>;
 }
 
 /**
- * Folds entries, in their order, into the rows to write. Several moves of a flow run become one, compared with the state
- * the first of them was decided from: they hold together or not at all.
+ * Folds entries, in their order, into the rows to write. Several moves of a flow run, each decided from the state that the
+ * one before leads to, become one, compared with the state the first of them was decided from: they hold together or not
+ * at all. Of moves that were decided from the same state, by two callers who did not know of each other, the first counts.
  */
 export function foldEntries(entries: readonly QueuedEntry[]): JournalBatch {
   const claims = new ClaimNumbers();
@@ -37,8 +40,10 @@ export function foldEntries(entries: readonly QueuedEntry[]): JournalBatch {
   const taskRuns: TaskRunWrite[] = [];
   const taskStates: NewState[] = [];
   const values: NewRunValue[] = [];
+  const outdated = new Set<QueuedEntry>();
 
-  for (const { entry, states } of entries) {
+  for (const queued of entries) {
+    const { entry, states } = queued;
     const claim = claims.numberOf(entry.lease);
     for (const state of states) state.claim = claim;
     switch (entry.kind) {
@@ -50,8 +55,12 @@ export function foldEntries(entries: readonly QueuedEntry[]): JournalBatch {
       case 'move-flow-run': {
         const { move } = entry;
         move.claim = claim;
-        const first = moves.get(move.run.id);
-        moves.set(move.run.id, first ? { ...move, expectedStateId: first.expectedStateId } : move);
+        const before = moves.get(move.run.id);
+        if (before && before.run.state?.id !== move.expectedStateId) {
+          outdated.add(queued);
+          break;
+        }
+        moves.set(move.run.id, before ? { ...move, expectedStateId: before.expectedStateId } : move);
         moveStates.push(...states);
         break;
       }
@@ -75,6 +84,7 @@ export function foldEntries(entries: readonly QueuedEntry[]): JournalBatch {
     taskRuns,
     taskStates,
     values,
+    outdated,
   };
 }
 

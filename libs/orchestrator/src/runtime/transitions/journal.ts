@@ -218,8 +218,10 @@ export class Journal {
       for (const lease of lostClaims) lease?.lose();
       for (const queued of live) {
         const { entry } = queued;
+        const isRefused =
+          entry.kind === 'move-flow-run' && (!moved.has(entry.move.run.id) || batch.outdated.has(queued));
         if (lostClaims.has(entry.lease)) settle(queued, 'lease-lost');
-        else settle(queued, entry.kind === 'move-flow-run' && !moved.has(entry.move.run.id) ? 'refused' : 'written');
+        else settle(queued, isRefused ? 'refused' : 'written');
       }
     } catch (error) {
       if (error instanceof JournalClosedError) this.failAll(live, error);
