@@ -217,9 +217,14 @@ export class FlowEngine {
       if (around.ended) throw await this.cutOff(live, active, around.ended);
       // The attempt is known to the caller of the answer that supersedes this one.
       const started: { attempt?: Attempt } = {};
-      const answer = this.transitions.proposeInPassing(live, running(), ({ state }) => {
-        if (state?.type !== StateType.Running) started.attempt?.end(`it is ${state?.name ?? 'gone'}`);
-      });
+      const answer =
+        live.image.state?.type === StateType.Scheduled
+          ? // It has to be known that this process began it: were it killed by the run at once, the run would go on waiting in
+            // SCHEDULED, and be the end of one process after another without ever being counted as recovered.
+            await this.transitions.proposeForFlowRun(live, running())
+          : this.transitions.proposeInPassing(live, running(), ({ state }) => {
+              if (state?.type !== StateType.Running) started.attempt?.end(`it is ${state?.name ?? 'gone'}`);
+            });
       if (answer.verdict.kind === 'wait') {
         const until = addMs(this.transitions.now(), answer.verdict.retryAfterMs);
         await waitUntil(until, this.transitions.now, around.signal);
