@@ -60,3 +60,10 @@ function randomHex(): string {
   poolOffset += 8;
   return pool.toString('hex', poolOffset - 8, poolOffset);
 }
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+/** Whether a text has the form of an id; PostgreSQL refuses to compare one that has not. */
+export function isId(text: string): boolean {
+  return UUID.test(text);
+}

@@ -16,7 +16,7 @@ import { newFlowRunOfRow, type LeaseChange, type NewFlowRun } from '../../record
 import { FlowRunsRepository, type LoadedFlowRun } from '../../records/flow-runs/flow-runs.repository.js';
 import type { NewTaskRun } from '../../records/task-runs/task-run-rows.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
-import { LeaseLostError, RunLease } from '../leases/run-lease.js';
+import { RunLease } from '../leases/run-lease.js';
 import { DatabaseClock } from './database-clock.js';
 import { creationEntry, decidedFlowRun, decidedTaskRun, moveEntry, saveEntry, type Answer } from './decided.js';
 import type { JournalEntry } from './journal-entry.js';
@@ -261,7 +261,7 @@ export class TransitionService {
   }
 
   private lost(live: LiveFlowRun, error: unknown): void {
-    if (error instanceof LeaseLostError) return; // the attempt ends with the lease
+    if (live.lease.lost) return; // the attempt ends with the lease
     this.logger.error(`A state of flow run ${live.created.id} could not be decided again: ${String(error)}`);
   }
 }
