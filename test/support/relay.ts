@@ -1,5 +1,6 @@
 import type { INestApplicationContext, Type } from '@nestjs/common';
 import { FlowRuns, Flows, RunControl } from '@nestor/orchestrator';
+import { ActiveFlowRuns } from '../../libs/orchestrator/src/runtime/engine/active-flow-runs.js';
 import { ProcessLease } from '../../libs/orchestrator/src/runtime/leases/process-lease.service.js';
 import { RunClaimer } from '../../libs/orchestrator/src/runtime/recovery/run-claimer.service.js';
 import { Sweeper } from '../../libs/orchestrator/src/runtime/recovery/sweeper.service.js';
@@ -97,6 +98,11 @@ export class RelayProcess {
       (value) => Promise.reject(new Error(`It returned ${String(value)}.`)),
       (error: unknown) => error,
     );
+  }
+
+  /** Whether it has noticed that a run which it executes is paused. */
+  holdsUp(flowRunId: string): boolean {
+    return this.get(ActiveFlowRuns).find(flowRunId)?.gate.isClosed ?? false;
   }
 
   /** Waits until all that it has decided so far is in the database. */

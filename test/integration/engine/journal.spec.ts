@@ -214,7 +214,7 @@ describe('the journal', () => {
     it('refuses an entry alone whose lease is lost, writes the rest of its batch, and says so to its holder', async () => {
       const gate = new Gate();
       const { id, lease } = await running(gate);
-      const told: LeaseLostError[] = [];
+      const told: Error[] = [];
       lease.onLost = (error) => told.push(error);
       await changeEpoch(id);
 

@@ -91,3 +91,10 @@ function randomOffset(): number {
   poolOffset += 8;
   return poolOffset - 8;
 }
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+/** Whether a text has the form of an id; PostgreSQL refuses to compare one that has not. */
+export function isId(text: string): boolean {
+  return UUID.test(text);
+}

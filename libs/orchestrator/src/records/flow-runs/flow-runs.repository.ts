@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { stateOfRow } from '../state-columns.js';
 import type { FlowRun, State, StateType } from '@nestor/core';
 import { DataSource, In, LessThan, type Repository } from 'typeorm';
+import { isId } from '../../persistence/ids.js';
 import { schemaOf } from '../../persistence/schema-of.js';
 import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
 import { preparedStatement, type PreparedStatement, type Tx } from '../../persistence/transactions.js';
@@ -189,8 +190,8 @@ export class FlowRunsRepository {
     await tx.query(releaseOrphans(this.schema), [ids]);
   }
 
-  find(id: string): Promise<FlowRunEntity | null> {
-    return this.runs.findOneBy({ id });
+  async find(id: string): Promise<FlowRunEntity | null> {
+    return isId(id) ? this.runs.findOneBy({ id }) : null;
   }
 
   /** The run as the rules see it; `null` when there is none of that id. */

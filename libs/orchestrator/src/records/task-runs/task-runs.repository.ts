@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { State, StateType, TaskRun } from '@nestor/core';
 import { DataSource, In, MoreThan, type Repository } from 'typeorm';
 import { errorCode, SqlState } from '../../persistence/connection/postgres-errors.js';
+import { isId } from '../../persistence/ids.js';
 import { schemaOf } from '../../persistence/schema-of.js';
 import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
 import { preparedStatement, type PreparedStatement, type Tx } from '../../persistence/transactions.js';
@@ -111,8 +112,8 @@ export class TaskRunsRepository {
     return held?.leases ?? null;
   }
 
-  find(id: string): Promise<TaskRunEntity | null> {
-    return this.runs.findOneBy({ id });
+  async find(id: string): Promise<TaskRunEntity | null> {
+    return isId(id) ? this.runs.findOneBy({ id }) : null;
   }
 
   /** A page of the task runs of a flow run, in the order in which they were called. */

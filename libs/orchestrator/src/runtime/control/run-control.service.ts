@@ -84,7 +84,12 @@ export class RunControl {
    * @throws {RunControlRefusedError} when it has ended already.
    */
   async cancel(flowRunId: string): Promise<State> {
-    return this.ask('cancel', flowRunId, cancelling());
+    const isPaused = ({ run }: LoadedFlowRun): boolean => run.state?.type === StateType.Paused;
+    // A pause that is held in memory has no way to CANCELLING in Prefect's rules; here its process is told to end it. One whose
+    // process is gone ends at once.
+    const next = (found: LoadedFlowRun): ProposedState =>
+      isPaused(found) && isRoot(found.row) && found.row.processId === null ? cancelled() : cancelling();
+    return this.told('cancel', flowRunId, await this.runs.propose(flowRunId, next, { force: isPaused }));
   }
 
   /**

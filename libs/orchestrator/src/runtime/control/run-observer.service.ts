@@ -2,6 +2,7 @@ import { isTerminal, StateType } from '@nestor/core';
 import { Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import { FlowRunsRepository, type ObservedFlowRun } from '../../records/flow-runs/flow-runs.repository.js';
 import { ActiveFlowRuns, type ActiveFlowRun } from '../engine/active-flow-runs.js';
+import { RunCancelledError, RunCrashedError } from '../engine/engine-errors.js';
 import { callAfter } from '../engine/wait-until.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
@@ -75,11 +76,17 @@ export class RunObserver implements OnApplicationBootstrap {
     { stateId, stateType, stateName, pauseReschedule, leaseEpoch }: ObservedFlowRun,
   ): void {
     const { live, gate } = active;
-    if (isRoot(live) && leaseEpoch !== live.lease.epoch) return live.lease.lose(); // somebody let it begin anew, or ended it
+    if (isRoot(live) && leaseEpoch !== live.lease.epoch) {
+      // Somebody ended it, or let it begin anew: nothing of what happens to it here is written any more.
+      if (stateType === null || !isTerminal(stateType)) return live.lease.lose();
+      this.abandon(active, stateType, stateName ?? stateType);
+      return live.lease.lose(errorOfEnd(live.created.id, stateType, stateName ?? stateType));
+    }
     if (stateId === live.image.state?.id && stateType === live.image.state.type && !gate.isClosed) return;
     switch (stateType) {
       case StateType.Cancelling:
-        active.whole.wind('somebody asked for it', 'cancelled', this.grace());
+        active.whole.wind('somebody asked for it', 'cancelled', this.graceOf(active));
+        gate.open(); // calls that a pause holds up find that they are over
         break;
       case StateType.Paused:
         gate.close();
@@ -92,7 +99,7 @@ export class RunObserver implements OnApplicationBootstrap {
       case StateType.Scheduled:
         break; // it waits for its next attempt
       default:
-        if (stateType !== null && isTerminal(stateType)) this.abandon(active, stateName ?? stateType);
+        if (stateType !== null && isTerminal(stateType)) this.abandon(active, stateType, stateName ?? stateType);
     }
   }
 
@@ -103,16 +110,25 @@ export class RunObserver implements OnApplicationBootstrap {
   }
 
   /** Somebody ended the run, from outside: our own end of it would have been the last thing we know of it. */
-  private abandon(active: ActiveFlowRun, stateName: string): void {
+  private abandon(active: ActiveFlowRun, stateType: StateType, stateName: string): void {
     const own = active.live.image.state;
     if (own && isTerminal(own.type)) return;
     this.logger.warn(
       `Flow run ${active.live.created.id} was set to ${stateName} by somebody else; it is cut off here.`,
     );
-    active.whole.end(`it is ${stateName}`);
+    active.whole.end(`it is ${stateName}`, stateType === StateType.Cancelled ? 'cancelled' : 'over');
   }
 
-  private grace(): Promise<void> {
-    return new Promise((resolve) => callAfter(this.settings.cancelGraceMs, resolve));
+  /** Resolves when the grace period is over; never, when the run ends before that. */
+  private graceOf({ ended }: ActiveFlowRun): Promise<void> {
+    return new Promise((resolve) => {
+      const callOff = callAfter(this.settings.cancelGraceMs, resolve);
+      void ended.then(callOff);
+    });
   }
+}
+
+/** What the caller of a run gets that somebody else ended. */
+function errorOfEnd(flowRunId: string, type: StateType, name: string): Error {
+  return type === StateType.Cancelled ? new RunCancelledError(flowRunId) : new RunCrashedError(flowRunId, `it is ${name}.`);
 }

@@ -100,14 +100,22 @@ export class Attempt {
     for (const tell of told) tell();
   }
 
+  /** An attempt that winds up is ended for good by whatever ends it without grace; the reason of the first end holds. */
   private stop(end: AttemptEnd, grace: Promise<void> | null): void {
+    if (!this.ended) {
+      this.ended = end;
+      this.controller?.abort(this.endError);
+    } else if (grace) return;
+    if (this.children) for (const child of [...this.children]) child.stop(end, grace);
+    if (grace) void grace.then(() => this.cutOff());
+    else this.cutOff();
+  }
+
+  private cutOff(): void {
     this.parent?.forget(this);
-    if (this.ended) return;
-    this.ended = end;
-    this.controller?.abort(this.endError);
-    for (const child of this.children ?? []) child.stop(end, grace);
-    if (grace) void grace.then(() => this.onCutOff?.(end));
-    else this.onCutOff?.(end);
+    const tell = this.onCutOff;
+    this.onCutOff = null;
+    if (this.ended) tell?.(this.ended);
   }
 }
 

@@ -17,19 +17,20 @@ export class LeaseLostError extends OrchestratorError {
 
 /** The right of this process to write a root flow run and everything below it. */
 export class RunLease {
-  /** Why it is no longer held; `null` while it is. */
-  lost: LeaseLostError | null = null;
+  /** Why it is no longer held, which whoever called the run gets; `null` while it is held. */
+  lost: Error | null = null;
   /** Told once, when it is lost. */
-  onLost: ((error: LeaseLostError) => void) | null = null;
+  onLost: ((error: Error) => void) | null = null;
 
   constructor(
     readonly rootFlowRunId: string,
     readonly epoch: number,
   ) {}
 
-  lose(): void {
+  /** @param why by default that another process may execute the run by now. */
+  lose(why: Error = new LeaseLostError(this.rootFlowRunId)): void {
     if (this.lost) return;
-    this.lost = new LeaseLostError(this.rootFlowRunId);
-    this.onLost?.(this.lost);
+    this.lost = why;
+    this.onLost?.(why);
   }
 }

@@ -21,7 +21,7 @@ import { Journal } from './journal.js';
 /** How a state is proposed for a run that is known from the database. */
 interface StoredProposal {
   /** Ask only the rules that nobody gets around: see `forcedFlowRunPolicy`. */
-  readonly force?: boolean;
+  readonly force?: boolean | ((found: LoadedFlowRun) => boolean);
   /** Looks at the run first; what it throws ends the matter, and nothing is written. */
   readonly check?: (found: LoadedFlowRun) => void;
   /** On behalf of which root run that this process executes; by default on nobody's. */
@@ -57,7 +57,7 @@ export class StoredRuns {
       if (!found) throw new FlowRunNotFoundError(flowRunId);
       check?.(found);
       const state = typeof proposed === 'function' ? proposed(found) : proposed;
-      const { answer, written } = await this.decideAndWrite(found, state, force, lease);
+      const { answer, written } = await this.decideAndWrite(found, state, typeof force === 'function' ? force(found) : force, lease);
       if (written) return answer;
     }
   }

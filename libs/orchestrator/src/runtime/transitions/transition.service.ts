@@ -13,7 +13,7 @@ import type { FlowRunEntity } from '../../records/flow-runs/flow-run.entity.js';
 import { newFlowRunOfRow, type LeaseChange, type NewFlowRun } from '../../records/flow-runs/flow-run-rows.js';
 import { FlowRunsRepository, type LoadedFlowRun } from '../../records/flow-runs/flow-runs.repository.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
-import { LeaseLostError, RunLease } from '../leases/run-lease.js';
+import { RunLease } from '../leases/run-lease.js';
 import { DatabaseClock } from './database-clock.js';
 import { creationEntry, decidedFlowRun, decidedTaskRun, moveEntry, saveEntry, type Answer } from './decided.js';
 import type { EntryOutcome, JournalEntry } from './journal-entry.js';
@@ -229,7 +229,7 @@ export class TransitionService {
   }
 
   private lost(live: LiveFlowRun, error: unknown): void {
-    if (error instanceof LeaseLostError) return; // the attempt ends with the lease
+    if (live.lease.lost) return; // the attempt ends with the lease
     this.logger.error(`A state of flow run ${live.created.id} could not be decided again: ${String(error)}`);
   }
 }
