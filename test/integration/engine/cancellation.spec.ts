@@ -1,6 +1,8 @@
 import { Injectable, type INestApplicationContext } from '@nestjs/common';
 import { currentRun, Flow, FlowRuns, Flows, RunCancelledError, RunEndedError, Task } from '@nestor/orchestrator';
 import type { TestDatabase } from '@nestor/testing';
+import { FlowRunsRepository } from '../../../libs/orchestrator/src/records/flow-runs/flow-runs.repository.js';
+import { OrchestratorEngine } from '../../../libs/orchestrator/src/runtime/engine/orchestrator-engine.js';
 import { startApp } from '../../support/app.js';
 import { testDatabase } from '../../support/database.js';
 import { Gate } from '../../support/gate.js';
@@ -100,19 +102,39 @@ describe('a flow run whose state somebody else changes while it runs', () => {
     expect(await stateNames(database, id)).toEqual(['Pending', 'Running', 'Cancelled']);
   });
 
-  it('fires the signal of an attempt that began meanwhile, and cuts it off', async () => {
-    let signal: AbortSignal | undefined;
-    let late: unknown;
+  it('begins no attempt that it waited for when that happened', async () => {
+    const attempts: number[] = [];
     stage.body = async () => {
-      if (currentRun().attempt === 1) throw new Error('try again');
-      ({ signal } = currentRun());
-      await gate.pass();
-      return (late = await settled(stage.step()));
+      attempts.push(currentRun().attempt);
+      throw new Error('try again');
     };
     const { id } = await app.get(Flows).start(Stage, 'playAgain');
     const waiting = settled(app.get(FlowRuns).result(id));
     await waitFor(async () => (await stateNames(database, id)).includes('AwaitingRetry'));
     await enter(id, 'CANCELLED', 'Cancelled');
+
+    expect(await waiting).toBeInstanceOf(RunCancelledError);
+    await waitFor(() => !app.get(OrchestratorEngine).endOf(id));
+    expect(attempts).toEqual([1]);
+    expect(await stateNames(database, id)).toEqual(['Pending', 'Running', 'AwaitingRetry', 'Cancelled']);
+  });
+
+  it('fires the signal of an attempt that has begun before that was known, and cuts it off', async () => {
+    let signal: AbortSignal | undefined;
+    let late: unknown;
+    stage.body = async () => {
+      ({ signal } = currentRun());
+      await gate.pass();
+      return (late = await settled(stage.step()));
+    };
+    const flowRuns = app.get(FlowRunsRepository);
+    const move = flowRuns.move.bind(flowRuns);
+    jest.spyOn(flowRuns, 'move').mockImplementationOnce(async (tx, fence, moves, states) => {
+      await enter(moves[0]!.run.id, 'CANCELLED', 'Cancelled'); // just before it is RUNNING
+      return move(tx, fence, moves, states);
+    });
+    const { id } = await app.get(Flows).start(Stage, 'play');
+    const waiting = settled(app.get(FlowRuns).result(id));
 
     expect(await waiting).toBeInstanceOf(RunCancelledError);
     await gate.reached;
@@ -122,7 +144,7 @@ describe('a flow run whose state somebody else changes while it runs', () => {
     gate.open();
     await waitFor(() => late);
     expect(late).toBeInstanceOf(RunEndedError);
-    expect(await stateNames(database, id)).toEqual(['Pending', 'Running', 'AwaitingRetry', 'Cancelled']);
+    expect(await stateNames(database, id)).toEqual(['Pending', 'Cancelled']);
   });
 
   it('is CANCELLED at its next transition when somebody asked for that', async () => {

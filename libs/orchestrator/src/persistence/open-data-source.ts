@@ -16,6 +16,18 @@ import { typeParsers } from './type-parsers.js';
 /** Silence on a connection after which its other end is asked whether it is there. */
 const KEEP_ALIVE_AFTER_MS = 10_000;
 
+/**
+ * A connection that breaks is reported by the statement in progress, or by the next. Between the pool and its borrower
+ * there is a moment in which nobody listens, and a server that shuts down may say so right then: in one packet with the
+ * word that the connection is ready. That would end the process.
+ */
+class PoolClient extends pg.Client {
+  constructor(config?: pg.ClientConfig) {
+    super(config);
+    this.on('error', () => undefined);
+  }
+}
+
 /** Where orchestration state is kept. */
 type DatabaseSettings =
   /** Your own server, PostgreSQL 14 or newer; the direct URL leads to it past a pooler. */
@@ -127,6 +139,7 @@ function dataSourceOptions(
     connectTimeoutMS: CONNECT_TIMEOUT_MS,
     // Else a flush would wait for ever for the answer of a server that vanished without a word.
     extra: {
+      Client: PoolClient,
       types: typeParsers,
       keepAlive: true,
       keepAliveInitialDelayMillis: KEEP_ALIVE_AFTER_MS,

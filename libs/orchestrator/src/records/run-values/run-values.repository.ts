@@ -14,7 +14,7 @@ export interface NewRunValue {
   /** Encoded. */
   readonly value: string;
   /** The number of the claim: see `WriteFence`. */
-  readonly claim: number;
+  claim: number;
 }
 
 @Injectable()

@@ -65,6 +65,7 @@ export class TaskRunsRepository {
     writes: readonly TaskRunWrite[],
     states: readonly NewState[],
   ): Promise<HeldClaims> {
+    // Alone in its batch: the statement knows one claim, and a row refers to its own by number.
     const isLone = writes.length === 1 && fence.claims.length === 1;
     const lone = isLone ? this.saveLoneStatements[states.length - 1] : undefined;
     const [held] = lone

@@ -53,6 +53,8 @@ export interface ForkOptions {
   readonly name?: string;
 }
 
+const CLOSED = 'Its flow run was ended by hand.';
+
 /**
  * Steers flow runs, from any process, whichever executes them: everything goes through the same rules as the states of the
  * engine itself. What a run is asked is durable when the call resolves; the process that executes it reacts within
@@ -192,12 +194,7 @@ export class RunControl {
   async setState(flowRunId: string, { type, name, message }: ForcedState): Promise<State> {
     const details = type === StateType.Scheduled ? { scheduledTime: this.clock.now() } : {};
     const state: ProposedState = { type, name: name ?? nameOfType(type), message: message ?? null, details };
-    const answer = await this.runs.propose(flowRunId, state, { force: true });
-    const entered = this.told('set state', flowRunId, answer);
-    // Whoever executed it can write nothing more, and leaves its tasks as they are.
-    if (isTerminal(type))
-      await this.runs.closeWithin(flowRunId, cancelled({ message: 'Its flow run was ended by hand.' }));
-    return entered;
+    return this.follow('set state', flowRunId, await this.runs.propose(flowRunId, state, { force: true }));
   }
 
   private async ask(
@@ -206,12 +203,11 @@ export class RunControl {
     state: ProposedState | ((found: LoadedFlowRun) => ProposedState),
     check?: (found: LoadedFlowRun) => void,
   ): Promise<State> {
-    const answer = await this.runs.propose(flowRunId, state, check ? { check } : {});
-    return this.told(action, flowRunId, answer);
+    return this.follow(action, flowRunId, await this.runs.propose(flowRunId, state, check ? { check } : {}));
   }
 
-  /** Lets those know whom it concerns; gives the state the run is in. */
-  private told(action: string, flowRunId: string, { verdict, state }: Answer): State {
+  /** Does what follows from an answer, and lets those know whom it concerns; gives the state the run is in. */
+  private async follow(action: string, flowRunId: string, { verdict, state }: Answer): Promise<State> {
     const stays = verdict.kind === 'wait' || verdict.kind === 'abort' || (verdict.kind === 'reject' && !verdict.state);
     if (stays || state === null) {
       const reason = verdict.kind === 'accept' ? 'it has no state.' : verdict.reason;
@@ -220,6 +216,8 @@ export class RunControl {
     this.observer.look(flowRunId);
     this.notifier.notify(`run:${flowRunId}`);
     if (state.type === StateType.Scheduled) this.announceDue();
+    // Whoever executed it, if anybody did, can write nothing more, and leaves its tasks as they are.
+    if (isTerminal(state.type)) await this.runs.closeWithin(flowRunId, cancelled({ message: CLOSED }));
     return state;
   }
 

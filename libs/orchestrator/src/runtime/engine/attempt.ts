@@ -25,8 +25,9 @@ export function goesOnElsewhere({ kind }: AttemptEnd): boolean {
  */
 export class Attempt {
   private controller: AbortController | null = null;
-  private readonly children = new Set<Attempt>();
-  private readonly whenIdle: (() => void)[] = [];
+  /** Made with the first one: most tasks call nothing. */
+  private children: Set<Attempt> | null = null;
+  private whenIdle: (() => void)[] = NOBODY;
   private error: Error | null = null;
 
   /** Why the attempt is over; `null` while it is not. What begins within one that is over is over from the start. */
@@ -44,7 +45,7 @@ export class Attempt {
     private readonly flowRunId: string | null = parent?.flowRunId ?? null,
   ) {
     this.ended = parent?.ended ?? null;
-    if (!this.ended) parent?.children.add(this);
+    if (!this.ended) parent?.adopt(this);
   }
 
   /** Made when somebody first asks for it: most bodies never do, and a controller is dear on a hot path. */
@@ -66,8 +67,13 @@ export class Attempt {
 
   /** Resolves when nothing it has called is running, for the moment. */
   idle(): Promise<void> {
-    if (this.children.size === 0) return Promise.resolve();
-    return new Promise((resolve) => this.whenIdle.push(resolve));
+    if (!this.children || this.children.size === 0) return Promise.resolve();
+    return new Promise((resolve) => (this.whenIdle = [...this.whenIdle, resolve]));
+  }
+
+  /** Ends this attempt, whose body has settled, and what is left of the attempts within it. */
+  finish(): void {
+    this.stop(SETTLED, null);
   }
 
   /** Ends this attempt and the attempts within it, at once. The first reason holds. */
@@ -83,9 +89,15 @@ export class Attempt {
     this.stop({ kind, reason }, grace);
   }
 
+  private adopt(child: Attempt): void {
+    (this.children ??= new Set()).add(child);
+  }
+
   private forget(child: Attempt): void {
-    if (!this.children.delete(child) || this.children.size > 0) return;
-    for (const tell of this.whenIdle.splice(0)) tell();
+    if (!this.children?.delete(child) || this.children.size > 0) return;
+    const told = this.whenIdle;
+    this.whenIdle = NOBODY;
+    for (const tell of told) tell();
   }
 
   private stop(end: AttemptEnd, grace: Promise<void> | null): void {
@@ -93,11 +105,15 @@ export class Attempt {
     if (this.ended) return;
     this.ended = end;
     this.controller?.abort(this.endError);
-    for (const child of this.children) child.stop(end, grace);
+    for (const child of this.children ?? []) child.stop(end, grace);
     if (grace) void grace.then(() => this.onCutOff?.(end));
     else this.onCutOff?.(end);
   }
 }
+
+const SETTLED: AttemptEnd = { kind: 'over', reason: 'its attempt is over' };
+
+const NOBODY: (() => void)[] = [];
 
 function errorOf(runName: string, flowRunId: string | null, end: AttemptEnd | null): Error {
   if (flowRunId !== null) {

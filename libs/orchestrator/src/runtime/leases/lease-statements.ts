@@ -16,14 +16,14 @@ export function leaseStatements(schema: string, app: string, { leaseMs, hintMs }
              holds_lock = $2::boolean and ${isLocked(schema, '$1::uuid', ' and l.pid = pg_backend_pid()')}
        where id = $1 and fenced_at is null
       returning holds_lock as "holdsLock"`,
+    // The next look comes when the shorter of the two times could be over: a newcomer that holds no lock yet will soon.
     peers: `
       select coalesce(array_agg(p.id::text) filter (where ${isDead(schema, { lease: '$3::float8', hint: '$4::float8' })}), '{}')
                as dead,
              min(case when late > 0 then ${SUSPECT_AGAIN_MS} else -late end)::float8 as "nextCheckMs"
         from ${schema}.process p
        cross join lateral (
-         select extract(epoch from clock_timestamp() - p.heartbeat_at) * 1000
-                - case when p.holds_lock then $4::float8 else $3::float8 end as late) as l
+         select extract(epoch from clock_timestamp() - p.heartbeat_at) * 1000 - $4::float8 as late) as l
        where p.app = $2 and p.id <> $1 and p.fenced_at is null`,
     peersParameters: [app, leaseMs, hintMs],
   };

@@ -11,15 +11,16 @@ import type { RunScope } from '../engine/run-scope.js';
  * process dies right after. The time is kept, with the next flush.
  */
 export function drawnValues(scope: RunScope): { now(): Date; uuid(): string; random(): number } {
-  const { branch, flowRun, taskRun, replay } = scope;
+  const { flowRun, taskRun, replay, services } = scope.place;
+  const { branch } = scope;
   const seed = flowRun?.created.id ?? taskRun?.created.id ?? '';
   return {
     now() {
       const key = branch.keyOfValue('now');
       const recorded = replay?.values.get(key);
       if (recorded !== undefined) return decode(recorded) as Date;
-      const now = scope.clock();
-      if (flowRun) scope.keepValue(flowRun, key, encode(now));
+      const now = services.clock();
+      if (flowRun) services.keepValue(flowRun, key, encode(now));
       return now;
     },
     uuid: () => derivedId(seed, branch.keyOfValue('uuid')),

@@ -102,7 +102,7 @@ export class StoredRuns {
       policy: { retries: 0, retryDelaysMs: [] },
     } as const;
     const { after } = decidedTaskRun(blank, proposed, this.clock.now(), flowAttempt);
-    if (after) await this.journal.write(saveEntry(created, blank, after, { lease: null, result }));
+    if (after) await this.journal.write(saveEntry(created, blank, after, null, result));
   }
 
   /**
@@ -137,7 +137,7 @@ export class StoredRuns {
     lease: RunLease | null,
   ): Promise<void> {
     const { after } = decidedTaskRun(run, state, this.clock.now(), run.flowRunRunCount);
-    if (after) await this.journal.write(saveEntry(created, run, after, { lease, result: null }));
+    if (after) await this.journal.write(saveEntry(created, run, after, lease, null));
   }
 
   private async decideAndWrite(
