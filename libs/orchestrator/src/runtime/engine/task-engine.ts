@@ -27,10 +27,10 @@ import { EngineScopeServices } from './scope-services.js';
 import { waitUntil } from './wait-until.js';
 
 /** What is called: a decorated method, or the task run that stands for a subflow. */
-export type CalledTask = Pick<TaskDefinition, 'name' | 'subject' | 'taskKey' | 'policy' | 'timeoutMs' | 'recordStart'>;
+type CalledTask = Pick<TaskDefinition, 'name' | 'subject' | 'taskKey' | 'policy' | 'timeoutMs' | 'recordStart'>;
 
 /** A call that becomes a task run. */
-export interface TaskCall {
+interface TaskCall {
   readonly task: CalledTask;
   readonly args: readonly unknown[];
   /** @param run the task run this is an attempt of. */
