@@ -22,6 +22,7 @@ import { Transactions } from '../../persistence/transactions.js';
 import { FlowRunNotFoundError } from '../../records/flow-runs/flow-run-not-found.error.js';
 import { newFlowRunOfRow } from '../../records/flow-runs/flow-run-rows.js';
 import { FlowRunsRepository, type LoadedFlowRun } from '../../records/flow-runs/flow-runs.repository.js';
+import { RunValuesRepository } from '../../records/run-values/run-values.repository.js';
 import type { NewTaskRun } from '../../records/task-runs/task-run-rows.js';
 import { TaskRunsRepository, type RecordedTaskRun } from '../../records/task-runs/task-runs.repository.js';
 import { nameOfRun } from '../engine/run-names.js';
@@ -66,6 +67,7 @@ export class RunControl {
     private readonly runs: StoredRuns,
     private readonly flowRuns: FlowRunsRepository,
     private readonly taskRuns: TaskRunsRepository,
+    private readonly values: RunValuesRepository,
     private readonly transactions: Transactions,
     private readonly payloads: Payloads,
     private readonly clock: DatabaseClock,
@@ -85,11 +87,11 @@ export class RunControl {
    */
   async cancel(flowRunId: string): Promise<State> {
     const isPaused = ({ run }: LoadedFlowRun): boolean => run.state?.type === StateType.Paused;
-    // A pause that is held in memory has no way to CANCELLING in Prefect's rules; here its process is told to end it. One whose
-    // process is gone ends at once.
+    // By the rules of the contract nothing leads from a pause that is held in memory to CANCELLING, because nobody would look;
+    // here its process does. One whose process is gone ends at once.
     const next = (found: LoadedFlowRun): ProposedState =>
       isPaused(found) && isRoot(found.row) && found.row.processId === null ? cancelled() : cancelling();
-    return this.told('cancel', flowRunId, await this.runs.propose(flowRunId, next, { force: isPaused }));
+    return this.follow('cancel', flowRunId, await this.runs.propose(flowRunId, next, { force: isPaused }));
   }
 
   /**
@@ -167,6 +169,7 @@ export class RunControl {
     const id = newId();
     const subject = `parameters of the fork of flow run ${flowRunId}`;
     await this.copyRecords(row.id, id, fromTaskRun);
+    await this.transactions.single((tx) => this.values.copy(tx, row.id, id));
     const known = (await this.payloads.read(row.parameters)) as Record<string, unknown>;
     const { resuming: _, ...retryPolicy } = run.policy;
     await this.runs.create(

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { decode, encode } from '@nestor/core';
 import { derivedId } from '../../persistence/ids.js';
+import { SEED_KEY } from '../../records/run-values/run-values.repository.js';
 import type { RunScope } from '../engine/run-scope.js';
 
 /**
@@ -13,7 +14,9 @@ import type { RunScope } from '../engine/run-scope.js';
 export function drawnValues(scope: RunScope): { now(): Date; uuid(): string; random(): number } {
   const { flowRun, taskRun, replay, services } = scope.place;
   const { branch } = scope;
-  const seed = flowRun?.created.id ?? taskRun?.created.id ?? '';
+  const inherited = replay?.values.get(SEED_KEY);
+  const own = flowRun?.created.id ?? taskRun?.created.id ?? '';
+  const seed = inherited === undefined ? own : (decode(inherited) as string);
   return {
     now() {
       const key = branch.keyOfValue('now');

@@ -57,20 +57,29 @@ export class StoredRuns {
       if (!found) throw new FlowRunNotFoundError(flowRunId);
       check?.(found);
       const state = typeof proposed === 'function' ? proposed(found) : proposed;
-      const { answer, written } = await this.decideAndWrite(found, state, typeof force === 'function' ? force(found) : force, lease);
+      const { answer, written } = await this.decideAndWrite(
+        found,
+        state,
+        typeof force === 'function' ? force(found) : force,
+        lease,
+      );
       if (written) return answer;
     }
   }
 
   /**
-   * Proposes a state for a root run whose process is dead, and takes the lease away from it.
+   * Proposes a state for a run once, if it still is as it was found.
    *
-   * @param processId the dead process: when the run has another one by now, nothing is done.
+   * @param isStill looks at the run as it is now.
    * @returns the state the run entered; `null` when somebody else was faster.
    */
-  async proposeForOrphan(flowRunId: string, processId: string, proposed: ProposedState): Promise<StateType | null> {
+  async proposeOnce(
+    flowRunId: string,
+    isStill: (found: LoadedFlowRun) => boolean,
+    proposed: ProposedState,
+  ): Promise<StateType | null> {
     const found = await this.flowRuns.loadRow(flowRunId);
-    if (found?.row.processId !== processId) return null;
+    if (!found || !isStill(found)) return null;
     const { answer, written } = await this.decideAndWrite(found, proposed, false);
     return written ? (answer.state?.type ?? null) : null;
   }
