@@ -47,10 +47,11 @@ export class RunValuesRepository {
   async copy(tx: Tx, fromFlowRunId: string, toFlowRunId: string): Promise<void> {
     await tx.query(
       `insert into ${this.schema}.run_value (flow_run_id, key, value)
-       select $2, key, value from ${this.schema}.run_value where flow_run_id = $1 and key <> '${SEED_KEY}'
+       select $2::uuid, key, value from ${this.schema}.run_value where flow_run_id = $1::uuid and key <> '${SEED_KEY}'
        union all
-       select $2, '${SEED_KEY}', coalesce(
-         (select value from ${this.schema}.run_value where flow_run_id = $1 and key = '${SEED_KEY}'), to_json($1::text))
+       select $2::uuid, '${SEED_KEY}', coalesce(
+         (select value from ${this.schema}.run_value where flow_run_id = $1::uuid and key = '${SEED_KEY}'),
+         to_json($1::uuid))
        on conflict do nothing`,
       [fromFlowRunId, toFlowRunId],
     );
