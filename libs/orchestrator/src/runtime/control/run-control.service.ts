@@ -54,7 +54,7 @@ export interface ForkOptions {
   readonly name?: string;
 }
 
-const CLOSED = 'Its flow run was ended by hand.';
+const CLOSED = 'The flow run it was part of was ended from outside.';
 
 /**
  * Steers flow runs, from any process, whichever executes them: everything goes through the same rules as the states of the
@@ -271,7 +271,7 @@ export class RunControl {
     const newIds = new Map(taken.map(({ id }) => [id, newId()]));
     const message = `Taken over from flow run ${fromFlowRunId}.`;
     await Promise.all(
-      taken.map((row) => this.runs.recordTaskRun(copyOf(row, toFlowRunId, newIds), cached({ message }), row.result, 1)),
+      taken.map((row) => this.runs.recordTaskRun(copyOf(row, toFlowRunId, newIds), cached({ message }), row.result, 0)),
     );
   }
 }

@@ -29,6 +29,8 @@ export class Attempt {
   private children: Set<Attempt> | null = null;
   private whenIdle: (() => void)[] = NOBODY;
   private error: Error | null = null;
+  /** Calls of it that a pause holds up. */
+  private held = 0;
 
   /** Why the attempt is over; `null` while it is not. What begins within one that is over is over from the start. */
   ended: AttemptEnd | null;
@@ -65,15 +67,22 @@ export class Attempt {
     if (this.ended) throw this.endError;
   }
 
-  /** Resolves when nothing it has called is running, for the moment. */
+  /** Resolves when nothing it has called is running, for the moment: what waits for calls that are held up is not. */
   idle(): Promise<void> {
-    if (!this.children || this.children.size === 0) return Promise.resolve();
+    if (!this.hasBusyChild()) return Promise.resolve();
     return new Promise((resolve) => (this.whenIdle = [...this.whenIdle, resolve]));
   }
 
   /** Ends this attempt, whose body has settled, and what is left of the attempts within it. */
   finish(): void {
     this.stop(SETTLED, null);
+  }
+
+  /** Notes that a call of it is held up, until the function that is returned is called. */
+  hold(): () => void {
+    this.held += 1;
+    this.tellIdle();
+    return () => (this.held -= 1);
   }
 
   /** Ends this attempt and the attempts within it, at once. The first reason holds. */
@@ -94,10 +103,27 @@ export class Attempt {
   }
 
   private forget(child: Attempt): void {
-    if (!this.children?.delete(child) || this.children.size > 0) return;
-    const told = this.whenIdle;
-    this.whenIdle = NOBODY;
-    for (const tell of told) tell();
+    if (this.children?.delete(child)) this.tellIdle();
+  }
+
+  /** Those further up may have waited for this as well. */
+  private tellIdle(): void {
+    if (this.whenIdle.length > 0 && !this.hasBusyChild()) {
+      const told = this.whenIdle;
+      this.whenIdle = NOBODY;
+      for (const tell of told) tell();
+    }
+    this.parent?.tellIdle();
+  }
+
+  private hasBusyChild(): boolean {
+    if (this.children) for (const child of this.children) if (child.isBusy()) return true;
+    return false;
+  }
+
+  /** It runs code of its own, or something that it called does. */
+  private isBusy(): boolean {
+    return this.hasBusyChild() || (this.held === 0 && !this.children?.size);
   }
 
   /** An attempt that winds up is ended for good by whatever ends it without grace; the reason of the first end holds. */

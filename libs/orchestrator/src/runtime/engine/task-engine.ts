@@ -109,7 +109,11 @@ export class TaskEngine {
     const { caller, task, dynamicKey, around, known } = execution;
     const place = caller?.place;
     if (place?.replay && !known) await place.replay.admit(task.taskKey, dynamicKey);
-    if (place?.gate?.isClosed) await place.gate.passage();
+    if (place?.gate?.isClosed) {
+      const letGo = around.hold();
+      await place.gate.passage();
+      letGo();
+    }
     if (around.ended) throw this.cutOff(execution);
     return this.executeInTurn(execution);
   }

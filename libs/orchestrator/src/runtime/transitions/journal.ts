@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { OrchestratorError } from '@nestor/core';
 import { Injectable, Logger } from '@nestjs/common';
 import { isPassing } from '../../persistence/connection/postgres-errors.js';
@@ -50,7 +51,7 @@ export class Journal {
   private flushing: Promise<void> | null = null;
   private flushScheduled = false;
   private rideAlong: NodeJS.Timeout | null = null;
-  private giveUp: AbortController = new AbortController();
+  private readonly giveUp = unlimitedController();
   private closed = false;
   private readonly turnstile = new Turnstile(() => this.queue.length < HIGH_WATER || this.closed);
 
@@ -161,7 +162,7 @@ export class Journal {
     if (entry.kind === 'save-task-run') {
       const { id } = entry.write.created;
       const queued = this.queuedTasks.get(id);
-      if (queued) {
+      if (queued?.entry.lease === entry.lease) {
         queued.entry = entry;
         queued.states.push(entry.state);
         if (waiting) queued.waiting.push(waiting);
@@ -305,6 +306,13 @@ function parted<T>(items: readonly T[], isFirst: (item: T) => boolean): readonly
   const second: T[] = [];
   for (const item of items) (isFirst(item) ? first : second).push(item);
   return [first, second];
+}
+
+/** A controller that any number may listen to: everything that waits for the database does. */
+function unlimitedController(): AbortController {
+  const controller = new AbortController();
+  setMaxListeners(0, controller.signal);
+  return controller;
 }
 
 /** The outcome of `work`, but not longer than until `signal` fires: a server that lost its network never answers. */
