@@ -1,4 +1,4 @@
-import { FENCE_WIDTH, leaseCheck } from '../lease-check.js';
+import { FENCE_WIDTH, leaseCheck, singleLeaseCheck } from '../lease-check.js';
 import { RowSet, type RowColumn } from '../row-set.js';
 import { storedPolicy, storedTags } from '../stored-run.js';
 import { instantParameter, newStates, STATE_COLUMNS } from '../stored-state.js';
@@ -35,12 +35,30 @@ export const claimedCreations = new RowSet<FlowRunCreation>([
  * it from its first moment. Takes no locks beyond its own rows, and those in the order of the keys: a late repetition of
  * the same batch waits for them.
  */
-export const insertFlowRuns = (schema: string): string => `
-  with ${leaseCheck(schema)}, created as (
+export const insertFlowRuns = (schema: string): string =>
+  insertStatement(schema, {
+    check: leaseCheck(schema),
+    runs: claimedCreations.source(FENCE_WIDTH + 1, 'c'),
+    states: newStates.source(FENCE_WIDTH + 1 + claimedCreations.width, 's'),
+  });
+
+/** The same for one run in one state, which is what the first call of an idle system waits for: without arrays it is faster. */
+export const insertLoneFlowRun = (schema: string): string =>
+  insertStatement(schema, {
+    check: singleLeaseCheck(schema),
+    runs: claimedCreations.values(FENCE_WIDTH + 1, 'c', 1),
+    states: newStates.values(FENCE_WIDTH + 1 + claimedCreations.width, 's', 1),
+  });
+
+const insertStatement = (
+  schema: string,
+  { check, runs, states }: { readonly check: string; readonly runs: string; readonly states: string },
+): string => `
+  with ${check}, created as (
     insert into ${schema}.flow_run (process_id, ${creations.names})
     select case when c.is_leased then $1::uuid end, ${creations.names}
       from held
-      cross join ${claimedCreations.source(FENCE_WIDTH + 1, 'c')}
+      cross join ${runs}
      where held.leases[c.claim]
      order by id
     on conflict do nothing
@@ -48,7 +66,7 @@ export const insertFlowRuns = (schema: string): string => `
     insert into ${schema}.flow_run_state (flow_run_id, ${STATE_COLUMNS})
     select run_id, ${STATE_COLUMNS}
       from held
-      cross join ${newStates.source(FENCE_WIDTH + 1 + claimedCreations.width, 's')}
+      cross join ${states}
      where held.leases[s.claim]
      order by run_id, timestamp
     on conflict do nothing

@@ -6,13 +6,14 @@ import { isId } from '../../persistence/ids.js';
 import { schemaOf } from '../../persistence/schema-of.js';
 import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
 import { preparedStatement, type PreparedStatement, type Tx } from '../../persistence/transactions.js';
-import { fenceParameters, type HeldClaims, type WriteFence } from '../lease-check.js';
+import { fenceParameters, singleFenceParameters, type HeldClaims, type WriteFence } from '../lease-check.js';
 import { newStates, type NewState } from '../stored-state.js';
 import { flowRunOfRow, type FlowRunCreation, type FlowRunMove } from './flow-run-rows.js';
 import {
   claimDueFlowRuns,
   claimedCreations,
   insertFlowRuns,
+  insertLoneFlowRun,
   moveFlowRuns,
   moveRows,
   nextDueFlowRun,
@@ -67,6 +68,7 @@ export class FlowRunsRepository {
   private readonly runs: Repository<FlowRunEntity>;
   private readonly states: Repository<FlowRunStateEntity>;
   private readonly insertStatement: PreparedStatement;
+  private readonly insertLoneStatement: PreparedStatement;
   private readonly moveStatement: PreparedStatement;
   private readonly claimDueStatement: PreparedStatement;
   private readonly schema: string;
@@ -77,6 +79,7 @@ export class FlowRunsRepository {
     const schema = schemaOf(dataSource);
     this.schema = schema;
     this.insertStatement = preparedStatement('insert_flow_runs', insertFlowRuns(schema));
+    this.insertLoneStatement = preparedStatement('insert_flow_run', insertLoneFlowRun(schema));
     this.moveStatement = preparedStatement('move_flow_runs', moveFlowRuns(schema));
     this.claimDueStatement = preparedStatement('claim_due_flow_runs', claimDueFlowRuns(schema));
   }
@@ -93,12 +96,18 @@ export class FlowRunsRepository {
     rows: readonly FlowRunCreation[],
     states: readonly NewState[],
   ): Promise<HeldClaims> {
-    const parameters = [
-      ...fenceParameters(fence),
-      ...claimedCreations.parameters(rows),
-      ...newStates.parameters(states),
-    ];
-    const [held] = await tx.query<{ leases: HeldClaims }>(this.insertStatement, parameters);
+    const isLone = rows.length === 1 && states.length === 1 && fence.claims.length === 1;
+    const [held] = isLone
+      ? await tx.query<{ leases: HeldClaims }>(this.insertLoneStatement, [
+          ...singleFenceParameters(fence),
+          ...claimedCreations.singles(rows),
+          ...newStates.singles(states),
+        ])
+      : await tx.query<{ leases: HeldClaims }>(this.insertStatement, [
+          ...fenceParameters(fence),
+          ...claimedCreations.parameters(rows),
+          ...newStates.parameters(states),
+        ]);
     return held?.leases ?? null;
   }
 
