@@ -137,4 +137,18 @@ describe('a resumed flow run whose code asks for something else than it did', ()
     expect(await second.result(id)).toBe(2);
     expect(second.stage.performed).toEqual(['act(attempt 2)']);
   });
+
+  it('does not fail for what an earlier attempt did differently', async () => {
+    const { id, second } = await playTwice('playTwice', [null, null], (stage) => {
+      stage.script = async () => {
+        const { attempt } = currentRun();
+        await stage.act(`attempt ${attempt}`);
+        if (attempt === 1) throw new Error('again');
+        if (stage.owner === 'first') await gate.pass();
+        return stage.act('new');
+      };
+    });
+    expect(await second.result(id)).toBe('act(new) by second');
+    expect(second.stage.performed).toEqual(['act(new)']);
+  });
 });

@@ -197,12 +197,7 @@ export class RunControl {
   async setState(flowRunId: string, { type, name, message }: ForcedState): Promise<State> {
     const details = type === StateType.Scheduled ? { scheduledTime: this.clock.now() } : {};
     const state: ProposedState = { type, name: name ?? nameOfType(type), message: message ?? null, details };
-    const answer = await this.runs.propose(flowRunId, state, { force: true });
-    const entered = this.told('set state', flowRunId, answer);
-    // Whoever executed it can write nothing more, and leaves its tasks as they are.
-    if (isTerminal(type))
-      await this.runs.closeWithin(flowRunId, cancelled({ message: 'Its flow run was ended by hand.' }));
-    return entered;
+    return this.told('set state', flowRunId, await this.runs.propose(flowRunId, state, { force: true }));
   }
 
   private async ask(
@@ -216,7 +211,7 @@ export class RunControl {
   }
 
   /** Lets those know whom it concerns; gives the state the run is in. */
-  private told(action: string, flowRunId: string, { verdict, state }: Answer): State {
+  private async told(action: string, flowRunId: string, { verdict, state }: Answer): Promise<State> {
     const stays = verdict.kind === 'wait' || verdict.kind === 'abort' || (verdict.kind === 'reject' && !verdict.state);
     if (stays || state === null) {
       const reason = verdict.kind === 'accept' ? 'it has no state.' : verdict.reason;
@@ -225,6 +220,8 @@ export class RunControl {
     this.observer.look(flowRunId);
     this.notifier.notify(`run:${flowRunId}`);
     if (state.type === StateType.Scheduled) this.announceDue();
+    // Whoever executed it, if anybody did, can write nothing more, and leaves what it called as it was.
+    if (isTerminal(state.type)) await this.runs.closeWithin(flowRunId, cancelled({ message: WITHOUT_IT }));
     return state;
   }
 
@@ -270,10 +267,12 @@ export class RunControl {
     const newIds = new Map(taken.map(({ id }) => [id, newId()]));
     const message = `Taken over from flow run ${fromFlowRunId}.`;
     await Promise.all(
-      taken.map((row) => this.runs.recordTaskRun(copyOf(row, toFlowRunId, newIds), cached({ message }), row.result, 1)),
+      taken.map((row) => this.runs.recordTaskRun(copyOf(row, toFlowRunId, newIds), cached({ message }), row.result, 0)),
     );
   }
 }
+
+const WITHOUT_IT = 'The flow run it was part of was ended from outside.';
 
 function copyOf(row: RecordedTaskRun, flowRunId: string, newIds: ReadonlyMap<string, string>): NewTaskRun {
   const { id, name, taskKey, dynamicKey } = row;

@@ -28,6 +28,8 @@ export class Attempt {
   private readonly children = new Set<Attempt>();
   private readonly whenIdle: (() => void)[] = [];
   private error: Error | null = null;
+  /** Calls of it that a pause holds up. */
+  private held = 0;
 
   /** Why the attempt is over; `null` while it is not. What begins within one that is over is over from the start. */
   ended: AttemptEnd | null;
@@ -64,10 +66,17 @@ export class Attempt {
     if (this.ended) throw this.endError;
   }
 
-  /** Resolves when nothing it has called is running, for the moment. */
+  /** Resolves when nothing it has called is running, for the moment: what waits for calls that are held up is not. */
   idle(): Promise<void> {
-    if (this.children.size === 0) return Promise.resolve();
+    if (!this.hasBusyChild()) return Promise.resolve();
     return new Promise((resolve) => this.whenIdle.push(resolve));
+  }
+
+  /** Notes that a call of it is held up, until the function that is returned is called. */
+  hold(): () => void {
+    this.held += 1;
+    this.tellIdle();
+    return () => (this.held -= 1);
   }
 
   /** Ends this attempt and the attempts within it, at once. The first reason holds. */
@@ -84,8 +93,25 @@ export class Attempt {
   }
 
   private forget(child: Attempt): void {
-    if (!this.children.delete(child) || this.children.size > 0) return;
-    for (const tell of this.whenIdle.splice(0)) tell();
+    if (this.children.delete(child)) this.tellIdle();
+  }
+
+  /** Those further up may have waited for this as well. */
+  private tellIdle(): void {
+    for (let attempt: Attempt | null = this; attempt; attempt = attempt.parent) {
+      if (attempt.whenIdle.length === 0 || attempt.hasBusyChild()) continue;
+      for (const tell of attempt.whenIdle.splice(0)) tell();
+    }
+  }
+
+  private hasBusyChild(): boolean {
+    for (const child of this.children) if (child.isBusy()) return true;
+    return false;
+  }
+
+  /** It runs code of its own, or something that it called does. */
+  private isBusy(): boolean {
+    return this.hasBusyChild() || (this.held === 0 && this.children.size === 0);
   }
 
   /** An attempt that winds up is ended for good by whatever ends it without grace; the reason of the first end holds. */

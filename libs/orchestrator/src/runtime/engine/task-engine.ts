@@ -84,7 +84,11 @@ export class TaskEngine {
     const known = caller?.replay?.claim(call.taskKey, dynamicKey);
     if (known && known.kind !== 'unfinished') return this.outcomeOfRecord(known.kind, known.result);
     if (caller?.replay && !known) await caller.replay.admit(call.taskKey, dynamicKey);
-    if (caller?.gate?.isClosed) await caller.gate.passage();
+    if (caller?.gate?.isClosed) {
+      const letGo = around.hold();
+      await caller.gate.passage();
+      letGo();
+    }
     const turn = this.transitions.room(caller?.flowRun?.created.id ?? null);
     if (turn) await turn;
     around.assertLive();

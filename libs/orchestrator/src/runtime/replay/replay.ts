@@ -42,7 +42,7 @@ export class Replay {
     for (const call of recorded) {
       const { taskKey, dynamicKey } = call.created;
       this.calls.set(`${taskKey}\0${dynamicKey}`, call);
-      if (call.kind !== 'unfinished') this.countUnclaimed(taskKey, dynamicKey, 1);
+      if (countsIfUnclaimed(call)) this.countUnclaimed(taskKey, dynamicKey, 1);
     }
   }
 
@@ -54,7 +54,7 @@ export class Replay {
     this.calls.delete(key);
     this.claims += 1;
     this.lastClaimAt = performance.now();
-    if (call.kind !== 'unfinished') this.countUnclaimed(taskKey, dynamicKey, -1);
+    if (countsIfUnclaimed(call)) this.countUnclaimed(taskKey, dynamicKey, -1);
     return call;
   }
 
@@ -112,6 +112,11 @@ export class Replay {
     if (count === 0) this.unclaimed.delete(place);
     else this.unclaimed.set(place, count);
   }
+}
+
+/** What an earlier attempt called, or the run that this one was forked from, need not be called again. */
+function countsIfUnclaimed({ kind, isOfThisAttempt }: RecordedCall): boolean {
+  return kind !== 'unfinished' && isOfThisAttempt;
 }
 
 function placeOf(taskKey: string, dynamicKey: string): string {

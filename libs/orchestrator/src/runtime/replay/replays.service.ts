@@ -93,7 +93,8 @@ function recordedCall(
   const created = { id, flowRunId, parentTaskRunId, name, taskKey, dynamicKey, tags: [] };
   const kind = kindOf(row, attempt);
   if (kind === null) return null;
-  if (kind !== 'unfinished') return { created, kind, result };
+  const isOfThisAttempt = row.flowRunRunCount === attempt;
+  if (kind !== 'unfinished') return { created, kind, result, isOfThisAttempt };
   const image = images.get(id);
-  return image ? { created, kind, image } : null;
+  return image ? { created, kind, image, isOfThisAttempt } : null;
 }

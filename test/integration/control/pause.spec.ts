@@ -1,0 +1,227 @@
+import { currentRun } from '@nestor/orchestrator';
+import type { TestDatabase } from '@nestor/testing';
+import { testDatabase } from '../../support/database.js';
+import { Gate } from '../../support/gate.js';
+import { flowRunOf, illegalHistories, stateNames, subflowRunsOf, taskRunsOf } from '../../support/history.js';
+import { Relay, type RelayProcess } from '../../support/relay.js';
+import type { Stage } from '../../support/stage.js';
+import { waitFor } from '../../support/wait-for.js';
+
+describe('a flow run that somebody wants to wait', () => {
+  let database: TestDatabase;
+  let relay: Relay;
+  let owner: RelayProcess;
+  let elsewhere: RelayProcess;
+  let gate: Gate;
+
+  beforeAll(async () => {
+    database = await testDatabase();
+    relay = new Relay(database);
+    owner = await relay.start('owner');
+    elsewhere = await relay.start('elsewhere', undefined, { providers: [] });
+  });
+  afterAll(async () => {
+    await relay.close();
+    expect(await illegalHistories(database)).toEqual([]);
+    await database.drop();
+  });
+  beforeEach(() => {
+    gate = new Gate();
+    owner.stage.performed.length = 0;
+  });
+  afterEach(() => gate.open());
+
+  /** A flow whose first task waits at the gate, and whose second one comes after it. */
+  const twoTasks = (stage: Stage): void => {
+    stage.perform = async (call) => {
+      if (call === 'act(1)') await gate.pass();
+      return `${call} by ${stage.owner}`;
+    };
+    stage.script = async () => [await stage.act(1), await stage.act(2), currentRun().attempt];
+  };
+  const begin = async (code = twoTasks): Promise<string> => {
+    code(owner.stage);
+    const id = await owner.begin('play');
+    await gate.reached;
+    await owner.settled();
+    return id;
+  };
+
+  describe.each([
+    ['the process that executes it', () => owner],
+    ['another process', () => elsewhere],
+  ])('from %s', (_, where) => {
+    it('is paused: the task that runs ends, the next one waits until the run goes on', async () => {
+      const id = await begin();
+      expect(await where().control.pause(id)).toMatchObject({ type: 'PAUSED', name: 'Paused' });
+      await waitFor(() => owner.holdsUp(id));
+      gate.open();
+      await waitFor(async () => (await taskRunsOf(database, id))[0]?.state_type === 'COMPLETED');
+      await owner.settled();
+      expect(owner.stage.performed).toEqual(['act(1)']);
+      expect(await taskRunsOf(database, id)).toHaveLength(1);
+      expect(await flowRunOf(database, id)).toMatchObject({ process_id: owner.processId });
+
+      expect(await where().control.resume(id)).toMatchObject({ type: 'RUNNING' });
+      expect(await owner.result(id)).toEqual(['act(1) by owner', 'act(2) by owner', 1]);
+      expect(await stateNames(database, id)).toEqual(['Pending', 'Running', 'Paused', 'Running', 'Completed']);
+      expect(await flowRunOf(database, id)).toMatchObject({ run_count: 1 });
+    });
+
+    it('is suspended: it leaves its process once its task has ended, and begins again when it is resumed', async () => {
+      const id = await begin();
+      expect(await where().control.suspend(id)).toMatchObject({ type: 'PAUSED', name: 'Suspended' });
+      await waitFor(() => owner.holdsUp(id));
+      expect(await flowRunOf(database, id)).toMatchObject({ process_id: owner.processId });
+      gate.open();
+      await waitFor(async () => (await flowRunOf(database, id)).process_id === null);
+      expect(await taskRunsOf(database, id)).toMatchObject([{ state_type: 'COMPLETED' }]);
+
+      expect(await where().control.resume(id)).toMatchObject({ type: 'SCHEDULED', name: 'Resuming' });
+      expect(await owner.result(id)).toEqual(['act(1) by owner', 'act(2) by owner', 1]);
+      expect(owner.stage.performed).toEqual(['act(1)', 'act(2)']);
+      expect(await stateNames(database, id)).toEqual([
+        ...['Pending', 'Running', 'Suspended', 'Resuming', 'Running', 'Completed'],
+      ]);
+      expect(await flowRunOf(database, id)).toMatchObject({ run_count: 1, empirical_policy: { recoveries: 0 } });
+    });
+
+    it.each<['pause' | 'suspend' | 'resume', RegExp]>([
+      ['pause', /only a RUNNING run can pause|has ended already/],
+      ['suspend', /only a RUNNING run can pause|has ended already/],
+      ['resume', /it is not paused/],
+    ])('is refused when it has ended: %s', async (action, reason) => {
+      owner.stage.script = async () => 'done';
+      const id = await owner.begin('play');
+      await owner.result(id);
+      await expect(where().control[action](id)).rejects.toMatchObject({
+        code: 'RUN_CONTROL_REFUSED',
+        action,
+        stateType: 'COMPLETED',
+        message: expect.stringMatching(reason),
+      });
+      expect(await stateNames(database, id)).toEqual(['Pending', 'Running', 'Completed']);
+    });
+
+    it('is refused to be resumed while it runs', async () => {
+      const id = await begin();
+      await expect(where().control.resume(id)).rejects.toMatchObject({ code: 'RUN_CONTROL_REFUSED' });
+      gate.open();
+      await owner.result(id);
+    });
+
+    it('is refused to be suspended when it is a subflow: its caller waits for it', async () => {
+      const id = await begin((stage) => {
+        stage.scene = () => gate.pass();
+        stage.script = () => stage.enact();
+      });
+      const [subflow] = await subflowRunsOf(database, id);
+      await expect(where().control.suspend(subflow!.id)).rejects.toMatchObject({
+        code: 'RUN_CONTROL_REFUSED',
+        message: expect.stringContaining('A subflow cannot be suspended.'),
+      });
+      gate.open();
+      await owner.result(id);
+    });
+
+    it('fails when it is resumed after the time it was given', async () => {
+      const id = await begin();
+      await where().control.pause(id, { timeout: '1ms' });
+      await waitFor(() => owner.holdsUp(id));
+      expect(await where().control.resume(id)).toMatchObject({ type: 'FAILED', message: 'Nobody resumed the run in time.' });
+      await waitFor(async () => (await flowRunOf(database, id)).state_type === 'FAILED');
+      gate.open();
+      await waitFor(async () => (await taskRunsOf(database, id)).every(({ state_type }) => state_type !== 'RUNNING'));
+      expect(owner.stage.performed).toEqual(['act(1)']);
+    });
+  });
+
+  it('that is paused completes all the same when its code is at its end', async () => {
+    const id = await begin((stage) => {
+      stage.script = async () => {
+        await gate.pass();
+        return 'done';
+      };
+    });
+    await elsewhere.control.pause(id);
+    await waitFor(() => owner.holdsUp(id));
+    gate.open();
+    expect(await owner.result(id)).toBe('done');
+    expect(await stateNames(database, id)).toEqual(['Pending', 'Running', 'Paused', 'Completed']);
+  });
+
+  it('that is paused holds up what its subflows call, and only that of its own tree', async () => {
+    const id = await begin((stage) => {
+      stage.perform = async (call) => call;
+      stage.scene = async () => {
+        await gate.pass();
+        return stage.act('in the subflow');
+      };
+      stage.script = () => stage.enact();
+    });
+    await owner.control.pause(id);
+    await waitFor(() => owner.holdsUp(id));
+    gate.open();
+    owner.stage.script = () => owner.stage.act('in another run');
+    expect(await owner.result(await owner.begin('play'))).toBe('act(in another run)');
+    expect(owner.stage.performed).toEqual(['act(in another run)']);
+    await owner.control.resume(id);
+    expect(await owner.result(id)).toBe('act(in the subflow)');
+  });
+
+  it('that is suspended in the midst of a subflow leaves its process, and finds the subflow again', async () => {
+    const id = await begin((stage) => {
+      stage.perform = async (call) => {
+        if (call === 'act(1)') await gate.pass();
+        return call;
+      };
+      stage.scene = async () => [await stage.act(1), await stage.act(2)];
+      stage.script = () => stage.enact();
+    });
+    await owner.control.suspend(id);
+    await waitFor(() => owner.holdsUp(id));
+    gate.open();
+    await waitFor(async () => (await flowRunOf(database, id)).process_id === null);
+    await owner.control.resume(id);
+    expect(await owner.result(id)).toEqual(['act(1)', 'act(2)']);
+    expect(owner.stage.performed).toEqual(['act(1)', 'act(2)']);
+    expect(await subflowRunsOf(database, id)).toHaveLength(1);
+  });
+
+  describe('and whose process is gone meanwhile', () => {
+    it.each<['pause' | 'suspend']>([['pause'], ['suspend']])('goes on in another one when it is resumed: %s', async (how) => {
+      const others = new Relay(database);
+      const mortal = await others.start('mortal', twoTasks);
+      const id = await mortal.begin('play');
+      await gate.reached;
+      await mortal.settled();
+      await mortal.control[how](id);
+      await waitFor(() => mortal.holdsUp(id));
+      gate.open();
+      await waitFor(async () => (await taskRunsOf(database, id))[0]?.state_type === 'COMPLETED');
+      await mortal.die();
+      const heir = await others.start('heir', twoTasks);
+      await waitFor(async () => (await flowRunOf(database, id)).process_id === null);
+      expect(heir.stage.performed).toEqual([]); // nobody has resumed it yet
+
+      expect(await elsewhere.control.resume(id)).toMatchObject({ type: 'SCHEDULED', name: 'Resuming' });
+      expect(await heir.result(id)).toEqual(['act(1) by mortal', 'act(2) by heir', 1]);
+      expect(await flowRunOf(database, id)).toMatchObject({ run_count: 1 });
+      await others.close();
+    });
+
+    it('is handed back as it waits when the process shuts down', async () => {
+      const others = new Relay(database);
+      const leaving = await others.start('leaving', twoTasks);
+      const id = await leaving.begin('play');
+      await gate.reached;
+      await leaving.settled();
+      await leaving.control.pause(id);
+      await waitFor(() => leaving.holdsUp(id));
+      await leaving.app.close();
+      expect(await flowRunOf(database, id)).toMatchObject({ state_type: 'PAUSED', process_id: null });
+      gate.open();
+      await others.close();
+    });
+  });
+});
