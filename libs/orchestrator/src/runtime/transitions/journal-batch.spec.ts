@@ -16,4 +16,18 @@ describe('the size of a flush', () => {
   ])('%s', (_, queue, expected) => {
     expect(batchSize(queue)).toBe(expected);
   });
+
+  const moveOf = (from: string, to: string, over: { run?: string; lease?: object } = {}): QueuedEntry => {
+    const { run = 'one', lease = null } = over;
+    const move = { run: { id: run, state: { id: to } }, expectedStateId: from, result: null };
+    return { entry: { kind: 'move-flow-run', lease, move } } as unknown as QueuedEntry;
+  };
+  it.each([
+    ['takes moves of a run that follow each other', [moveOf('a', 'b'), moveOf('b', 'c'), moveOf('c', 'd')], 3],
+    ['takes moves of several runs', [moveOf('a', 'b'), moveOf('a', 'b', { run: 'two' })], 2],
+    ['ends before a move that was decided from another state', [moveOf('a', 'b'), moveOf('a', 'c'), moveOf('c', 'd')], 1],
+    ['ends before a move on behalf of somebody else', [moveOf('a', 'b'), moveOf('b', 'c', { lease: {} })], 1],
+  ])('%s', (_, queue, expected) => {
+    expect(batchSize(queue)).toBe(expected);
+  });
 });

@@ -101,13 +101,22 @@ class ClaimNumbers {
   }
 }
 
-/** How many of the first entries go together: as many as are allowed, but of large outcomes fewer, and always one. */
+/**
+ * How many of the first entries go together: as many as are allowed, but of large outcomes fewer, and always one. Two moves of
+ * a flow run that were decided from the same state do not: the second one has to be compared with what the first one made.
+ */
 export function batchSize(queue: readonly QueuedEntry[]): number {
   let characters = 0;
+  const moves = new Map<string, Extract<JournalEntry, { kind: 'move-flow-run' }>>();
   for (const [index, { entry }] of queue.entries()) {
     if (index === MAX_BATCH) return index;
     characters += payloadOf(entry)?.length ?? 0;
     if (characters > MAX_BATCH_CHARACTERS && index > 0) return index;
+    if (entry.kind !== 'move-flow-run') continue;
+    const { run, expectedStateId } = entry.move;
+    const before = moves.get(run.id);
+    if (before && (before.lease !== entry.lease || before.move.run.state?.id !== expectedStateId)) return index;
+    moves.set(run.id, entry);
   }
   return queue.length;
 }

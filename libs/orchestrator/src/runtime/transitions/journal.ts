@@ -156,7 +156,7 @@ export class Journal {
     if (entry.kind === 'save-task-run') {
       const { id } = entry.write.created;
       const queued = this.queuedTasks.get(id);
-      if (queued) {
+      if (queued && queued.entry.lease === entry.lease) {
         queued.entry = entry;
         queued.states.push(entry.state);
         if (waiting) queued.waiting.push(waiting);
