@@ -130,5 +130,7 @@ export class RunObserver implements OnApplicationBootstrap {
 
 /** What the caller of a run gets that somebody else ended. */
 function errorOfEnd(flowRunId: string, type: StateType, name: string): Error {
-  return type === StateType.Cancelled ? new RunCancelledError(flowRunId) : new RunCrashedError(flowRunId, `it is ${name}.`);
+  return type === StateType.Cancelled
+    ? new RunCancelledError(flowRunId)
+    : new RunCrashedError(flowRunId, `it is ${name}.`);
 }

@@ -98,10 +98,8 @@ export class Attempt {
 
   /** Those further up may have waited for this as well. */
   private tellIdle(): void {
-    for (let attempt: Attempt | null = this; attempt; attempt = attempt.parent) {
-      if (attempt.whenIdle.length === 0 || attempt.hasBusyChild()) continue;
-      for (const tell of attempt.whenIdle.splice(0)) tell();
-    }
+    if (this.whenIdle.length > 0 && !this.hasBusyChild()) for (const tell of this.whenIdle.splice(0)) tell();
+    this.parent?.tellIdle();
   }
 
   private hasBusyChild(): boolean {

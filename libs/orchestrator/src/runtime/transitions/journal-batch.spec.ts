@@ -25,7 +25,11 @@ describe('the size of a flush', () => {
   it.each([
     ['takes moves of a run that follow each other', [moveOf('a', 'b'), moveOf('b', 'c'), moveOf('c', 'd')], 3],
     ['takes moves of several runs', [moveOf('a', 'b'), moveOf('a', 'b', { run: 'two' })], 2],
-    ['ends before a move that was decided from another state', [moveOf('a', 'b'), moveOf('a', 'c'), moveOf('c', 'd')], 1],
+    [
+      'ends before a move that was decided from another state',
+      [moveOf('a', 'b'), moveOf('a', 'c'), moveOf('c', 'd')],
+      1,
+    ],
     ['ends before a move on behalf of somebody else', [moveOf('a', 'b'), moveOf('b', 'c', { lease: {} })], 1],
   ])('%s', (_, queue, expected) => {
     expect(batchSize(queue)).toBe(expected);

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { OrchestratorError } from '@nestor/core';
 import { Injectable, Logger } from '@nestjs/common';
 import { isPassing } from '../../persistence/connection/postgres-errors.js';
@@ -50,7 +51,7 @@ export class Journal {
   private flushing: Promise<void> | null = null;
   private flushScheduled = false;
   private rideAlong: NodeJS.Timeout | null = null;
-  private giveUp: AbortController = new AbortController();
+  private readonly giveUp = givingUp();
   private closed = false;
   private readonly turnstile = new Turnstile(() => this.queue.length < HIGH_WATER || this.closed);
 
@@ -156,7 +157,7 @@ export class Journal {
     if (entry.kind === 'save-task-run') {
       const { id } = entry.write.created;
       const queued = this.queuedTasks.get(id);
-      if (queued && queued.entry.lease === entry.lease) {
+      if (queued?.entry.lease === entry.lease) {
         queued.entry = entry;
         queued.states.push(entry.state);
         if (waiting) queued.waiting.push(waiting);
@@ -275,6 +276,13 @@ export class Journal {
       };
     });
   }
+}
+
+/** As many as may wait for the database listen to it, which Node takes for a leak from the eleventh on. */
+function givingUp(): AbortController {
+  const controller = new AbortController();
+  setMaxListeners(0, controller.signal);
+  return controller;
 }
 
 /** What a flush wrote: of which claims, and which flow runs moved. */

@@ -57,7 +57,12 @@ export class StoredRuns {
       if (!found) throw new FlowRunNotFoundError(flowRunId);
       check?.(found);
       const state = typeof proposed === 'function' ? proposed(found) : proposed;
-      const { answer, written } = await this.decideAndWrite(found, state, typeof force === 'function' ? force(found) : force, lease);
+      const { answer, written } = await this.decideAndWrite(
+        found,
+        state,
+        typeof force === 'function' ? force(found) : force,
+        lease,
+      );
       if (written) return answer;
     }
   }
