@@ -121,7 +121,9 @@ describe('RunControl.setState()', () => {
       const id = await owner.begin('play');
       await owner.failure(id);
       forced.push(id);
-      expect(await where().control.setState(id, { type: 'COMPLETED', name: 'Written off', message: 'paid' })).toMatchObject({
+      expect(
+        await where().control.setState(id, { type: 'COMPLETED', name: 'Written off', message: 'paid' }),
+      ).toMatchObject({
         type: 'COMPLETED',
         name: 'Written off',
         message: 'paid',

@@ -128,7 +128,10 @@ describe('a flow run that somebody wants to wait', () => {
       const id = await begin();
       await where().control.pause(id, { timeout: '1ms' });
       await waitFor(() => owner.holdsUp(id));
-      expect(await where().control.resume(id)).toMatchObject({ type: 'FAILED', message: 'Nobody resumed the run in time.' });
+      expect(await where().control.resume(id)).toMatchObject({
+        type: 'FAILED',
+        message: 'Nobody resumed the run in time.',
+      });
       await waitFor(async () => (await flowRunOf(database, id)).state_type === 'FAILED');
       gate.open();
       await waitFor(async () => (await taskRunsOf(database, id)).every(({ state_type }) => state_type !== 'RUNNING'));
@@ -189,26 +192,29 @@ describe('a flow run that somebody wants to wait', () => {
   });
 
   describe('and whose process is gone meanwhile', () => {
-    it.each<['pause' | 'suspend']>([['pause'], ['suspend']])('goes on in another one when it is resumed: %s', async (how) => {
-      const others = new Relay(database);
-      const mortal = await others.start('mortal', twoTasks);
-      const id = await mortal.begin('play');
-      await gate.reached;
-      await mortal.settled();
-      await mortal.control[how](id);
-      await waitFor(() => mortal.holdsUp(id));
-      gate.open();
-      await waitFor(async () => (await taskRunsOf(database, id))[0]?.state_type === 'COMPLETED');
-      await mortal.die();
-      const heir = await others.start('heir', twoTasks);
-      await waitFor(async () => (await flowRunOf(database, id)).process_id === null);
-      expect(heir.stage.performed).toEqual([]); // nobody has resumed it yet
+    it.each<['pause' | 'suspend']>([['pause'], ['suspend']])(
+      'goes on in another one when it is resumed: %s',
+      async (how) => {
+        const others = new Relay(database);
+        const mortal = await others.start('mortal', twoTasks);
+        const id = await mortal.begin('play');
+        await gate.reached;
+        await mortal.settled();
+        await mortal.control[how](id);
+        await waitFor(() => mortal.holdsUp(id));
+        gate.open();
+        await waitFor(async () => (await taskRunsOf(database, id))[0]?.state_type === 'COMPLETED');
+        await mortal.die();
+        const heir = await others.start('heir', twoTasks);
+        await waitFor(async () => (await flowRunOf(database, id)).process_id === null);
+        expect(heir.stage.performed).toEqual([]); // nobody has resumed it yet
 
-      expect(await elsewhere.control.resume(id)).toMatchObject({ type: 'SCHEDULED', name: 'Resuming' });
-      expect(await heir.result(id)).toEqual(['act(1) by mortal', 'act(2) by heir', 1]);
-      expect(await flowRunOf(database, id)).toMatchObject({ run_count: 1 });
-      await others.close();
-    });
+        expect(await elsewhere.control.resume(id)).toMatchObject({ type: 'SCHEDULED', name: 'Resuming' });
+        expect(await heir.result(id)).toEqual(['act(1) by mortal', 'act(2) by heir', 1]);
+        expect(await flowRunOf(database, id)).toMatchObject({ run_count: 1 });
+        await others.close();
+      },
+    );
 
     it('is handed back as it waits when the process shuts down', async () => {
       const others = new Relay(database);

@@ -150,7 +150,9 @@ describe('what two processes want of a run at the same time', () => {
     await Promise.all(ids.map((id) => owner.failure(id)));
     await Promise.all(ids.map((id) => Promise.any([owner.control.retry(id), elsewhere.control.retry(id)])));
     await waitFor(async () =>
-      (await Promise.all(ids.map((id) => flowRunOf(database, id)))).every(({ state_type }) => state_type === 'COMPLETED'),
+      (await Promise.all(ids.map((id) => flowRunOf(database, id)))).every(
+        ({ state_type }) => state_type === 'COMPLETED',
+      ),
     );
     await expectConsistentRetries(ids);
     expect([...attempts.values()]).toEqual(ids.map(() => 2));

@@ -240,7 +240,8 @@ describe('a flow run whose process died', () => {
           const delay = order(stage, name === 'x' ? 0 : 1, 2) * 40;
           for (let turns = delay; turns > 0; turns -= 1) await turn();
           const result = await stage.act('same');
-          if (++found === 2) await interruption(stage); // by then both are recorded
+          if (++found === 2)
+            await interruption(stage); // by then both are recorded
           else await waitFor(() => found === 2);
           if (stage.owner === 'first') await gate.pass();
           return `${name}: ${result}`;

@@ -76,7 +76,12 @@ describe('when the process of a flow run dies', () => {
         };
       }, 'playTwice');
 
-      expect(await second.result(id)).toEqual(['act(1) by first', 'sing(caught) failed for first', 'act(2) by first', 2]);
+      expect(await second.result(id)).toEqual([
+        'act(1) by first',
+        'sing(caught) failed for first',
+        'act(2) by first',
+        2,
+      ]);
       expect(first.stage.performed).toEqual(['act(1)', 'sing(caught)', 'sing(caught)', 'act(2)']);
       expect(second.stage.performed).toEqual([]);
       expect(await flowRunOf(database, id)).toMatchObject({ run_count: 2, empirical_policy: { recoveries: 1 } });
