@@ -86,7 +86,7 @@ export async function illegalHistories(
 }
 
 /** A flow run as its row has it. */
-export interface StoredFlowRun {
+interface StoredFlowRun {
   readonly id: string;
   readonly root_flow_run_id: string;
   readonly parent_task_run_id: string | null;
