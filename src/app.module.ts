@@ -8,11 +8,15 @@ import { DependencyAuditModule } from './examples/dependency-audit/dependency-au
 @Module({})
 export class AppModule {
   static with(settings: Settings): DynamicModule {
-    const { database, schema, app, drainMs, buildId, auth, host } = settings;
+    const { database, schema, app, drainMs, cancelGraceMs, maxStallMs, maxRecoveries, buildId, auth, host } = settings;
     return {
       module: AppModule,
       imports: [
-        OrchestratorModule.forRoot({ database, schema, app, drain: drainMs, ...(buildId !== null && { buildId }) }),
+        OrchestratorModule.forRoot({
+          ...{ database, schema, app, maxRecoveries },
+          ...{ drain: drainMs, cancelGrace: cancelGraceMs, maxStall: maxStallMs },
+          ...(buildId !== null && { buildId }),
+        }),
         ApiModule.forRoot({ auth, allowedHosts: [host.toLowerCase()] }),
         DependencyAuditModule,
       ],

@@ -9,6 +9,9 @@ const DEFAULTS: Settings = {
   schema: 'nestor',
   app: 'default',
   drainMs: 25_000,
+  cancelGraceMs: 10_000,
+  maxStallMs: 60_000,
+  maxRecoveries: 10,
   buildId: null,
 };
 
@@ -30,6 +33,11 @@ describe('reading the environment', () => {
   const URL = 'postgres://nestor:secret@db/nestor';
   it.each<[string, Record<string, string>, Partial<Settings>]>([
     ['DATABASE_URL', { DATABASE_URL: URL }, { database: { url: URL, poolSize: 10 } }],
+    [
+      'NESTOR_DIRECT_URL beside DATABASE_URL',
+      { DATABASE_URL: URL, NESTOR_DIRECT_URL: `${URL}?direct` },
+      { database: { url: URL, directUrl: `${URL}?direct`, poolSize: 10 } },
+    ],
     ['NESTOR_HOME', { NESTOR_HOME: '/data' }, { home: '/data', database: { home: '/data', poolSize: 10 } }],
     [
       'NESTOR_HOME beside DATABASE_URL, for reports',
@@ -53,6 +61,10 @@ describe('reading the environment', () => {
     ['NESTOR_POOL_SIZE', { NESTOR_POOL_SIZE: '3' }, { database: { home: '.nestor', poolSize: 3 } }],
     ['NESTOR_DRAIN', { NESTOR_DRAIN: '1.5m' }, { drainMs: 90_000 }],
     ['NESTOR_DRAIN, not at all', { NESTOR_DRAIN: '0s' }, { drainMs: 0 }],
+    ['NESTOR_CANCEL_GRACE', { NESTOR_CANCEL_GRACE: '2s' }, { cancelGraceMs: 2_000 }],
+    ['NESTOR_MAX_STALL', { NESTOR_MAX_STALL: '5m' }, { maxStallMs: 300_000 }],
+    ['NESTOR_MAX_RECOVERIES', { NESTOR_MAX_RECOVERIES: '1000' }, { maxRecoveries: 1_000 }],
+    ['NESTOR_MAX_RECOVERIES, none', { NESTOR_MAX_RECOVERIES: '0' }, { maxRecoveries: 0 }],
     ['NESTOR_BUILD_ID', { NESTOR_BUILD_ID: '1f0c9e2' }, { buildId: '1f0c9e2' }],
   ])('%s', (_, variables, expected) => {
     expect(readEnvironment(variables)).toEqual({ ...DEFAULTS, ...expected });
@@ -60,6 +72,7 @@ describe('reading the environment', () => {
 
   it.each([
     'DATABASE_URL',
+    'NESTOR_DIRECT_URL',
     'NESTOR_HOME',
     'NESTOR_HOST',
     'NESTOR_PORT',
@@ -68,6 +81,9 @@ describe('reading the environment', () => {
     'NESTOR_APP',
     'NESTOR_POOL_SIZE',
     'NESTOR_DRAIN',
+    'NESTOR_CANCEL_GRACE',
+    'NESTOR_MAX_STALL',
+    'NESTOR_MAX_RECOVERIES',
     'NESTOR_BUILD_ID',
   ])('%s counts as not set when it is blank', (name) => {
     expect(readEnvironment({ [name]: '' })).toEqual(DEFAULTS);
@@ -82,6 +98,9 @@ describe('reading the environment', () => {
   const POOL_SIZE = 'NESTOR_POOL_SIZE must be a whole number from 1 to 1000';
   const AUTH = 'NESTOR_AUTH must be user:password, the password of 8 characters or more';
   const DRAIN = 'NESTOR_DRAIN must be a duration such as 25s, at most 24h';
+  const CANCEL_GRACE = 'NESTOR_CANCEL_GRACE must be a duration such as 10s, at most 24h';
+  const MAX_STALL = 'NESTOR_MAX_STALL must be a duration such as 60s, at most 24h';
+  const MAX_RECOVERIES = 'NESTOR_MAX_RECOVERIES must be a whole number from 0 to 1000';
   it.each([
     ['NESTOR_PORT', 'http', PORT],
     ['NESTOR_PORT', '-1', PORT],
@@ -98,6 +117,15 @@ describe('reading the environment', () => {
     ['NESTOR_DRAIN', 'soon', DRAIN],
     ['NESTOR_DRAIN', '-1s', DRAIN],
     ['NESTOR_DRAIN', '25h', DRAIN],
+    ['NESTOR_CANCEL_GRACE', '10', CANCEL_GRACE],
+    ['NESTOR_CANCEL_GRACE', '2d', CANCEL_GRACE],
+    ['NESTOR_MAX_STALL', 'never', MAX_STALL],
+    ['NESTOR_MAX_STALL', '25h', MAX_STALL],
+    ['NESTOR_MAX_RECOVERIES', '-1', MAX_RECOVERIES],
+    ['NESTOR_MAX_RECOVERIES', '1001', MAX_RECOVERIES],
+    ['NESTOR_MAX_RECOVERIES', '2.5', MAX_RECOVERIES],
+    ['NESTOR_MAX_RECOVERIES', 'often', MAX_RECOVERIES],
+    ['NESTOR_DIRECT_URL', URL, 'NESTOR_DIRECT_URL leads past the pooler of DATABASE_URL, which is not set'],
     ['NESTOR_DRAIN', `${'9'.repeat(400)}s`, DRAIN],
   ])('%s=%s is refused, in one sentence', (name, value, problem) => {
     expect(problemsOf({ [name]: value })).toEqual([problem]);

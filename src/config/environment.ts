@@ -4,9 +4,10 @@ import { IsInt, IsOptional, IsString, Matches, Max, Min, MinLength, validateSync
 import { durationMs, InvalidDurationError, OrchestratorError, type Duration } from '@nestor/core';
 
 const PORT_RANGE = { message: 'NESTOR_PORT must be a whole number from 0 to 65535' };
+const MAX_RECOVERIES_RANGE = { message: 'NESTOR_MAX_RECOVERIES must be a whole number from 0 to 1000' };
 const POOL_SIZE_RANGE = { message: 'NESTOR_POOL_SIZE must be a whole number from 1 to 1000' };
-/** Timers end at 24.8 days; nobody waits for a shutdown anywhere near as long. */
-const LONGEST_DRAIN = '24h';
+/** Timers end at 24.8 days; nobody waits for a shutdown, or for a run that is to end, anywhere near as long. */
+const LONGEST = '24h';
 
 /** Every variable the bundled orchestrator reads, with its default. */
 class Environment {
@@ -14,6 +15,11 @@ class Environment {
   @IsOptional()
   @IsString()
   DATABASE_URL?: string;
+
+  /** The same database, reached past a pooler: for the session that holds the lease of this process. */
+  @IsOptional()
+  @IsString()
+  NESTOR_DIRECT_URL?: string;
 
   /** Where the embedded server and reports keep their files. */
   @IsString()
@@ -57,6 +63,21 @@ class Environment {
   @IsString()
   NESTOR_DRAIN: string = '25s';
 
+  /** How long the methods of a cancelled run may take to settle; at most a day. */
+  @IsString()
+  NESTOR_CANCEL_GRACE: string = '10s';
+
+  /** How long the event loop may stand still before other processes take the runs over; at most a day. */
+  @IsString()
+  NESTOR_MAX_STALL: string = '60s';
+
+  /** How often a run is taken over from a dead process before it is given up. */
+  @Type(() => Number)
+  @IsInt(MAX_RECOVERIES_RANGE)
+  @Min(0, MAX_RECOVERIES_RANGE)
+  @Max(1_000, MAX_RECOVERIES_RANGE)
+  NESTOR_MAX_RECOVERIES: number = 10;
+
   /** Names the code that runs, such as a git commit; kept with every run. */
   @IsOptional()
   @IsString()
@@ -66,7 +87,8 @@ class Environment {
 /** What the bundled orchestrator is set to. */
 export interface Settings {
   readonly database:
-    { readonly url: string; readonly poolSize: number } | { readonly home: string; readonly poolSize: number };
+    | { readonly url: string; readonly directUrl?: string; readonly poolSize: number }
+    | { readonly home: string; readonly poolSize: number };
   readonly home: string;
   readonly host: string;
   readonly port: number;
@@ -74,6 +96,9 @@ export interface Settings {
   readonly schema: string;
   readonly app: string;
   readonly drainMs: number;
+  readonly cancelGraceMs: number;
+  readonly maxStallMs: number;
+  readonly maxRecoveries: number;
   readonly buildId: string | null;
 }
 
@@ -86,6 +111,8 @@ export class InvalidEnvironmentError extends OrchestratorError {
   }
 }
 
+/** The variables without a default. */
+const OPTIONAL = ['DATABASE_URL', 'NESTOR_DIRECT_URL', 'NESTOR_AUTH', 'NESTOR_BUILD_ID'];
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|::1)$/;
 
 /**
@@ -95,26 +122,36 @@ const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|::1)$/;
  */
 export function readEnvironment(variables: NodeJS.ProcessEnv = process.env): Settings {
   const given = Object.entries(variables).filter(([, value]) => value !== undefined && value.trim() !== '');
-  const known = Object.keys(new Environment()).concat(['DATABASE_URL', 'NESTOR_AUTH', 'NESTOR_BUILD_ID']);
+  const known = Object.keys(new Environment()).concat(OPTIONAL);
   const environment = plainToInstance(Environment, Object.fromEntries(given.filter(([name]) => known.includes(name))), {
     exposeDefaultValues: true,
   });
   const problems = validateSync(environment).flatMap((error) => [...new Set(Object.values(error.constraints ?? {}))]);
-  const drainMs = drainMsOf(environment.NESTOR_DRAIN);
-  if (drainMs === null) problems.push(`NESTOR_DRAIN must be a duration such as 25s, at most ${LONGEST_DRAIN}`);
+  const durationOf = (name: 'NESTOR_DRAIN' | 'NESTOR_CANCEL_GRACE' | 'NESTOR_MAX_STALL'): number => {
+    const ms = durationMsOf(environment[name], name);
+    if (ms === null) problems.push(`${name} must be a duration such as ${new Environment()[name]}, at most ${LONGEST}`);
+    return ms ?? 0;
+  };
+  const drainMs = durationOf('NESTOR_DRAIN');
+  const cancelGraceMs = durationOf('NESTOR_CANCEL_GRACE');
+  const maxStallMs = durationOf('NESTOR_MAX_STALL');
+  const { DATABASE_URL: url, NESTOR_DIRECT_URL: directUrl } = environment;
+  if (directUrl !== undefined && url === undefined) {
+    problems.push('NESTOR_DIRECT_URL leads past the pooler of DATABASE_URL, which is not set');
+  }
   if (!LOOPBACK.test(environment.NESTOR_HOST) && environment.NESTOR_AUTH === undefined) {
     problems.push(
       `NESTOR_HOST is "${environment.NESTOR_HOST}", which others can reach; set NESTOR_AUTH=user:password as well, or keep 127.0.0.1`,
     );
   }
-  if (drainMs === null || problems.length > 0) throw new InvalidEnvironmentError(problems);
+  if (problems.length > 0) throw new InvalidEnvironmentError(problems);
 
   const poolSize = environment.NESTOR_POOL_SIZE;
   return {
     database:
-      environment.DATABASE_URL === undefined
+      url === undefined
         ? { home: environment.NESTOR_HOME, poolSize }
-        : { url: environment.DATABASE_URL, poolSize },
+        : { url, ...(directUrl !== undefined && { directUrl }), poolSize },
     home: environment.NESTOR_HOME,
     host: environment.NESTOR_HOST,
     port: environment.NESTOR_PORT,
@@ -122,14 +159,17 @@ export function readEnvironment(variables: NodeJS.ProcessEnv = process.env): Set
     schema: environment.NESTOR_SCHEMA,
     app: environment.NESTOR_APP,
     drainMs,
+    cancelGraceMs,
+    maxStallMs,
+    maxRecoveries: environment.NESTOR_MAX_RECOVERIES,
     buildId: environment.NESTOR_BUILD_ID ?? null,
   };
 }
 
-function drainMsOf(text: string): number | null {
+function durationMsOf(text: string, name: string): number | null {
   try {
-    const ms = durationMs(text as Duration, 'variable NESTOR_DRAIN');
-    return ms <= durationMs(LONGEST_DRAIN, 'longest drain') ? ms : null;
+    const ms = durationMs(text as Duration, `variable ${name}`);
+    return ms <= durationMs(LONGEST, 'longest duration') ? ms : null;
   } catch (error) {
     if (error instanceof InvalidDurationError) return null;
     throw error;

@@ -105,18 +105,26 @@ describe('stopping it while a flow runs', () => {
     expect(app.stdout).not.toMatch(/WARN|ERROR/);
   });
 
-  it('cuts it off when there is no time, and records that it did', async () => {
-    const env = { DATABASE_URL: database.url, NESTOR_HOME: scene.directory(), NESTOR_DRAIN: '1ms' };
-    const app = scene.start({ env });
+  it('hands it back when there is no time, and goes on with it after the next start', async () => {
+    const home = scene.directory();
+    const env = { DATABASE_URL: database.url, NESTOR_HOME: home };
+    const app = scene.start({ env: { ...env, NESTOR_DRAIN: '1ms' } });
     await app.line(/A first flow is running/);
     const asked = performance.now();
     expect(await app.stop()).toEqual(CLEAN);
     expect(performance.now() - asked).toBeLessThan(15_000);
 
     const [run] = await flowRuns();
-    expect((await stateNames(database, run!.id)).at(-1)).toBe('Crashed');
+    expect((await stateNames(database, run!.id)).at(-1)).toBe('AwaitingResume');
+    expect(app.stdout).toContain('1 runs did not end within 1 ms and are handed back');
+
+    const again = scene.start({ env });
+    await again.ready();
+    await waitFor(async () => (await flowRuns())[0]!.state_type === 'COMPLETED', PATIENCE_MS);
+    expect(await again.stop()).toEqual(CLEAN);
+    expect(await flowRuns()).toHaveLength(1);
+    expect((await stateNames(database, run!.id)).slice(-3)).toEqual(['AwaitingResume', 'Running', 'Completed']);
     expect(await unfinishedTasks()).toEqual([]);
     expect(await illegalHistories(database)).toEqual([]);
-    expect(app.stdout).toContain('1 runs did not end within 1 ms and are cut off');
   });
 });

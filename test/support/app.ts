@@ -6,6 +6,7 @@ import { RecordingLogger } from './recording-logger.js';
 export interface TestAppOptions extends Omit<OrchestratorOptions, 'database'>, ModuleMetadata {
   /** Which database; the one of the test file. */
   readonly url: string;
+  readonly directUrl?: string;
   readonly poolSize?: number;
   readonly logger?: RecordingLogger;
   /**
@@ -18,9 +19,17 @@ export interface TestAppOptions extends Omit<OrchestratorOptions, 'database'>, M
 let apps = 0;
 
 /** The module of an application with the given providers, on a database of a test. */
-export function testModule({ url, poolSize, imports = [], providers, controllers, ...options }: TestAppOptions) {
+export function testModule({
+  url,
+  directUrl,
+  poolSize,
+  imports = [],
+  providers,
+  controllers,
+  ...options
+}: TestAppOptions) {
   const { app = `test-${(apps += 1)}` } = options;
-  const database = { url, ...(poolSize !== undefined && { poolSize }) };
+  const database = { url, ...(directUrl !== undefined && { directUrl }), ...(poolSize !== undefined && { poolSize }) };
   @Module({
     imports: [OrchestratorModule.forRoot({ ...options, app, database }), ...imports],
     ...(providers && { providers }),

@@ -78,6 +78,7 @@ export {
   DatabaseMissingError,
   DatabaseTooOldError,
   DatabaseUnreachableError,
+  DirectDatabaseUrlError,
   InvalidDatabaseUrlError,
   InvalidSchemaNameError,
   SchemaPermissionError,

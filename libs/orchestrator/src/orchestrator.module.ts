@@ -23,6 +23,7 @@ import { PayloadsRepository } from './records/payloads/payloads.repository.js';
 import { TaskRunsRepository } from './records/task-runs/task-runs.repository.js';
 import { ENGINE_SETTINGS, type EngineSettings } from './runtime/engine-settings.js';
 import { FlowEngine } from './runtime/engine/flow-engine.js';
+import { EngineScopeServices } from './runtime/engine/scope-services.js';
 import { ActiveFlowRuns } from './runtime/engine/active-flow-runs.js';
 import { ProcessLease } from './runtime/leases/process-lease.service.js';
 import { Notifier } from './runtime/notifications/notifier.service.js';
@@ -133,6 +134,7 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
       Replays,
       FlowRegistry,
       ActiveFlowRuns,
+      EngineScopeServices,
       TaskEngine,
       FlowEngine,
       OrchestratorEngine,

@@ -1,11 +1,18 @@
 import { durationMs, type ClassCodec, type Duration, type ErrorClass } from '@nestor/core';
+import { InvalidOptionError } from './authoring/resolve-options.js';
 import type { PayloadOptions } from './runtime/payloads/payload-options.js';
 
 /** Your own server. */
 export interface ServerDatabaseOptions {
   /** `postgres://user:password@host:5432/database`, PostgreSQL 14 or newer. The role must be able to create the schema. */
   readonly url: string;
-  /** The most connections this process holds. Default 10. */
+  /**
+   * The same database, reached past a pooler that lends sessions out per transaction (PgBouncer with `pool_mode =
+   * transaction`): for the one session per process that holds its lock, sends its heartbeats and hears notifications. Without
+   * it such a process is taken for dead after 10 instead of 3 seconds and learns of news by looking. Default: `url`.
+   */
+  readonly directUrl?: string;
+  /** The most connections this process holds, one more for its lease aside; a whole number from 1. Default 10. */
   readonly poolSize?: number;
 }
 
@@ -13,7 +20,7 @@ export interface ServerDatabaseOptions {
 export interface EmbeddedDatabaseOptions {
   /** Directory for the data, shared by all processes that name it. Default `.nestor` in the working directory. */
   readonly home?: string;
-  /** The most connections this process holds. Default 10. */
+  /** The most connections this process holds, one more for its lease aside; a whole number from 1. Default 10. */
   readonly poolSize?: number;
 }
 
@@ -41,7 +48,10 @@ export interface OrchestratorOptions {
    * loop is reported in the log after five seconds.
    */
   readonly maxStall?: Duration;
-  /** How often a run is taken over from a process that died before it ends as `CRASHED`. Default 10. */
+  /**
+   * How often a run is taken over from a process that died before it ends as `CRASHED`; a whole number from 0. Default 10. A
+   * run keeps what it was created with.
+   */
   readonly maxRecoveries?: number;
   /** Classes whose instances come back as instances when they were recorded; see {@link classCodec}. Default: none. */
   readonly codecs?: readonly ClassCodec[];
@@ -63,7 +73,8 @@ export interface OrchestratorExtras {
 /** The options with every default filled in. */
 interface ResolvedOptions {
   readonly database:
-    { readonly url: string; readonly poolSize: number } | { readonly home: string; readonly poolSize: number };
+    | { readonly url: string; readonly directUrl?: string; readonly poolSize: number }
+    | { readonly home: string; readonly poolSize: number };
   readonly schema: string;
   readonly app: string;
   readonly buildId: string | null;
@@ -84,13 +95,18 @@ export const DEFAULT_OPTIONS = {
   maxRecoveries: 10,
 } as const;
 
-/** @throws {InvalidDurationError} when `drain` is no duration. */
+/**
+ * @throws {InvalidDurationError} when `drain`, `cancelGrace` or `maxStall` is no duration.
+ * @throws {InvalidOptionError} when `maxRecoveries` or `poolSize` is no such number.
+ */
 export function resolveOptions(options: OrchestratorOptions): ResolvedOptions {
   const database = options.database ?? {};
-  const poolSize = database.poolSize ?? DEFAULT_OPTIONS.poolSize;
+  const poolSize = wholeNumber(database.poolSize ?? DEFAULT_OPTIONS.poolSize, 'database.poolSize', 1);
   return {
     database:
-      'url' in database ? { url: database.url, poolSize } : { home: database.home ?? DEFAULT_OPTIONS.home, poolSize },
+      'url' in database
+        ? { url: database.url, ...(database.directUrl !== undefined && { directUrl: database.directUrl }), poolSize }
+        : { home: database.home ?? DEFAULT_OPTIONS.home, poolSize },
     schema: options.schema ?? DEFAULT_OPTIONS.schema,
     app: options.app ?? DEFAULT_OPTIONS.app,
     buildId: options.buildId ?? null,
@@ -100,6 +116,15 @@ export function resolveOptions(options: OrchestratorOptions): ResolvedOptions {
       'option "cancelGrace" of OrchestratorModule',
     ),
     maxStallMs: durationMs(options.maxStall ?? DEFAULT_OPTIONS.maxStall, 'option "maxStall" of OrchestratorModule'),
-    maxRecoveries: options.maxRecoveries ?? DEFAULT_OPTIONS.maxRecoveries,
+    maxRecoveries: wholeNumber(options.maxRecoveries ?? DEFAULT_OPTIONS.maxRecoveries, 'maxRecoveries', 0),
   };
+}
+
+function wholeNumber(value: number, option: string, least: number): number {
+  if (Number.isSafeInteger(value) && value >= least) return value;
+  throw new InvalidOptionError(
+    'OrchestratorModule',
+    option,
+    `is ${String(value)} and must be a whole number from ${least}.`,
+  );
 }

@@ -93,8 +93,8 @@ describe('the journal', () => {
     const run = { kind: 'task-run' as const, id, flowRunId: null, state, policy, ...times, ...counts };
     return {
       ...{ kind: 'save-task-run', lease },
-      write: { created, run, result: null },
-      state: { runId: id, state, follows: null },
+      write: { created, run, result: null, claim: 0 },
+      state: { runId: id, state, follows: null, claim: 0 },
     };
   };
   const idOf = (entry: TaskEntry): string => entry.state.runId;
@@ -190,7 +190,7 @@ describe('the journal', () => {
     await journal.write({
       ...{ kind: 'save-task-run', lease: null },
       write: { ...write, run: { ...write.run, state }, result: '"done"' },
-      state: { runId: idOf(early), state, follows: early.state.state.id },
+      state: { runId: idOf(early), state, follows: early.state.state.id, claim: 0 },
     });
 
     // Its connection broke, so it was repeated on another; on the first one the server gets to it only now.

@@ -1,6 +1,12 @@
 import { Injectable, Module, type DynamicModule } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { Flow, FlowRuns, OrchestratorModule, type OrchestratorOptions } from '@nestor/orchestrator';
+import {
+  DirectDatabaseUrlError,
+  Flow,
+  FlowRuns,
+  OrchestratorModule,
+  type OrchestratorOptions,
+} from '@nestor/orchestrator';
 import type { TestDatabase } from '@nestor/testing';
 import { Client } from 'pg';
 import { testDatabase } from '../../support/database.js';
@@ -80,6 +86,56 @@ describe('The options of the module', () => {
     await expect(runsIn(orchestrator)).rejects.toMatchObject({
       code: 'INVALID_DURATION',
       message: expect.stringContaining('option "drain" of OrchestratorModule'),
+    });
+  });
+
+  it.each([
+    [{ maxRecoveries: -1 }, 'Option "maxRecoveries" of OrchestratorModule is -1 and must be a whole number from 0.'],
+    [{ maxRecoveries: 1.5 }, 'Option "maxRecoveries" of OrchestratorModule is 1.5 and must be a whole number from 0.'],
+    [{ maxRecoveries: NaN }, 'Option "maxRecoveries" of OrchestratorModule is NaN and must be a whole number from 0.'],
+    [
+      { database: { home: 'nowhere', poolSize: 0 } },
+      'Option "database.poolSize" of OrchestratorModule is 0 and must be a whole number from 1.',
+    ],
+  ])('%j are refused', async (options, message) => {
+    const orchestrator = OrchestratorModule.forRoot({ database: { url: database.url }, ...options });
+    await expect(runsIn(orchestrator)).rejects.toMatchObject({ code: 'INVALID_OPTION', message });
+  });
+
+  describe('with a direct URL', () => {
+    const withDirectUrl = (directUrl: string) =>
+      runsIn(OrchestratorModule.forRoot({ database: { url: database.url, directUrl } }));
+
+    it('are refused when it is none', async () => {
+      await expect(withDirectUrl('mysql://user:secret@db/nestor')).rejects.toMatchObject({
+        code: 'DATABASE_URL_INVALID',
+        message:
+          'The direct database URL does not start with postgres://; it should look like postgres://user:password@host:5432/database.',
+      });
+    });
+
+    it('are refused when it leads to another database', async () => {
+      const other = await testDatabase();
+      try {
+        const refusal: unknown = await withDirectUrl(other.url).catch((error: unknown) => error);
+        expect(refusal).toBeInstanceOf(DirectDatabaseUrlError);
+        expect(refusal).toMatchObject({
+          code: 'DATABASE_URLS_DIFFER',
+          directAddress: expect.stringContaining(new URL(other.url).pathname),
+        });
+      } finally {
+        await other.drop();
+      }
+    });
+
+    it('are refused when nothing answers there', async () => {
+      await expect(withDirectUrl('postgres://nestor@127.0.0.1:1/nestor')).rejects.toMatchObject({
+        code: 'DATABASE_UNREACHABLE',
+      });
+    });
+
+    it('are taken when both lead to the same', async () => {
+      expect(await withDirectUrl(database.url)).toEqual(['Greeter.greet Completed']);
     });
   });
 });

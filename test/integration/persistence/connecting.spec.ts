@@ -3,11 +3,13 @@ import {
   DatabaseMissingError,
   DatabaseUnreachableError,
   InvalidDatabaseUrlError,
+  isPassing,
   prepareDatabase,
 } from '@nestor/orchestrator';
 import type { TestDatabase } from '@nestor/testing';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { inspect } from 'node:util';
+import { DatabaseProxy } from '../../support/database-proxy.js';
 import { sql } from '../../support/sql.js';
 import { EmbeddedSuperuser } from './support/embedded-superuser.js';
 import { emptyDatabase, open } from './support/store.js';
@@ -184,6 +186,25 @@ describe('a pool', () => {
       expect(await dataSource.query('select 1 as one')).toEqual([{ one: 1 }]);
     } finally {
       await dataSource.destroy();
+    }
+  });
+
+  it('outlives a server that ends a connection in the packet that says it is ready', async () => {
+    let tell: (line: string) => void = () => undefined;
+    const isEmpty = new Promise<string>((resolve) => (tell = resolve));
+    const proxy = await DatabaseProxy.start(database);
+    const dataSource = await open({ url: proxy.url }, { poolSize: 1, log: (line) => tell(line) });
+    try {
+      proxy.cut();
+      await isEmpty;
+      await proxy.restore();
+      proxy.endNext();
+      const failure: unknown = await dataSource.query('select 1').catch((error: unknown) => error);
+      expect(isPassing(failure)).toBe(true);
+      expect(await dataSource.query('select 1 as one')).toEqual([{ one: 1 }]);
+    } finally {
+      await dataSource.destroy();
+      proxy.close();
     }
   });
 });

@@ -111,6 +111,15 @@ describe('what a process writes', () => {
       expect(await written(root, fenceOf(await join(store), null))).toEqual([[true], true]);
     });
 
+    it('is written under its own claim when other rows of the batch have others', async () => {
+      const processId = await join(store);
+      const [other, root] = [await runOf(processId), await runOf(processId)];
+      const { work, isWritten } = writing(root, 3);
+      const under = fenceOf(processId, null, claimOf(other, 7), claimOf(root));
+      expect(await store.transactions.single((tx) => work(tx, under))).toEqual([true, false, true]);
+      expect(await isWritten()).toBe(true);
+    });
+
     it.each(['a lease', 'no lease'])('is not written for a process that is fenced, under %s', async (under) => {
       const processId = await join(store);
       const root = await runOf(processId);

@@ -16,9 +16,23 @@ import { Encoder } from './encoder.js';
  * made for comparing and hashing; `decode` is not promised to read it.
  */
 export function canonicalText(value: unknown, { classes }: { readonly classes?: ClassRegistry } = {}): string | null {
+  if (Array.isArray(value) && value.every(isPlainCell)) return JSON.stringify(value); // the inputs of most calls
   try {
     return JSON.stringify(new Encoder({ subject: 'value', classes, canonical: true }).encode(value));
   } catch {
     return null;
+  }
+}
+
+/** What JSON has a word for that means nothing else. */
+function isPlainCell(cell: unknown): boolean {
+  switch (typeof cell) {
+    case 'string':
+    case 'boolean':
+      return true;
+    case 'number':
+      return Number.isFinite(cell) && !Object.is(cell, -0);
+    default:
+      return cell === null;
   }
 }

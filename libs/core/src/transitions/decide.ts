@@ -34,6 +34,13 @@ export interface NeedsFacts {
   readonly names: readonly FactName[];
 }
 
+/** What a rule changed, and which state it put in the place of the proposed one. */
+interface Made<R extends Run> {
+  readonly rule: Rule<R>;
+  readonly changes: Changes;
+  readonly becomes: StateType | null;
+}
+
 const NONE: Consequences = { policy: {}, startsOver: false, effects: [] };
 
 /**
@@ -54,7 +61,7 @@ export function decide<R extends Run>(
   facts: Facts,
 ): Verdict | NeedsFacts {
   const from = transition.run.state?.type ?? null;
-  const made: { rule: Rule<R>; changes: Changes; becomes: StateType | null }[] = [];
+  let made: Made<R>[] | null = null; // most transitions change nothing
   let current = transition;
   let rejection: string | null = null;
   let replaced = false;
@@ -73,14 +80,18 @@ export function decide<R extends Run>(
       rejection = ruling.reason;
       replaced ||= ruling.state.type !== current.proposed.type;
     }
-    made.push({ rule, changes: ruling, becomes: ruling.kind === 'reject' ? (ruling.state?.type ?? null) : null });
+    (made ??= []).push({
+      rule,
+      changes: ruling,
+      becomes: ruling.kind === 'reject' ? (ruling.state?.type ?? null) : null,
+    });
     const proposed = (ruling.kind === 'reject' ? ruling.state : ruling.proposed) ?? current.proposed;
     current = { ...current, run: changed(current.run, ruling), proposed };
   }
 
   const state = current.proposed;
-  const lasting = made.filter(({ rule, becomes }) => becomes === state.type || applies(rule, from, state.type));
-  const consequences = consequencesOf(lasting.map(({ changes }) => changes));
+  const lasting = made?.filter(({ rule, becomes }) => becomes === state.type || applies(rule, from, state.type));
+  const consequences = lasting ? consequencesOf(lasting.map(({ changes }) => changes)) : NONE;
   return rejection === null
     ? { kind: 'accept', state, ...consequences }
     : { kind: 'reject', state, reason: rejection, ...consequences };

@@ -63,7 +63,8 @@ export interface Rule<R extends Run = Run> {
 /** Rules in the order in which they are asked. */
 export type Policy<R extends Run = Run> = readonly Rule<R>[];
 
-export const pass = (): Ruling => ({ kind: 'pass' });
+const PASS: Ruling = { kind: 'pass' };
+export const pass = (): Ruling => PASS;
 export const amend = (changes: { readonly proposed?: ProposedState } & Changes): Ruling => ({
   kind: 'amend',
   ...changes,

@@ -15,5 +15,5 @@ import { currentScope, withScope } from '../runtime/engine/run-scope.js';
  */
 export function branch<T>(name: string, fn: () => Promise<T>): Promise<T> {
   const scope = currentScope();
-  return scope ? withScope({ ...scope, branch: scope.branch.named(name) }, fn) : fn();
+  return scope ? withScope(scope.within(scope.branch.named(name)), fn) : fn();
 }

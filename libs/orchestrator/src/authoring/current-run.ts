@@ -36,17 +36,18 @@ export interface CurrentRun {
 export function currentRun(): CurrentRun {
   const scope = currentScope();
   if (!scope) throw new NoCurrentRunError();
+  const { flowRun, flowName, taskRun } = scope.place;
   return {
-    flowRunId: scope.flowRun?.created.id ?? null,
-    flowRunName: scope.flowRun?.created.name ?? null,
-    flowName: scope.flowName,
-    taskRunId: scope.taskRun?.created.id ?? null,
-    taskRunName: scope.taskRun?.created.name ?? null,
+    flowRunId: flowRun?.created.id ?? null,
+    flowRunName: flowRun?.created.name ?? null,
+    flowName,
+    taskRunId: taskRun?.created.id ?? null,
+    taskRunName: taskRun?.created.name ?? null,
     attempt: scope.attempt.number,
     get signal() {
       return scope.attempt.signal;
     },
-    logger: new RunLogger(scope.log),
+    logger: new RunLogger((level, message) => scope.log(level, message)),
     ...drawnValues(scope),
   };
 }

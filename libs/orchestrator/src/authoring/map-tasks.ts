@@ -58,5 +58,5 @@ export async function mapTasks<Item, Result>(
 function inBranches(): <T>(index: number, call: () => Promise<T>) => Promise<T> {
   const scope = currentScope();
   if (!scope) return (_, call) => call();
-  return (index, call) => withScope({ ...scope, branch: scope.branch.item(index) }, call);
+  return (index, call) => withScope(scope.within(scope.branch.item(index)), call);
 }

@@ -1,12 +1,12 @@
 import { durationMs, OrchestratorError, type RetryPolicy } from '@nestor/core';
 import type { FlowOptions, TaskOptions } from './flow.options.js';
 
-/** An option of `@Flow()` or `@Task()` has a value that cannot be meant. */
+/** An option of `@Flow()`, `@Task()` or the module has a value that cannot be meant. */
 export class InvalidOptionError extends OrchestratorError {
   readonly code = 'INVALID_OPTION';
 
   constructor(
-    /** `Class.method`. */
+    /** `Class.method`, or `OrchestratorModule`. */
     readonly place: string,
     readonly option: string,
     problem: string,

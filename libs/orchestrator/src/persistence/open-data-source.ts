@@ -1,9 +1,10 @@
 import { join } from 'node:path';
-import pg from 'pg';
+import pg, { type Client } from 'pg';
 import type { DataSourceOptions, EntityTarget, MigrationInterface } from 'typeorm';
 import { CONNECT_TIMEOUT_MS, connect } from './connection/connect.js';
 import { ConnectionSockets } from './connection/connection-sockets.js';
-import { connectionSettingsOf, type ConnectionSettings } from './connection/connection-settings.js';
+import { DirectDatabaseUrlError } from './connection/database-errors.js';
+import { connectionSettingsOf, safeAddress, type ConnectionSettings } from './connection/connection-settings.js';
 import { EmbeddedPostgres } from './embedded-postgres/embedded-postgres.js';
 import { migrate } from './migrating/migrate.js';
 import { MIGRATIONS_TABLE } from './migrating/schema-state.js';
@@ -15,10 +16,22 @@ import { typeParsers } from './type-parsers.js';
 /** Silence on a connection after which its other end is asked whether it is there. */
 const KEEP_ALIVE_AFTER_MS = 10_000;
 
+/**
+ * A connection that breaks is reported by the statement in progress, or by the next. Between the pool and its borrower
+ * there is a moment in which nobody listens, and a server that shuts down may say so right then: in one packet with the
+ * word that the connection is ready. That would end the process.
+ */
+class PoolClient extends pg.Client {
+  constructor(config?: pg.ClientConfig) {
+    super(config);
+    this.on('error', () => undefined);
+  }
+}
+
 /** Where orchestration state is kept. */
 type DatabaseSettings =
-  /** Your own server, PostgreSQL 14 or newer. */
-  | { readonly url: string; readonly poolSize: number }
+  /** Your own server, PostgreSQL 14 or newer; the direct URL leads to it past a pooler. */
+  | { readonly url: string; readonly directUrl?: string; readonly poolSize: number }
   /** The embedded server, with its data in `<home>/postgres`. */
   | { readonly home: string; readonly poolSize: number };
 
@@ -44,12 +57,13 @@ export async function openDataSource(settings: DataSourceSettings): Promise<Orch
   const applicationName = `nestor:${settings.app}`.slice(0, 63);
   const sockets = new ConnectionSockets();
   const options = dataSourceOptions(settings, schema, server.connection, applicationName, sockets);
-  const session = { ...server.connection, application_name: applicationName };
+  const session = { ...(server.direct ?? server.connection), application_name: applicationName };
   const dataSource = new OrchestratorDataSource(options, session, sockets, server.close);
   try {
     const client = await connect(server.connection, applicationName);
     try {
       await dataSource.initialize();
+      if (server.direct) await refuseOtherDatabase(client, server.connection, server.direct, applicationName);
       await migrate(client, dataSource, schema, settings.log);
     } finally {
       await client.end();
@@ -63,13 +77,44 @@ export async function openDataSource(settings: DataSourceSettings): Promise<Orch
 
 interface Server {
   readonly connection: ConnectionSettings;
+  /** For the session that has to be one and the same all the time; `null` when it may be made like any other. */
+  readonly direct: ConnectionSettings | null;
   readonly close: () => Promise<void>;
 }
 
 async function serverOf({ database, log }: DataSourceSettings): Promise<Server> {
-  if ('url' in database) return { connection: connectionSettingsOf(database.url), close: async () => {} };
+  if ('url' in database) {
+    const { url, directUrl } = database;
+    const direct = directUrl === undefined ? null : connectionSettingsOf(directUrl, 'direct database URL');
+    return { connection: connectionSettingsOf(url), direct, close: async () => {} };
+  }
   const embedded = await EmbeddedPostgres.open({ directory: join(database.home, 'postgres'), log });
-  return { connection: embedded.connection, close: () => embedded.close() };
+  return { connection: embedded.connection, direct: null, close: () => embedded.close() };
+}
+
+/** Heartbeats that go to another database would never be seen by anybody, and would find themselves fenced. */
+async function refuseOtherDatabase(
+  client: Client,
+  connection: ConnectionSettings,
+  direct: ConnectionSettings,
+  applicationName: string,
+): Promise<void> {
+  const past = await connect(direct, applicationName);
+  try {
+    const [one, other] = await Promise.all([identityOf(client), identityOf(past)]);
+    if (one !== other) throw new DirectDatabaseUrlError(safeAddress(connection), safeAddress(direct));
+  } finally {
+    await past.end();
+  }
+}
+
+/** What no two databases have in common that are up at the same time: when their server started, and which they are of it. */
+async function identityOf(client: Client): Promise<string | undefined> {
+  const { rows } = await client.query<{ identity: string }>(
+    `select extract(epoch from pg_postmaster_start_time()) || ' ' || oid as identity
+       from pg_database where datname = current_database()`,
+  );
+  return rows[0]?.identity;
 }
 
 function dataSourceOptions(
@@ -94,6 +139,7 @@ function dataSourceOptions(
     connectTimeoutMS: CONNECT_TIMEOUT_MS,
     // Else a flush would wait for ever for the answer of a server that vanished without a word.
     extra: {
+      Client: PoolClient,
       types: typeParsers,
       keepAlive: true,
       keepAliveInitialDelayMillis: KEEP_ALIVE_AFTER_MS,

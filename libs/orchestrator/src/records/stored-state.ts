@@ -8,7 +8,7 @@ export interface NewState {
   /** The state before, `null` for the first one. */
   readonly follows: string | null;
   /** The number of the claim on whose behalf it is written: see `WriteFence`. */
-  readonly claim: number;
+  claim: number;
 }
 
 /** States on their way into either history. */

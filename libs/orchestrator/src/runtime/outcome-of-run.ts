@@ -13,6 +13,7 @@ export function outcomeOfRun(row: FlowRunEntity, outcome: unknown): unknown {
     case StateType.Completed:
       return outcome;
     case StateType.Failed:
+      if (row.result === null) throw new RunCrashedError(row.id, `it is ${row.stateName}, set by hand.`);
       throw outcome; // whatever the flow threw
     case StateType.Cancelled:
       throw new RunCancelledError(row.id);

@@ -1,5 +1,5 @@
 import { parse } from 'pg-connection-string';
-import { InvalidDatabaseUrlError, type SafeAddress } from './database-errors.js';
+import { InvalidDatabaseUrlError, type SafeAddress, type UrlSubject } from './database-errors.js';
 
 /** How to reach one database of one server. */
 export interface ConnectionSettings {
@@ -18,17 +18,18 @@ export interface ConnectionSettings {
  *
  * @throws {InvalidDatabaseUrlError} when it is no such URL, or names no database.
  */
-export function connectionSettingsOf(url: string): ConnectionSettings {
-  if (!/^postgres(ql)?:\/\//.test(url)) throw new InvalidDatabaseUrlError('does not start with postgres://');
+export function connectionSettingsOf(url: string, subject?: UrlSubject): ConnectionSettings {
+  if (!/^postgres(ql)?:\/\//.test(url)) throw new InvalidDatabaseUrlError('does not start with postgres://', subject);
   let parsed: ReturnType<typeof parse>;
   try {
     parsed = parse(url);
   } catch {
-    throw new InvalidDatabaseUrlError('cannot be read'); // the error of the parser quotes the URL, password and all
+    throw new InvalidDatabaseUrlError('cannot be read', subject); // the error of the parser quotes the URL, password and all
   }
   const port = parsed.port ? Number(parsed.port) : 5432;
-  if (!Number.isInteger(port) || port < 1 || port > 65535) throw new InvalidDatabaseUrlError('names no valid port');
-  if (!parsed.database) throw new InvalidDatabaseUrlError('names no database');
+  if (!Number.isInteger(port) || port < 1 || port > 65535)
+    throw new InvalidDatabaseUrlError('names no valid port', subject);
+  if (!parsed.database) throw new InvalidDatabaseUrlError('names no database', subject);
   return {
     host: parsed.host || 'localhost',
     port,

@@ -3,6 +3,9 @@ import { OrchestratorError } from '@nestor/core';
 /** Where a database is, without its password; safe to print. */
 export type SafeAddress = string;
 
+/** What a URL is for: all connections, or the one past a pooler. */
+export type UrlSubject = 'database URL' | 'direct database URL';
+
 /** The connection string cannot be read. */
 export class InvalidDatabaseUrlError extends OrchestratorError {
   readonly code = 'DATABASE_URL_INVALID';
@@ -10,8 +13,10 @@ export class InvalidDatabaseUrlError extends OrchestratorError {
   constructor(
     /** What is wrong with it. Never the string itself: it may hold a password. */
     readonly problem: string,
+    /** Which of the URLs it is. */
+    subject: UrlSubject = 'database URL',
   ) {
-    super(`The database URL ${problem}; it should look like postgres://user:password@host:5432/database.`);
+    super(`The ${subject} ${problem}; it should look like postgres://user:password@host:5432/database.`);
   }
 }
 
@@ -55,6 +60,21 @@ export class DatabaseMissingError extends OrchestratorError {
     cause: unknown,
   ) {
     super(`The database of ${address} does not exist. Create it ("createdb"), or correct the database URL.`, { cause });
+  }
+}
+
+/** The direct URL, which is to lead past a pooler, leads to another server or database than the other one. */
+export class DirectDatabaseUrlError extends OrchestratorError {
+  readonly code = 'DATABASE_URLS_DIFFER';
+
+  constructor(
+    readonly address: SafeAddress,
+    readonly directAddress: SafeAddress,
+  ) {
+    super(
+      `The direct database URL leads to ${directAddress}, which is another server or database than the one that ${address} ` +
+        `leads to. Both have to reach the same database, the direct one without a pooler in between.`,
+    );
   }
 }
 

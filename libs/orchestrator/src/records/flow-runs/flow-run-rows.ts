@@ -25,7 +25,7 @@ export interface FlowRunCreation {
   readonly created: NewFlowRun;
   readonly run: FlowRun;
   /** The number of the claim: see `WriteFence`. */
-  readonly claim: number;
+  claim: number;
 }
 
 /** A move of an existing flow run, compared and set on the state it was decided from. */
@@ -36,7 +36,7 @@ export interface FlowRunMove {
   /** The encoded outcome; `null` while there is none. */
   readonly result: string | null;
   /** The number of the claim on whose behalf it is written: see `WriteFence`. */
-  readonly claim: number;
+  claim: number;
   readonly lease: LeaseChange;
 }
 

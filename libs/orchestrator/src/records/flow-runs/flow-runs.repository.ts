@@ -42,6 +42,13 @@ export interface ObservedFlowRun {
   readonly pauseReschedule: boolean;
 }
 
+/** A run that somebody should have ended or resumed by now. */
+interface OverdueFlowRun {
+  readonly id: string;
+  readonly stateId: string;
+  readonly stateType: StateType;
+}
+
 /** A root run whose process is fenced or gone. */
 export interface OrphanedFlowRun {
   readonly id: string;
@@ -176,6 +183,23 @@ export class FlowRunsRepository {
                    and s.state_details @> '{"pauseReschedule": true}') as "pauseReschedule"
          from ${this.schema}.flow_run r where r.id = any($1::uuid[])`,
       [ids],
+    );
+  }
+
+  /** Paused runs whose time is over, and runs that have been CANCELLING for too long. Rides `flow_run_active_idx`. */
+  overdue(app: string, cancellingMs: number, limit: number): Promise<OverdueFlowRun[]> {
+    return this.dataSource.query<OverdueFlowRun[]>(
+      `select r.id, r.state_id as "stateId", r.state_type as "stateType"
+         from ${this.schema}.flow_run r
+        where r.app = $1 and r.state_type in ('CANCELLING', 'PAUSED')
+          and (r.state_type = 'CANCELLING' and r.state_timestamp < clock_timestamp() - $2 * interval '1 millisecond'
+               or r.state_type = 'PAUSED' and exists (
+                    select from ${this.schema}.flow_run_state s
+                     where s.flow_run_id = r.id and s.timestamp = r.state_timestamp
+                       and (s.state_details ->> 'pauseTimeout')::timestamptz <= clock_timestamp()))
+        order by r.state_type, r.id
+        limit $3`,
+      [app, cancellingMs, limit],
     );
   }
 

@@ -10,6 +10,13 @@ export interface DeathRules {
 export const processLockKey = (schema: string, id: string): string =>
   `hashtextextended('nestor.process:${schema}:' || ${id}, 0)`;
 
+/** The condition that the advisory lock of process `id` is held, by whichever session `of` (a further condition on `l`) allows. */
+export const isLocked = (schema: string, id: string, of = ''): string => `exists (
+  select from pg_locks l
+   where l.locktype = 'advisory' and l.granted and l.objsubid = 1${of}
+     and l.database = (select oid from pg_database where datname = current_database())
+     and (l.classid::bigint << 32 | l.objid::bigint) = ${processLockKey(schema, id)})`;
+
 /**
  * The condition that process `p` is dead; `$lease` and `$hint` are numbers of parameters in milliseconds.
  *
@@ -21,8 +28,4 @@ export const isDead = (schema: string, { lease, hint }: { lease: string; hint: s
   clock_timestamp() - pg_postmaster_start_time() > ${lease} * interval '1 millisecond'
   and (p.heartbeat_at < clock_timestamp() - ${lease} * interval '1 millisecond'
        or (p.holds_lock and p.heartbeat_at < clock_timestamp() - ${hint} * interval '1 millisecond'
-           and not exists (
-             select from pg_locks l
-              where l.locktype = 'advisory' and l.granted and l.objsubid = 1
-                and l.database = (select oid from pg_database where datname = current_database())
-                and (l.classid::bigint << 32 | l.objid::bigint) = ${processLockKey(schema, 'p.id')}))))`;
+           and not ${isLocked(schema, 'p.id')})))`;

@@ -14,17 +14,23 @@ export interface NewRunValue {
   /** Encoded. */
   readonly value: string;
   /** The number of the claim: see `WriteFence`. */
-  readonly claim: number;
+  claim: number;
 }
+
+/** Under this key a fork keeps the id of the run at its origin, from which ids and random numbers are drawn. */
+export const SEED_KEY = 'seed';
 
 @Injectable()
 export class RunValuesRepository {
   private readonly values: Repository<RunValueEntity>;
   private readonly keepStatement: PreparedStatement;
 
+  private readonly schema: string;
+
   constructor(@Inject(ORCHESTRATOR_DATA_SOURCE) dataSource: DataSource) {
+    this.schema = schemaOf(dataSource);
     this.values = dataSource.getRepository(RunValueEntity);
-    this.keepStatement = preparedStatement('keep_run_values', keepRunValues(schemaOf(dataSource)));
+    this.keepStatement = preparedStatement('keep_run_values', keepRunValues(this.schema));
   }
 
   /** Keeps values, where their claims hold; one that is kept already stays as it is. Gives the claims that hold. */
@@ -32,6 +38,23 @@ export class RunValuesRepository {
     const parameters = [...fenceParameters(fence), ...claimedRows.parameters(values)];
     const [held] = await tx.query<{ leases: HeldClaims }>(this.keepStatement, parameters);
     return held?.leases ?? null;
+  }
+
+  /**
+   * Gives a fork what the other run drew, and what that is drawn from: the same ids and numbers come out of it, so that calls
+   * they were inputs of are recognised.
+   */
+  async copy(tx: Tx, fromFlowRunId: string, toFlowRunId: string): Promise<void> {
+    await tx.query(
+      `insert into ${this.schema}.run_value (flow_run_id, key, value)
+       select $2::uuid, key, value from ${this.schema}.run_value where flow_run_id = $1::uuid and key <> '${SEED_KEY}'
+       union all
+       select $2::uuid, '${SEED_KEY}', coalesce(
+         (select value from ${this.schema}.run_value where flow_run_id = $1::uuid and key = '${SEED_KEY}'),
+         to_json($1::uuid))
+       on conflict do nothing`,
+      [fromFlowRunId, toFlowRunId],
+    );
   }
 
   /** The values a flow run drew, by key. */

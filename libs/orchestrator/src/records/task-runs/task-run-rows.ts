@@ -21,7 +21,7 @@ export interface TaskRunWrite {
   /** The encoded outcome; `null` while there is none. */
   readonly result: string | null;
   /** The number of the claim on whose behalf it is written: see `WriteFence`. */
-  readonly claim: number;
+  claim: number;
 }
 
 /** The run as the rules see it, from its row and the row of its current state. */

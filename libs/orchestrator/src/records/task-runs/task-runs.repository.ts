@@ -1,23 +1,23 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { State, StateType, TaskRun } from '@nestor/core';
 import { DataSource, In, MoreThan, type Repository } from 'typeorm';
+import { errorCode, SqlState } from '../../persistence/connection/postgres-errors.js';
 import { isId } from '../../persistence/ids.js';
 import { schemaOf } from '../../persistence/schema-of.js';
 import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
 import { preparedStatement, type PreparedStatement, type Tx } from '../../persistence/transactions.js';
-import {
-  FENCE_WIDTH,
-  fenceParameters,
-  leaseCheck,
-  singleFenceParameters,
-  singleLeaseCheck,
-  type HeldClaims,
-  type WriteFence,
-} from '../lease-check.js';
-import { RowSet, type RowColumn } from '../row-set.js';
+import { fenceParameters, singleFenceParameters, type HeldClaims, type WriteFence } from '../lease-check.js';
 import { stateOfRow } from '../state-columns.js';
-import { storedPolicy, storedTags } from '../stored-run.js';
-import { instantParameter, newStates, STATE_COLUMNS, type NewState } from '../stored-state.js';
+import { newStates, type NewState } from '../stored-state.js';
+import {
+  claimedRows,
+  firstSuccess,
+  isFirstSuccess,
+  LONE_STATES,
+  recordFirstSuccess,
+  saveLoneTaskRun,
+  saveTaskRuns,
+} from './task-run-statements.js';
 import { newTaskRunOfRow, taskRunOfRow, type NewTaskRun, type TaskRunWrite } from './task-run-rows.js';
 import { TaskRunStateEntity } from './task-run-state.entity.js';
 import { TaskRunEntity } from './task-run.entity.js';
@@ -39,6 +39,7 @@ export class TaskRunsRepository {
   private readonly runs: Repository<TaskRunEntity>;
   private readonly states: Repository<TaskRunStateEntity>;
   private readonly saveStatement: PreparedStatement;
+  private readonly recordSuccessStatement: PreparedStatement;
   /** By the number of states less one. */
   private readonly saveLoneStatements: readonly PreparedStatement[];
   private readonly schema: string;
@@ -49,6 +50,7 @@ export class TaskRunsRepository {
     const schema = schemaOf(dataSource);
     this.schema = schema;
     this.saveStatement = preparedStatement('save_task_runs', saveTaskRuns(schema));
+    this.recordSuccessStatement = preparedStatement('record_first_success', recordFirstSuccess(schema));
     this.saveLoneStatements = LONE_STATES.map((states) =>
       preparedStatement(`save_task_run_${states}`, saveLoneTaskRun(schema, states)),
     );
@@ -66,19 +68,47 @@ export class TaskRunsRepository {
     writes: readonly TaskRunWrite[],
     states: readonly NewState[],
   ): Promise<HeldClaims> {
-    const isLone = writes.length === 1 && fence.claims.length === 1;
-    const lone = isLone ? this.saveLoneStatements[states.length - 1] : undefined;
-    const [held] = lone
-      ? await tx.query<{ leases: HeldClaims }>(lone, [
-          ...singleFenceParameters(fence),
-          ...claimedRows.singles(writes),
-          ...newStates.singles(states),
-        ])
-      : await tx.query<{ leases: HeldClaims }>(this.saveStatement, [
-          ...fenceParameters(fence),
-          ...claimedRows.parameters(writes),
-          ...newStates.parameters(states),
+    const [only] = writes;
+    // Alone in its batch: the statement knows one claim, and a row refers to its own by number.
+    if (only && writes.length === 1 && fence.claims.length === 1) return this.saveLone(tx, fence, only, states);
+    return this.saveAny(tx, fence, writes, states);
+  }
+
+  private async saveAny(
+    tx: Tx,
+    fence: WriteFence,
+    writes: readonly TaskRunWrite[],
+    states: readonly NewState[],
+  ): Promise<HeldClaims> {
+    const parameters = [...fenceParameters(fence), ...claimedRows.parameters(writes), ...newStates.parameters(states)];
+    const [held] = await tx.query<{ leases: HeldClaims }>(this.saveStatement, parameters);
+    return held?.leases ?? null;
+  }
+
+  private async saveLone(
+    tx: Tx,
+    fence: WriteFence,
+    write: TaskRunWrite,
+    states: readonly NewState[],
+  ): Promise<HeldClaims> {
+    const fenced = singleFenceParameters(fence);
+    if (isFirstSuccess(write, states)) {
+      try {
+        const [held] = await tx.query<{ held: boolean }>(this.recordSuccessStatement, [
+          ...fenced,
+          ...firstSuccess(write, states),
         ]);
+        return held ? [held.held] : null;
+      } catch (error) {
+        // It was written already, by a commit nobody heard of; or somebody else has such an id, and the other way will tell.
+        if (errorCode(error) !== SqlState.UniqueViolation) throw error;
+        return this.saveAny(tx, fence, [write], states);
+      }
+    }
+    const statement = this.saveLoneStatements[states.length - 1];
+    if (!statement) return this.saveAny(tx, fence, [write], states);
+    const parameters = [...fenced, ...claimedRows.singles([write]), ...newStates.singles(states)];
+    const [held] = await tx.query<{ leases: HeldClaims }>(statement, parameters);
     return held?.leases ?? null;
   }
 
@@ -177,86 +207,3 @@ export class TaskRunsRepository {
     return rows.map(stateOfRow);
   }
 }
-
-/** Of a task that is called, runs and ends at once; with fewer when it takes longer. */
-const LONE_STATES = [1, 2, 3] as const;
-
-const taskRunColumns: readonly RowColumn<TaskRunWrite>[] = [
-  ['id', 'uuid', ({ created }) => created.id],
-  ['flow_run_id', 'uuid', ({ created }) => created.flowRunId],
-  ['parent_task_run_id', 'uuid', ({ created }) => created.parentTaskRunId],
-  ['name', 'text', ({ created }) => created.name],
-  ['task_key', 'text', ({ created }) => created.taskKey],
-  ['dynamic_key', 'text', ({ created }) => created.dynamicKey],
-  ['tags', 'jsonb', ({ created }) => storedTags(created.tags)],
-  ['empirical_policy', 'jsonb', ({ run }) => storedPolicy(run.policy)],
-  ['flow_run_run_count', 'integer', ({ run }) => run.flowRunRunCount],
-  ['result', 'json', ({ result }) => result],
-  ['state_id', 'uuid', ({ run }) => run.state?.id ?? null],
-  ['state_type', 'text', ({ run }) => run.state?.type ?? null],
-  ['state_name', 'text', ({ run }) => run.state?.name ?? null],
-  ['state_timestamp', 'timestamptz', ({ run }) => instantParameter(run.state?.timestamp ?? null)],
-  ['run_count', 'integer', ({ run }) => run.runCount],
-  ['expected_start_time', 'timestamptz', ({ run }) => instantParameter(run.expectedStartTime)],
-  ['next_scheduled_start_time', 'timestamptz', ({ run }) => instantParameter(run.nextScheduledStartTime)],
-  ['start_time', 'timestamptz', ({ run }) => instantParameter(run.startTime)],
-  ['end_time', 'timestamptz', ({ run }) => instantParameter(run.endTime)],
-  ['total_run_time_us', 'bigint', ({ run }) => run.totalRunTimeUs],
-];
-
-const taskRunRows = new RowSet<TaskRunWrite>(taskRunColumns);
-const claimedRows = new RowSet<TaskRunWrite>([['claim', 'integer', ({ claim }) => claim], ...taskRunColumns]);
-
-/**
- * One row per run and one per state, of the claims that hold. Most runs begin and end between two flushes and are written
- * once; one that was written before is brought up to date. Rides `task_run_pkey`, one partition per run. Writes in the
- * order of the keys, so that two batches with the same runs, one of them a late repetition, never wait for each other
- * crosswise; and the later state stays, whichever of the two comes last.
- */
-const saveTaskRuns = (schema: string): string =>
-  saveStatement(schema, {
-    check: leaseCheck(schema),
-    runs: claimedRows.source(FENCE_WIDTH + 1, 't'),
-    states: newStates.source(FENCE_WIDTH + 1 + claimedRows.width, 's'),
-  });
-
-/**
- * The same for one run and a few states, as a sequence of tasks writes them. Arrays are the dearer way then: a statement that
- * takes its rows from thirty of them was measured to take half a millisecond longer than one that takes them as they are.
- */
-const saveLoneTaskRun = (schema: string, states: number): string =>
-  saveStatement(schema, {
-    check: singleLeaseCheck(schema),
-    runs: claimedRows.values(FENCE_WIDTH + 1, 't', 1),
-    states: newStates.values(FENCE_WIDTH + 1 + claimedRows.width, 's', states),
-  });
-
-const saveStatement = (
-  schema: string,
-  { check, runs, states }: { readonly check: string; readonly runs: string; readonly states: string },
-): string => `
-  with ${check}, saved as (
-    insert into ${schema}.task_run as r (${taskRunRows.names})
-    select ${taskRunRows.names}
-      from held
-      cross join ${runs}
-     where held.leases[t.claim]
-     order by id
-    on conflict (id) do update
-       set updated = now(), name = excluded.name, flow_run_run_count = excluded.flow_run_run_count,
-           result = excluded.result, state_id = excluded.state_id, state_type = excluded.state_type,
-           state_name = excluded.state_name, state_timestamp = excluded.state_timestamp,
-           run_count = excluded.run_count, next_scheduled_start_time = excluded.next_scheduled_start_time,
-           start_time = excluded.start_time, end_time = excluded.end_time,
-           total_run_time_us = excluded.total_run_time_us
-     where r.state_timestamp is null or r.state_timestamp < excluded.state_timestamp
-  ), history as (
-    insert into ${schema}.task_run_state (task_run_id, ${STATE_COLUMNS})
-    select run_id, ${STATE_COLUMNS}
-      from held
-      cross join ${states}
-     where held.leases[s.claim]
-     order by run_id, timestamp
-    on conflict do nothing
-  )
-  select leases from held`;

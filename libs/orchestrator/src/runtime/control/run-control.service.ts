@@ -22,6 +22,7 @@ import { Transactions } from '../../persistence/transactions.js';
 import { FlowRunNotFoundError } from '../../records/flow-runs/flow-run-not-found.error.js';
 import { newFlowRunOfRow } from '../../records/flow-runs/flow-run-rows.js';
 import { FlowRunsRepository, type LoadedFlowRun } from '../../records/flow-runs/flow-runs.repository.js';
+import { RunValuesRepository } from '../../records/run-values/run-values.repository.js';
 import type { NewTaskRun } from '../../records/task-runs/task-run-rows.js';
 import { TaskRunsRepository, type RecordedTaskRun } from '../../records/task-runs/task-runs.repository.js';
 import { nameOfRun } from '../engine/run-names.js';
@@ -53,6 +54,8 @@ export interface ForkOptions {
   readonly name?: string;
 }
 
+const CLOSED = 'Its flow run was ended by hand.';
+
 /**
  * Steers flow runs, from any process, whichever executes them: everything goes through the same rules as the states of the
  * engine itself. What a run is asked is durable when the call resolves; the process that executes it reacts within
@@ -64,6 +67,7 @@ export class RunControl {
     private readonly runs: StoredRuns,
     private readonly flowRuns: FlowRunsRepository,
     private readonly taskRuns: TaskRunsRepository,
+    private readonly values: RunValuesRepository,
     private readonly transactions: Transactions,
     private readonly payloads: Payloads,
     private readonly clock: DatabaseClock,
@@ -83,11 +87,11 @@ export class RunControl {
    */
   async cancel(flowRunId: string): Promise<State> {
     const isPaused = ({ run }: LoadedFlowRun): boolean => run.state?.type === StateType.Paused;
-    // A pause that is held in memory has no way to CANCELLING in Prefect's rules; here its process is told to end it. One whose
-    // process is gone ends at once.
+    // By the rules of the contract nothing leads from a pause that is held in memory to CANCELLING, because nobody would look;
+    // here its process does. One whose process is gone ends at once.
     const next = (found: LoadedFlowRun): ProposedState =>
       isPaused(found) && isRoot(found.row) && found.row.processId === null ? cancelled() : cancelling();
-    return this.told('cancel', flowRunId, await this.runs.propose(flowRunId, next, { force: isPaused }));
+    return this.follow('cancel', flowRunId, await this.runs.propose(flowRunId, next, { force: isPaused }));
   }
 
   /**
@@ -165,6 +169,7 @@ export class RunControl {
     const id = newId();
     const subject = `parameters of the fork of flow run ${flowRunId}`;
     await this.copyRecords(row.id, id, fromTaskRun);
+    await this.transactions.single((tx) => this.values.copy(tx, row.id, id));
     const known = (await this.payloads.read(row.parameters)) as Record<string, unknown>;
     const { resuming: _, ...retryPolicy } = run.policy;
     await this.runs.create(
@@ -197,7 +202,7 @@ export class RunControl {
   async setState(flowRunId: string, { type, name, message }: ForcedState): Promise<State> {
     const details = type === StateType.Scheduled ? { scheduledTime: this.clock.now() } : {};
     const state: ProposedState = { type, name: name ?? nameOfType(type), message: message ?? null, details };
-    return this.told('set state', flowRunId, await this.runs.propose(flowRunId, state, { force: true }));
+    return this.follow('set state', flowRunId, await this.runs.propose(flowRunId, state, { force: true }));
   }
 
   private async ask(
@@ -206,12 +211,11 @@ export class RunControl {
     state: ProposedState | ((found: LoadedFlowRun) => ProposedState),
     check?: (found: LoadedFlowRun) => void,
   ): Promise<State> {
-    const answer = await this.runs.propose(flowRunId, state, check ? { check } : {});
-    return this.told(action, flowRunId, answer);
+    return this.follow(action, flowRunId, await this.runs.propose(flowRunId, state, check ? { check } : {}));
   }
 
-  /** Lets those know whom it concerns; gives the state the run is in. */
-  private async told(action: string, flowRunId: string, { verdict, state }: Answer): Promise<State> {
+  /** Does what follows from an answer, and lets those know whom it concerns; gives the state the run is in. */
+  private async follow(action: string, flowRunId: string, { verdict, state }: Answer): Promise<State> {
     const stays = verdict.kind === 'wait' || verdict.kind === 'abort' || (verdict.kind === 'reject' && !verdict.state);
     if (stays || state === null) {
       const reason = verdict.kind === 'accept' ? 'it has no state.' : verdict.reason;
@@ -220,8 +224,8 @@ export class RunControl {
     this.observer.look(flowRunId);
     this.notifier.notify(`run:${flowRunId}`);
     if (state.type === StateType.Scheduled) this.announceDue();
-    // Whoever executed it, if anybody did, can write nothing more, and leaves what it called as it was.
-    if (isTerminal(state.type)) await this.runs.closeWithin(flowRunId, cancelled({ message: WITHOUT_IT }));
+    // Whoever executed it, if anybody did, can write nothing more, and leaves its tasks as they are.
+    if (isTerminal(state.type)) await this.runs.closeWithin(flowRunId, cancelled({ message: CLOSED }));
     return state;
   }
 
@@ -271,8 +275,6 @@ export class RunControl {
     );
   }
 }
-
-const WITHOUT_IT = 'The flow run it was part of was ended from outside.';
 
 function copyOf(row: RecordedTaskRun, flowRunId: string, newIds: ReadonlyMap<string, string>): NewTaskRun {
   const { id, name, taskKey, dynamicKey } = row;

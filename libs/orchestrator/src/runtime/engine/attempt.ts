@@ -25,8 +25,9 @@ export function goesOnElsewhere({ kind }: AttemptEnd): boolean {
  */
 export class Attempt {
   private controller: AbortController | null = null;
-  private readonly children = new Set<Attempt>();
-  private readonly whenIdle: (() => void)[] = [];
+  /** Made with the first one: most tasks call nothing. */
+  private children: Set<Attempt> | null = null;
+  private whenIdle: (() => void)[] = NOBODY;
   private error: Error | null = null;
   /** Calls of it that a pause holds up. */
   private held = 0;
@@ -46,7 +47,7 @@ export class Attempt {
     private readonly flowRunId: string | null = parent?.flowRunId ?? null,
   ) {
     this.ended = parent?.ended ?? null;
-    if (!this.ended) parent?.children.add(this);
+    if (!this.ended) parent?.adopt(this);
   }
 
   /** Made when somebody first asks for it: most bodies never do, and a controller is dear on a hot path. */
@@ -69,7 +70,7 @@ export class Attempt {
   /** Resolves when nothing it has called is running, for the moment: what waits for calls that are held up is not. */
   idle(): Promise<void> {
     if (!this.hasBusyChild()) return Promise.resolve();
-    return new Promise((resolve) => this.whenIdle.push(resolve));
+    return new Promise((resolve) => (this.whenIdle = [...this.whenIdle, resolve]));
   }
 
   /** Notes that a call of it is held up, until the function that is returned is called. */
@@ -77,6 +78,11 @@ export class Attempt {
     this.held += 1;
     this.tellIdle();
     return () => (this.held -= 1);
+  }
+
+  /** Ends this attempt, whose body has settled, and what is left of the attempts within it. */
+  finish(): void {
+    this.stop(SETTLED, null);
   }
 
   /** Ends this attempt and the attempts within it, at once. The first reason holds. */
@@ -92,24 +98,32 @@ export class Attempt {
     this.stop({ kind, reason }, grace);
   }
 
+  private adopt(child: Attempt): void {
+    (this.children ??= new Set()).add(child);
+  }
+
   private forget(child: Attempt): void {
-    if (this.children.delete(child)) this.tellIdle();
+    if (this.children?.delete(child)) this.tellIdle();
   }
 
   /** Those further up may have waited for this as well. */
   private tellIdle(): void {
-    if (this.whenIdle.length > 0 && !this.hasBusyChild()) for (const tell of this.whenIdle.splice(0)) tell();
+    if (this.whenIdle !== NOBODY && !this.hasBusyChild()) {
+      const told = this.whenIdle;
+      this.whenIdle = NOBODY;
+      for (const tell of told) tell();
+    }
     this.parent?.tellIdle();
   }
 
   private hasBusyChild(): boolean {
-    for (const child of this.children) if (child.isBusy()) return true;
+    if (this.children) for (const child of this.children) if (child.isBusy()) return true;
     return false;
   }
 
   /** It runs code of its own, or something that it called does. */
   private isBusy(): boolean {
-    return this.hasBusyChild() || (this.held === 0 && this.children.size === 0);
+    return this.hasBusyChild() || (this.held === 0 && (this.children === null || this.children.size === 0));
   }
 
   /** An attempt that winds up is ended for good by whatever ends it without grace; the reason of the first end holds. */
@@ -118,7 +132,7 @@ export class Attempt {
       this.ended = end;
       this.controller?.abort(this.endError);
     } else if (grace) return;
-    for (const child of [...this.children]) child.stop(end, grace);
+    if (this.children) for (const child of [...this.children]) child.stop(end, grace);
     if (grace) void grace.then(() => this.cutOff());
     else this.cutOff();
   }
@@ -130,6 +144,10 @@ export class Attempt {
     if (this.ended) tell?.(this.ended);
   }
 }
+
+const SETTLED: AttemptEnd = { kind: 'over', reason: 'its attempt is over' };
+
+const NOBODY: (() => void)[] = [];
 
 function errorOf(runName: string, flowRunId: string | null, end: AttemptEnd | null): Error {
   if (flowRunId !== null) {

@@ -4,7 +4,6 @@ import {
   cancelled,
   completed,
   crashed,
-  dateOfInstant,
   encodingVersion,
   failed,
   isTerminal,
@@ -34,7 +33,6 @@ import { StoredRuns } from '../transitions/stored-runs.service.js';
 import { TransitionService } from '../transitions/transition.service.js';
 import { ActiveFlowRuns, type ActiveFlowRun } from './active-flow-runs.js';
 import { Attempt, goesOnElsewhere, type AttemptEnd } from './attempt.js';
-import { Branch } from './branch.js';
 import { RunCancelledError, RunCrashedError, RunHandedBackError, RunSuspendedError } from './engine-errors.js';
 import { failureMessage, outcomeOf, type Outcome } from './outcome.js';
 import type { NewRunOptions } from './new-run-options.js';
@@ -42,7 +40,8 @@ import { argumentsOf, parametersOf } from './parameters.js';
 import { PauseGate } from './pause-gate.js';
 import { LogLevel, RunLogs, type LogSource } from './run-logs.js';
 import { nameOfRun } from './run-names.js';
-import { currentScope, withScope, type RunScope } from './run-scope.js';
+import { currentScope, RunScope, withScope } from './run-scope.js';
+import { EngineScopeServices } from './scope-services.js';
 import { waitUntil } from './wait-until.js';
 
 /** Where a subflow is called, and the task run that stands for it there. */
@@ -77,11 +76,9 @@ export class FlowEngine {
     private readonly process: ProcessLease,
     private readonly payloads: Payloads,
     private readonly logs: RunLogs,
+    private readonly services: EngineScopeServices,
     @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
   ) {}
-
-  private readonly clock = (): Date => dateOfInstant(this.transitions.now());
-  private readonly keepValue: RunScope['keepValue'] = (run, key, value) => this.transitions.keepValue(run, key, value);
 
   /** Creates a run in `PENDING`; it is durable, and will not be lost, when this resolves. */
   async create(
@@ -143,13 +140,13 @@ export class FlowEngine {
     const { caller } = call;
     // A run that is there was begun before the caller was interrupted.
     const known =
-      caller.replay && caller.flowRun && (await this.transitions.findSubflowRun(subflowId(call), caller.flowRun));
+      caller.place.replay && caller.flowRun && (await this.transitions.findSubflowRun(subflowId(call), caller.flowRun));
     if (known && isTerminal(known.row.stateType ?? StateType.Pending))
       return outcomeOfRun(known.row, known.row.result === null ? undefined : await this.replays.read(known.row.result));
     const live = known?.live ?? (await this.create(definition, args, {}, call));
     const reason = known ? await this.interrupt(live) : null;
     const around = currentScope()?.attempt ?? caller.attempt;
-    return this.execute({ live, definition, receiver, reason, outerGate: caller.gate }, engine, around);
+    return this.execute({ live, definition, receiver, reason, outerGate: caller.place.gate }, engine, around);
   }
 
   /** Notes that a subflow run was interrupted with its root, where it was running; gives why it begins again. */
@@ -246,8 +243,7 @@ export class FlowEngine {
     replay: Replay | null,
     engine: CallEngine,
   ): Promise<Outcome> {
-    const source = sourceOf(live);
-    const scope: RunScope = {
+    const scope = new RunScope({
       engine,
       flowRun: live,
       flowName: definition.name,
@@ -255,11 +251,8 @@ export class FlowEngine {
       attempt,
       replay,
       gate: active.gate,
-      branch: Branch.ofFlow(),
-      log: (level, message) => this.logs.append(source, level, message),
-      clock: this.clock,
-      keepValue: this.keepValue,
-    };
+      services: this.services,
+    });
     // Every attempt gets what is recorded, the first one too: what would differ in a resumed run differs at once.
     const args = argumentsOf((await this.replays.read(live.created.parameters)) as Record<string, unknown>);
     const body = {
@@ -325,7 +318,7 @@ export class FlowEngine {
     const state = cancelled({ message: 'Not called again after its process had ended.' });
     const left = replay.leftUnfinished();
     for (const { created, image } of left) {
-      const task = this.transitions.resumedTaskRun(created, image, live.lease);
+      const task: LiveTaskRun = { created, image, lease: live.lease };
       this.transitions.proposeForTaskRun(task, state, live.image.runCount).inPassing();
     }
     const calls = left.filter(({ created }) => created.taskKey.startsWith('flow:')).map(({ created }) => created.id);
@@ -368,6 +361,6 @@ function sourceOf({ created }: LiveFlowRun): LogSource {
 /** The same for the same call of the same attempt, of flow or task, so that resuming the caller finds the run again. */
 function subflowId({ caller, trackingTask }: SubflowCall): string {
   const { taskKey, dynamicKey, flowRunId, id } = trackingTask.created;
-  const call = [caller.taskRun?.created.id ?? '', caller.attempt.number, taskKey, dynamicKey];
+  const call = [caller.place.taskRun?.created.id ?? '', caller.attempt.number, taskKey, dynamicKey];
   return derivedId(flowRunId ?? id, call.join('\0'));
 }

@@ -4,7 +4,7 @@ import type { AuthoredMethod, FlowDefinition, ProviderClass, TaskDefinition } fr
 import { placeOf } from '../registry/definitions.js';
 import { LeaseLostError } from '../leases/run-lease.js';
 import { FlowRegistry } from '../registry/flow-registry.js';
-import type { LiveFlowRun } from '../transitions/live-run.js';
+import type { LiveFlowRun, LiveTaskRun } from '../transitions/live-run.js';
 import { ActiveFlowRuns } from './active-flow-runs.js';
 import { Attempt } from './attempt.js';
 import {
@@ -18,7 +18,7 @@ import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { FlowEngine, type FlowExecution } from './flow-engine.js';
 import type { NewRunOptions } from './new-run-options.js';
 import { currentScope, outsideAnyScope, type RunScope } from './run-scope.js';
-import { TaskEngine, type TaskCall } from './task-engine.js';
+import { TaskEngine } from './task-engine.js';
 import { callAfter } from './wait-until.js';
 
 /** What is left of the drain once runs have been cut off: their last states still have to be written. */
@@ -63,26 +63,38 @@ export class OrchestratorEngine implements CallEngine {
 
   /** @throws {EngineStoppingError} when the application shuts down and the call comes from outside any run. */
   call(provider: ProviderClass, methodName: string, receiver: object, args: readonly unknown[]): Promise<unknown> {
-    const dispatch = (): Promise<unknown> => this.dispatch(provider, methodName, receiver, args);
-    // A run of another application cannot have parts here: its records are elsewhere.
-    const elsewhere = currentScope() !== undefined && currentScope()?.engine !== this;
-    return quietWhenCutOff(elsewhere ? outsideAnyScope(dispatch) : dispatch());
-  }
-
-  private async dispatch(
-    provider: ProviderClass,
-    methodName: string,
-    receiver: object,
-    args: readonly unknown[],
-  ): Promise<unknown> {
     const definition = this.registry.find(provider, methodName);
     if (!definition) throw new Error(`${provider.name}.${methodName} is bound to an engine that does not know it.`);
     const scope = currentScope();
-    if (!scope) this.assertAccepting(placeOf(definition));
-    if (definition.kind === 'task') return this.tracked(this.callTask(definition, receiver, args));
-    return this.tracked(
-      scope ? this.callSubflow(scope, definition, receiver, args) : this.callFlow(definition, receiver, args),
-    );
+    if (scope?.engine === this) return this.callWithin(scope, definition, receiver, args);
+    // A run of another application cannot have parts here: its records are elsewhere.
+    return scope
+      ? outsideAnyScope(() => this.callFromOutside(definition, receiver, args))
+      : this.callFromOutside(definition, receiver, args);
+  }
+
+  private callWithin(
+    scope: RunScope,
+    definition: FlowDefinition | TaskDefinition,
+    receiver: object,
+    args: readonly unknown[],
+  ): Promise<unknown> {
+    return definition.kind === 'task'
+      ? this.callTask(definition, receiver, args)
+      : this.callSubflow(scope, definition, receiver, args);
+  }
+
+  private callFromOutside(
+    definition: FlowDefinition | TaskDefinition,
+    receiver: object,
+    args: readonly unknown[],
+  ): Promise<unknown> {
+    if (this.stopping) return Promise.reject(new EngineStoppingError(placeOf(definition)));
+    const called =
+      definition.kind === 'task'
+        ? this.callTask(definition, receiver, args)
+        : quietWhenCutOff(this.callFlow(definition, receiver, args));
+    return this.tracked(called);
   }
 
   /**
@@ -171,29 +183,22 @@ export class OrchestratorEngine implements CallEngine {
     receiver: object,
     args: readonly unknown[],
   ): Promise<unknown> {
-    const call = {
+    const task = {
       name: definition.name,
       subject: `flow "${definition.name}"`,
       taskKey: `flow:${definition.name}`,
       policy: NO_RETRIES,
       timeoutMs: null,
       recordStart: false,
-      args,
     };
-    return this.runTask(call, (trackingTask) =>
-      this.flowEngine.executeSubflow({ caller, trackingTask }, definition, receiver, args, this),
-    );
+    const body = (trackingTask: LiveTaskRun): Promise<unknown> =>
+      this.flowEngine.executeSubflow({ caller, trackingTask }, definition, receiver, args, this);
+    return this.taskEngine.run({ task, args, body }, this, this.around());
   }
 
   private callTask(definition: TaskDefinition, receiver: object, args: readonly unknown[]): Promise<unknown> {
-    const { name, subject, taskKey, policy, timeoutMs, recordStart, method } = definition;
-    return this.runTask({ name, subject, taskKey, policy, timeoutMs, recordStart, args }, () =>
-      method.apply(receiver, [...args]),
-    );
-  }
-
-  private runTask(call: Omit<TaskCall, 'body'>, body: TaskCall['body']): Promise<unknown> {
-    return this.taskEngine.run({ ...call, body }, this, this.around());
+    const body = (): Promise<unknown> => definition.method.apply(receiver, args as unknown[]);
+    return this.taskEngine.run({ task: definition, args, body }, this, this.around());
   }
 
   private around(): Attempt {

@@ -27,63 +27,77 @@ interface Body {
  * What the body returned is encoded and, where it does not fit into its row, kept before it counts as returned. Once the
  * body has returned, its attempt is over: keeping takes as long as it takes, as writing the row does.
  */
-export function outcomeOf(
-  { subject, runId, run, timeoutMs }: Body,
-  attempt: Attempt,
-  payloads: Payloads,
-): Promise<Outcome> {
+export function outcomeOf(body: Body, attempt: Attempt, payloads: Payloads): Promise<Outcome> {
   if (attempt.ended) return Promise.resolve({ kind: 'cut-off', end: attempt.ended });
-  return new Promise((resolve) => {
-    let stopTimer = (): void => undefined;
-    const finish = (reason: string): void => {
-      stopTimer();
-      attempt.onCutOff = null;
-      attempt.end(reason);
-    };
-    const settle = (outcome: Outcome, reason: string): void => {
-      finish(reason);
-      resolve(outcome); // only the first one counts
-    };
-    // What a body throws that was asked to end is how it ends, not a failure of its own.
-    const threw = (error: unknown): void =>
-      settle(
-        attempt.ended ? { kind: 'cut-off', end: attempt.ended } : { kind: 'threw', error, timedOut: false },
-        'its attempt is over',
-      );
-    const returned = (value: unknown): void => {
-      const context = { runId, subject: `result of ${subject}` };
-      const encoded = payloads.encode(value, context.subject);
-      const sealed = payloads.seal(encoded, context);
-      if (typeof sealed === 'string') {
-        settle({ kind: 'returned', encoded, stored: sealed }, 'its attempt is over');
-      } else {
-        finish('its attempt is over');
-        sealed.then(
-          (stored) => resolve({ kind: 'returned', encoded, stored }),
-          (error: unknown) => resolve({ kind: 'threw', error, timedOut: false }),
-        );
-      }
-    };
+  return new Promise((resolve) => new BodyRun(body, attempt, payloads, resolve).start());
+}
 
-    attempt.onCutOff = (end) => settle({ kind: 'cut-off', end }, end.reason);
-    if (timeoutMs !== null) {
-      stopTimer = callAfter(timeoutMs, () => {
-        const error = new RunTimeoutError(attempt.runName, timeoutMs);
-        settle({ kind: 'threw', error, timedOut: true }, 'it timed out');
-      });
-    }
+/** A body that is running. An object with methods, because there is one for every task of a large fan-out. */
+class BodyRun {
+  private stopTimer: (() => void) | null = null;
+
+  constructor(
+    private readonly body: Body,
+    private readonly attempt: Attempt,
+    private readonly payloads: Payloads,
+    /** Only the first call counts. */
+    private readonly resolve: (outcome: Outcome) => void,
+  ) {}
+
+  start(): void {
+    const { attempt, body } = this;
+    const { timeoutMs } = body;
+    attempt.onCutOff = (end) => this.settle({ kind: 'cut-off', end });
+    if (timeoutMs !== null) this.stopTimer = callAfter(timeoutMs, () => this.timeOut(timeoutMs));
     try {
-      run().then((value) => {
-        try {
-          returned(value);
-        } catch (error) {
-          threw(error); // it has no form
-        }
-      }, threw);
+      body.run().then(
+        (value) => this.returned(value),
+        (error: unknown) => this.threw(error),
+      );
     } catch (error) {
-      threw(error); // a guard of the method threw before it returned its promise
+      this.threw(error); // a guard of the method threw before it returned its promise
     }
-  });
+  }
+
+  private returned(value: unknown): void {
+    try {
+      const context = { runId: this.body.runId, subject: `result of ${this.body.subject}` };
+      const encoded = this.payloads.encode(value, context.subject);
+      const sealed = this.payloads.seal(encoded, context);
+      if (typeof sealed === 'string') return this.settle({ kind: 'returned', encoded, stored: sealed });
+      this.finish();
+      sealed.then(
+        (stored) => this.resolve({ kind: 'returned', encoded, stored }),
+        (error: unknown) => this.resolve({ kind: 'threw', error, timedOut: false }),
+      );
+    } catch (error) {
+      this.threw(error); // it has no form
+    }
+  }
+
+  /** What a body throws that was asked to end is how it ends, not a failure of its own. */
+  private threw(error: unknown): void {
+    const { ended } = this.attempt;
+    this.settle(ended ? { kind: 'cut-off', end: ended } : { kind: 'threw', error, timedOut: false });
+  }
+
+  private timeOut(timeoutMs: number): void {
+    const error = new RunTimeoutError(this.attempt.runName, timeoutMs);
+    this.attempt.onCutOff = null; // this is how it ends
+    this.attempt.end('it timed out');
+    this.settle({ kind: 'threw', error, timedOut: true });
+  }
+
+  private settle(outcome: Outcome): void {
+    this.finish();
+    this.resolve(outcome);
+  }
+
+  private finish(): void {
+    this.stopTimer?.();
+    this.attempt.onCutOff = null;
+    this.attempt.finish();
+  }
 }
 
 const MAX_MESSAGE = 10_000;

@@ -4,10 +4,20 @@ import type { CallEngine } from '../registry/engine-bindings.js';
 import type { Attempt } from './attempt.js';
 import type { Replay } from '../replay/replay.js';
 import type { PauseGate } from './pause-gate.js';
-import type { Branch } from './branch.js';
+import { Branch } from './branch.js';
 
-/** What surrounds the code of a run: which run it is, which attempt, and which engine its calls go to. */
-export interface RunScope {
+/** What the code of a run may ask of the engine it runs in. */
+export interface ScopeServices {
+  /** Adds a line to the log of a run. */
+  readonly log: (scope: RunScope, level: number, message: string) => void;
+  /** The database's time. */
+  readonly clock: () => Date;
+  /** Keeps a value that a flow run drew, encoded. */
+  readonly keepValue: (flowRun: LiveFlowRun, key: string, value: string) => void;
+}
+
+/** Where the code of a run stands. */
+interface Place {
   readonly engine: CallEngine;
   /** `null` in a task that was called outside any flow. */
   readonly flowRun: LiveFlowRun | null;
@@ -19,12 +29,42 @@ export interface RunScope {
   readonly replay: Replay | null;
   /** Closed while the flow run is paused; `null` outside flows. */
   readonly gate: PauseGate | null;
-  readonly branch: Branch;
-  readonly log: (level: number, message: string) => void;
-  /** The database's time. */
-  readonly clock: () => Date;
-  /** Keeps a value that the flow run drew, encoded. */
-  readonly keepValue: (flowRun: LiveFlowRun, key: string, value: string) => void;
+  readonly services: ScopeServices;
+}
+
+/** What surrounds the code of a run: which run it is, which attempt, and which engine its calls go to. */
+export class RunScope {
+  constructor(
+    readonly place: Place,
+    private ownBranch: Branch | null = null,
+  ) {}
+
+  get engine(): CallEngine {
+    return this.place.engine;
+  }
+
+  get flowRun(): LiveFlowRun | null {
+    return this.place.flowRun;
+  }
+
+  get attempt(): Attempt {
+    return this.place.attempt;
+  }
+
+  /** The part of the run whose calls are told apart from those of others. Made when something is called: most tasks call nothing. */
+  get branch(): Branch {
+    const { taskRun, attempt } = this.place;
+    return (this.ownBranch ??= taskRun ? Branch.ofTask(taskRun.created, attempt.number) : Branch.ofFlow());
+  }
+
+  /** The same place in another branch. */
+  within(branch: Branch): RunScope {
+    return new RunScope(this.place, branch);
+  }
+
+  log(level: number, message: string): void {
+    this.place.services.log(this, level, message);
+  }
 }
 
 const scopes = new AsyncLocalStorage<RunScope>();

@@ -1,57 +1,71 @@
 import {
   cancelled,
   completed,
-  dateOfInstant,
   failed,
   pending,
   running,
   StateType,
   timedOut,
-  type RetryPolicy,
+  type ProposedState,
   type State,
 } from '@nestor/core';
 import { Injectable } from '@nestjs/common';
 import { newId } from '../../persistence/ids.js';
 import { Payloads } from '../payloads/payloads.service.js';
+import type { TaskDefinition } from '../registry/definitions.js';
 import type { CallEngine } from '../registry/engine-bindings.js';
 import { Replays } from '../replay/replays.service.js';
 import type { RecordedCall } from '../replay/recorded-call.js';
-import type { LiveTaskRun } from '../transitions/live-run.js';
-import { TransitionService } from '../transitions/transition.service.js';
+import { newTaskRun, type LiveTaskRun } from '../transitions/live-run.js';
+import { TransitionService, type TaskRunAnswer } from '../transitions/transition.service.js';
 import { Attempt, goesOnElsewhere, type AttemptEnd } from './attempt.js';
-import { Branch } from './branch.js';
-import { OutcomeUnknownError, RunEndedError } from './engine-errors.js';
+import { OutcomeUnknownError } from './engine-errors.js';
 import { failureMessage, outcomeOf, type Outcome } from './outcome.js';
 import { LogLevel, RunLogs } from './run-logs.js';
-import { currentScope, withScope, type RunScope } from './run-scope.js';
+import { currentScope, RunScope, withScope } from './run-scope.js';
+import { EngineScopeServices } from './scope-services.js';
 import { waitUntil } from './wait-until.js';
 
+/** What is called: a decorated method, or the task run that stands for a subflow. */
+type CalledTask = Pick<TaskDefinition, 'name' | 'subject' | 'taskKey' | 'policy' | 'timeoutMs' | 'recordStart'>;
+
 /** A call that becomes a task run. */
-export interface TaskCall {
-  readonly name: string;
-  /** What is called, for messages: `task "Orders.ship"`. */
-  readonly subject: string;
-  readonly taskKey: string;
-  readonly policy: RetryPolicy;
-  readonly timeoutMs: number | null;
-  /** Whether it must run at most once: it begins when its `RUNNING` is durable. */
-  readonly recordStart: boolean;
+interface TaskCall {
+  readonly task: CalledTask;
   readonly args: readonly unknown[];
   /** @param run the task run this is an attempt of. */
   readonly body: (run: LiveTaskRun) => Promise<unknown>;
 }
 
-/** A call on its way: what is called, by whom, and the task run it became. */
-interface Execution {
-  readonly call: TaskCall;
-  readonly live: LiveTaskRun;
+/** A call on its way: what is called, by whom, and which record it has. */
+interface Execution extends TaskCall {
   readonly caller: RunScope | undefined;
   readonly engine: CallEngine;
   /** The attempt that called it. */
   readonly around: Attempt;
+  readonly id: string;
+  readonly dynamicKey: string;
+  /** What is recorded of it, when it had begun in a process that is gone. */
+  readonly known: UnfinishedCall | undefined;
+  /** What the caller got; set as soon as it has it. */
+  promise: Promise<unknown> | null;
+}
+
+/** A call that has begun. */
+interface Begun {
+  readonly execution: Execution;
+  readonly live: LiveTaskRun;
   /** The attempt of the flow run it belongs to. */
   readonly flowAttempt: number;
 }
+
+type UnfinishedCall = Extract<RecordedCall, { kind: 'unfinished' }>;
+
+// Made once: a task that succeeds at once enters three states, and most tasks do.
+const PENDING = pending();
+const RUNNING = running();
+const RERUNNING = running({ name: 'Rerunning' });
+const COMPLETED = completed();
 
 /** Runs tasks: decides their states in memory, tells the journal, and gives the caller what was recorded. */
 @Injectable()
@@ -61,117 +75,150 @@ export class TaskEngine {
     private readonly replays: Replays,
     private readonly payloads: Payloads,
     private readonly logs: RunLogs,
+    private readonly services: EngineScopeServices,
   ) {}
-
-  private readonly clock = (): Date => dateOfInstant(this.transitions.now());
-  private readonly keepValue: RunScope['keepValue'] = (run, key, value) => this.transitions.keepValue(run, key, value);
 
   /**
    * Runs a task to its end, retries included. Its outcome is durable when this settles: one commit for a task that
    * succeeds at once. A call whose outcome is recorded already gets that, and executes nothing.
    *
+   * Rejects with what the task threw, as it was recorded; with {@link RunEndedError} and its like when the caller's attempt is
+   * over, which nobody has to await; with {@link ReplayDivergedError} when the flow run is resumed and its code does something
+   * else than before; with {@link OutcomeUnknownError} when it must run at most once and its process died while it ran.
+   *
    * @param around the attempt that called it; when that ends, so does this run.
-   * @throws what the task threw, as it was recorded; {@link RunEndedError} and its like when the caller's attempt is over.
-   * @throws {ReplayDivergedError} when the flow run is resumed and its code does something else than before.
-   * @throws {OutcomeUnknownError} when it must run at most once and its process died while it ran.
    */
-  async run(call: TaskCall, engine: CallEngine, around: Attempt): Promise<unknown> {
+  run({ task, args, body }: TaskCall, engine: CallEngine, around: Attempt): Promise<unknown> {
+    if (around.ended) return quietly(Promise.reject(around.endError));
     const caller = currentScope();
-    around.assertLive();
     const id = newId();
-    const dynamicKey = caller ? caller.branch.keyOf(call.taskKey, call.args, this.payloads.classes) : id;
+    const dynamicKey = caller ? caller.branch.keyOf(task.taskKey, args, this.payloads.classes) : id;
     // Claimed before anything is awaited: calls are told apart by the order in which they are made.
-    const known = caller?.replay?.claim(call.taskKey, dynamicKey);
+    const replay = caller?.place.replay;
+    const known = replay?.claim(task.taskKey, dynamicKey);
     if (known && known.kind !== 'unfinished') return this.outcomeOfRecord(known.kind, known.result);
-    if (caller?.replay && !known) await caller.replay.admit(call.taskKey, dynamicKey);
-    if (caller?.gate?.isClosed) {
-      const letGo = around.hold();
-      await caller.gate.passage();
-      letGo();
-    }
-    const turn = this.transitions.room(caller?.flowRun?.created.id ?? null);
-    if (turn) await turn;
-    around.assertLive();
 
-    const flowAttempt = caller?.flowRun?.image.runCount ?? 0;
-    const live = known ? this.resumed(known, caller) : this.begun(call, caller, { id, dynamicKey }, flowAttempt);
-    return this.execute({ call, live, caller, engine, around, flowAttempt }, known?.image.state ?? null);
+    const execution: Execution = { task, args, body, caller, engine, around, id, dynamicKey, known, promise: null };
+    const mustWait = (replay && !known) || caller?.place.gate?.isClosed;
+    execution.promise = mustWait ? this.executeLater(execution) : this.executeInTurn(execution);
+    return execution.promise;
   }
 
-  /** @param before the state it was in when its process ended; `null` for a run that begins. */
-  private async execute(execution: Execution, before: State | null): Promise<unknown> {
-    const { call, live, around } = execution;
-    if (before?.type === StateType.Running && call.recordStart) return this.giveUp(execution);
-    if (before === null) this.propose(execution, pending()).inPassing();
-    const started = before?.details.scheduledTime ? this.startAt(execution, before) : this.start(execution, before);
+  /** Executes it once the replay admits it and the flow run is not paused. */
+  private async executeLater(execution: Execution): Promise<unknown> {
+    const { caller, task, dynamicKey, around, known } = execution;
+    const place = caller?.place;
+    if (place?.replay && !known) await place.replay.admit(task.taskKey, dynamicKey);
+    if (place?.gate?.isClosed) {
+      const letGo = around.hold();
+      await place.gate.passage();
+      letGo();
+    }
+    if (around.ended) throw this.cutOff(execution);
+    return this.executeInTurn(execution);
+  }
+
+  /** Executes it when there is room for what it writes. Of a large fan-out most calls wait here: one promise for each. */
+  private executeInTurn(execution: Execution): Promise<unknown> {
+    if (this.transitions.hasRoom) return this.execute(execution);
+    const { caller, around } = execution;
+    const turn = new Promise<void>((goOn) => this.transitions.whenRoom(caller?.flowRun?.created.id ?? null, goOn));
+    return turn.then(() => {
+      if (around.ended) throw this.cutOff(execution);
+      return this.execute(execution);
+    });
+  }
+
+  private async execute(execution: Execution): Promise<unknown> {
+    const { task, around, known, caller } = execution;
+    const flowAttempt = caller?.flowRun?.image.runCount ?? 0;
+    const begun: Begun = {
+      execution,
+      live: known ? resumed(known, caller) : this.begun(execution, flowAttempt),
+      flowAttempt,
+    };
+    const before = known?.image.state ?? null;
+    if (before?.type === StateType.Running && task.recordStart) return this.giveUp(begun);
+    if (before === null) this.propose(begun, PENDING).inPassing();
+    const started = before?.details.scheduledTime ? this.startAt(begun, before) : this.start(begun, before);
     if (started) await started;
     for (;;) {
-      if (around.ended) throw this.close(execution, around.ended);
-      const outcome = await this.attempt(execution);
+      if (around.ended) throw this.close(begun, around.ended);
+      const outcome = await this.attempt(begun);
       if (outcome.kind === 'returned') {
-        await this.propose(execution, completed(), outcome.stored).durable();
+        await this.propose(begun, COMPLETED, outcome.stored).durable();
         return this.payloads.decode(outcome.encoded);
       }
-      if (outcome.kind === 'cut-off') throw this.close(execution, outcome.end);
+      if (outcome.kind === 'cut-off') throw this.close(begun, outcome.end);
 
       const message = failureMessage(outcome.error);
-      const context = { runId: live.created.id, subject: `error of ${call.subject}` };
+      const context = { runId: execution.id, subject: `error of ${task.subject}` };
       const sealing = this.payloads.sealError(outcome.error, message, context);
       const { encoded, stored } = sealing instanceof Promise ? await sealing : sealing;
       const state = (outcome.timedOut ? timedOut : failed)({ message });
-      const { answer, durable, inPassing } = this.propose(execution, state, stored);
-      this.logFailure(live, outcome.error);
-      if (answer.verdict.kind === 'accept') {
-        await durable();
+      const proposal = this.propose(begun, state, stored);
+      this.logFailure(begun.live, outcome.error);
+      if (proposal.answer.verdict.kind === 'accept') {
+        await proposal.durable();
         throw this.payloads.decode(encoded);
       }
-      inPassing();
-      if (answer.state?.details.scheduledTime !== undefined) await this.startAt(execution, answer.state);
+      proposal.inPassing();
+      const next = proposal.answer.state;
+      if (next?.details.scheduledTime !== undefined) await this.startAt(begun, next);
     }
   }
 
   /** Enters `RUNNING`: in passing, unless it has to be known that it did before it does anything. */
-  private start(execution: Execution, before: State | null): Promise<void> | undefined {
+  private start(begun: Begun, before: State | null): Promise<void> | undefined {
     // A run that is resumed in the midst of an attempt begins that attempt again.
     const beginsAgain = before?.type === StateType.Running;
-    if (beginsAgain) this.transitions.rewindAttempt(execution.live);
-    const { durable, inPassing } = this.propose(execution, running(beginsAgain ? { name: 'Rerunning' } : {}));
-    if (execution.call.recordStart) return durable();
-    inPassing();
+    if (beginsAgain) this.transitions.rewindAttempt(begun.live);
+    const proposal = this.propose(begun, beginsAgain ? RERUNNING : RUNNING);
+    if (begun.execution.task.recordStart) return proposal.durable();
+    proposal.inPassing();
     return undefined;
   }
 
   /** Enters `RUNNING` when the time has come; not at all when the attempt around it is over by then. */
-  private async startAt(execution: Execution, { details }: State): Promise<void> {
+  private async startAt(begun: Begun, { details }: State): Promise<void> {
+    const { around } = begun.execution;
     if (details.scheduledTime !== undefined) {
-      await waitUntil(details.scheduledTime, this.transitions.now, execution.around.signal);
+      await waitUntil(details.scheduledTime, this.transitions.now, around.signal);
     }
-    if (!execution.around.ended) await this.start(execution, null);
+    if (!around.ended) await this.start(begun, null);
   }
 
-  private propose(execution: Execution, state: Parameters<TransitionService['proposeForTaskRun']>[1], result?: string) {
-    const { live, flowAttempt } = execution;
-    return this.transitions.proposeForTaskRun(live, state, flowAttempt, result === undefined ? {} : { result });
+  private propose({ live, flowAttempt }: Begun, state: ProposedState, result: string | null = null): TaskRunAnswer {
+    return this.transitions.proposeForTaskRun(live, state, flowAttempt, result);
   }
 
   /**
    * Closes a run whose caller is over, unless the caller goes on elsewhere and finds it there as it stands. The caller's code
    * is cut off as well, so nobody waits for this to be durable.
    */
-  private close(execution: Execution, end: AttemptEnd): Error {
+  private close(begun: Begun, end: AttemptEnd): Error {
     if (!goesOnElsewhere(end)) {
-      this.propose(execution, cancelled({ message: `Cut off: ${end.reason}.` })).inPassing();
+      this.propose(begun, cancelled({ message: `Cut off: ${end.reason}.` })).inPassing();
     }
-    const { around, live } = execution;
-    return around.ended ? around.endError : new RunEndedError(live.created.name, end.reason);
+    return this.cutOff(begun.execution);
   }
 
-  private async giveUp(execution: Execution): Promise<never> {
-    const error = new OutcomeUnknownError(execution.live.created.name);
+  /**
+   * What a call gets whose caller is over. Node ends a process in which nobody handles a rejection, and a forgotten `await`
+   * must not take all the other runs down; whoever does await gets the error as ever.
+   */
+  private cutOff({ around, promise }: Execution): Error {
+    if (promise) void quietly(promise);
+    return around.endError;
+  }
+
+  private async giveUp(begun: Begun): Promise<never> {
+    const { execution, live } = begun;
+    const error = new OutcomeUnknownError(live.created.name);
     const message = failureMessage(error);
-    const context = { runId: execution.live.created.id, subject: `error of ${execution.call.subject}` };
+    const context = { runId: live.created.id, subject: `error of ${execution.task.subject}` };
     const { encoded, stored } = await this.payloads.sealError(error, message, context);
-    await this.propose(execution, failed({ message, details: { retriable: false } }), stored).durable();
+    await this.propose(begun, failed({ message, details: { retriable: false } }), stored).durable();
     throw this.payloads.decode(encoded);
   }
 
@@ -182,61 +229,52 @@ export class TaskEngine {
     throw outcome;
   }
 
-  private begun(
-    call: TaskCall,
-    caller: RunScope | undefined,
-    { id, dynamicKey }: { readonly id: string; readonly dynamicKey: string },
-    flowAttempt: number,
-  ): LiveTaskRun {
+  private begun({ task, caller, id, dynamicKey }: Execution, flowAttempt: number): LiveTaskRun {
+    const flowRun = caller?.flowRun ?? null;
     const created = {
       id,
-      flowRunId: caller?.flowRun?.created.id ?? null,
-      parentTaskRunId: caller?.taskRun?.created.id ?? null,
-      name: `${call.name}-${id.slice(-3)}`,
-      taskKey: call.taskKey,
+      flowRunId: flowRun?.created.id ?? null,
+      parentTaskRunId: caller?.place.taskRun?.created.id ?? null,
+      name: `${task.name}-${id.slice(-3)}`,
+      taskKey: task.taskKey,
       dynamicKey,
       tags: NO_TAGS,
     };
-    return this.transitions.newTaskRun(created, call.policy, flowAttempt, caller?.flowRun?.lease ?? null);
+    return newTaskRun(created, task.policy, flowAttempt, flowRun?.lease ?? null);
   }
 
-  private resumed({ created, image }: Extract<RecordedCall, { kind: 'unfinished' }>, caller: RunScope | undefined) {
-    return this.transitions.resumedTaskRun(created, image, caller?.flowRun?.lease ?? null);
-  }
-
-  private attempt({ call, live, caller, engine, around }: Execution): Promise<Outcome> {
+  private attempt({ execution, live }: Begun): Promise<Outcome> {
+    const { task, caller, engine, around, body } = execution;
     const attempt = new Attempt(live.created.name, live.image.runCount, around);
-    const source = this.sourceOf(live);
-    const scope: RunScope = {
+    const scope = new RunScope({
       engine,
       flowRun: caller?.flowRun ?? null,
-      flowName: caller?.flowName ?? null,
-      replay: caller?.replay ?? null,
-      gate: caller?.gate ?? null,
+      flowName: caller?.place.flowName ?? null,
+      replay: caller?.place.replay ?? null,
+      gate: caller?.place.gate ?? null,
       taskRun: live,
       attempt,
-      branch: Branch.ofTask(live.created, attempt.number),
-      log: (level, message) => this.logs.append(source, level, message),
-      clock: this.clock,
-      keepValue: this.keepValue,
-    };
-    const body = {
-      subject: call.subject,
-      runId: live.created.id,
-      run: () => call.body(live),
-      timeoutMs: call.timeoutMs,
-    };
-    return withScope(scope, () => outcomeOf(body, attempt, this.payloads));
+      services: this.services,
+    });
+    const run = { subject: task.subject, runId: live.created.id, run: () => body(live), timeoutMs: task.timeoutMs };
+    return withScope(scope, () => outcomeOf(run, attempt, this.payloads));
   }
 
-  private logFailure(live: LiveTaskRun, error: unknown): void {
+  private logFailure({ created }: LiveTaskRun, error: unknown): void {
     const stack = error instanceof Error && error.stack !== undefined ? error.stack : failureMessage(error);
-    this.logs.append(this.sourceOf(live), LogLevel.Error, `The attempt failed. ${stack}`);
-  }
-
-  private sourceOf({ created }: LiveTaskRun) {
-    return { name: created.name, flowRunId: created.flowRunId, taskRunId: created.id };
+    const source = { name: created.name, flowRunId: created.flowRunId, taskRunId: created.id };
+    this.logs.append(source, LogLevel.Error, `The attempt failed. ${stack}`);
   }
 }
 
 const NO_TAGS: readonly string[] = [];
+
+function resumed({ created, image }: UnfinishedCall, caller: RunScope | undefined): LiveTaskRun {
+  return { created, image, lease: caller?.flowRun?.lease ?? null };
+}
+
+/** The same promise, which nobody has to await. */
+function quietly<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => undefined);
+  return promise;
+}

@@ -25,11 +25,15 @@ class LeaseKeeper {
   private stallReported = false;
   private connections = 0;
   private connectedAt = 0;
+  /** Whether sessions are lent out per transaction: then there is no lock to be held, and the lease alone decides. */
+  private pooled: boolean;
 
   constructor(
     private readonly settings: LeaseKeeperSettings,
     private readonly tell: (news: LeaseNews) => void,
-  ) {}
+  ) {
+    this.pooled = settings.pooled;
+  }
 
   async run(): Promise<void> {
     while (!this.stopping && !this.fenced) {
@@ -66,37 +70,50 @@ class LeaseKeeper {
       this.connectedAt = performance.now();
       client.on('notification', ({ payload }) => this.tell({ kind: 'notified', payload: payload ?? '' }));
       await client.query(`listen "${this.settings.channel}"`);
-      const holdsLock = await this.beat(client, false);
+      const tookLock = await this.beat(client, false);
       if (this.fenced) return;
       this.tell({ kind: 'connected' });
-      await Promise.race([broken, Promise.all([this.heartbeats(client, holdsLock), this.watchPeers(client)])]);
+      await Promise.race([broken, Promise.all([this.heartbeats(client, tookLock), this.watchPeers(client)])]);
     } finally {
       this.client = null;
       await client.end().catch((error: unknown) => error);
     }
   }
 
-  private async heartbeats(client: Client, holdsLock: boolean): Promise<void> {
+  private async heartbeats(client: Client, tookLock: boolean): Promise<void> {
     while (!this.stopping && !this.fenced) {
       await this.pause(this.settings.heartbeatMs);
       if (this.stopping) return;
-      if (this.mainThreadIsAlive()) holdsLock = await this.beat(client, holdsLock);
+      if (this.mainThreadIsAlive()) tookLock = await this.beat(client, tookLock);
     }
   }
 
   /**
    * Sends a heartbeat, after it has tried to take the lock where that is not ours yet: a session of ours that broke may hold
    * it until the server notices.
+   *
+   * A lock that was taken on this connection and is not held by the session that answers means that a pooler lends sessions
+   * out per transaction. What one of them still holds then says nothing about us, so we no longer claim to hold it.
+   *
+   * @returns whether the lock has been taken on this connection.
    */
-  private async beat(client: Client, holdsLock: boolean): Promise<boolean> {
+  private async beat(client: Client, tookLock: boolean): Promise<boolean> {
     const { statements, processId } = this.settings;
-    const lock = holdsLock || (await client.query<{ locked: boolean }>(statements.lock, [processId])).rows[0]?.locked;
-    const { rowCount } = await client.query(statements.heartbeat, [processId, lock]);
-    if (rowCount === 0) {
+    const taken = tookLock || (!this.pooled && (await this.takeLock(client)));
+    const { rows } = await client.query<{ holdsLock: boolean }>(statements.heartbeat, [processId, !this.pooled]);
+    if (!rows[0]) {
       this.fenced = true;
       this.tell({ kind: 'fenced' });
+    } else if (taken && !rows[0].holdsLock && !this.pooled) {
+      this.pooled = true;
+      this.tell({ kind: 'pooled' });
     }
-    return lock === true;
+    return taken;
+  }
+
+  private async takeLock(client: Client): Promise<boolean> {
+    const { rows } = await client.query<{ locked: boolean }>(this.settings.statements.lock, [this.settings.processId]);
+    return rows[0]?.locked === true;
   }
 
   private async watchPeers(client: Client): Promise<void> {

@@ -14,12 +14,17 @@ export interface LeaseKeeperSettings {
   readonly maxStallMs: number;
   /** A count that the main thread raises while its event loop turns. */
   readonly pulse: SharedArrayBuffer;
+  /** Whether sessions are known to be lent out per transaction, so that no lock can be held. */
+  readonly pooled: boolean;
 }
 
 export interface LeaseStatements {
   /** Tries to take the advisory lock of the process `$1`; one row with `locked`. */
   readonly lock: string;
-  /** Gives the process `$1` a new heartbeat, unless it is fenced. `$2` says whether it holds its lock. One row, or none. */
+  /**
+   * Gives the process `$1` a new heartbeat, unless it is fenced. `$2` says whether it may hold its lock at all. One row with
+   * `holdsLock`, which tells whether the session that sends this does; none when it is fenced.
+   */
   readonly heartbeat: string;
   /** The dead among the other processes, and when the next of them may be: see `PeersRow`. */
   readonly peers: string;
@@ -39,6 +44,8 @@ export type LeaseNews =
   | { readonly kind: 'connected' }
   /** It broke and is being made anew. */
   | { readonly kind: 'disconnected'; readonly reason: string }
+  /** Sessions are lent out per transaction: the lock that was taken is another session's by now. Told once. */
+  | { readonly kind: 'pooled' }
   /** Somebody took this process for dead. */
   | { readonly kind: 'fenced' }
   | { readonly kind: 'dead-peers'; readonly ids: readonly string[] }

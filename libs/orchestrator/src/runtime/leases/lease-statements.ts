@@ -1,4 +1,4 @@
-import { isDead, processLockKey, type DeathRules } from '../../records/processes/process-death.js';
+import { isDead, isLocked, processLockKey, type DeathRules } from '../../records/processes/process-death.js';
 import type { LeaseStatements } from './lease-messages.js';
 
 /** A peer whose heartbeat is late although it cannot be taken for dead yet is looked at again this soon. */
@@ -8,10 +8,14 @@ const SUSPECT_AGAIN_MS = 250;
 export function leaseStatements(schema: string, app: string, { leaseMs, hintMs }: DeathRules): LeaseStatements {
   return {
     lock: `select pg_try_advisory_lock(${processLockKey(schema, '$1::uuid')}) as locked`,
-    // The row is fenced by an update as well: one of the two waits for the other.
+    // The row is fenced by an update as well: one of the two waits for the other. Whether the lock is ours is asked of the
+    // very session that sends this: behind some poolers it is not the one in which the lock was taken.
     heartbeat: `
-      update ${schema}.process set heartbeat_at = clock_timestamp(), holds_lock = $2
-       where id = $1 and fenced_at is null`,
+      update ${schema}.process
+         set heartbeat_at = clock_timestamp(),
+             holds_lock = $2::boolean and ${isLocked(schema, '$1::uuid', ' and l.pid = pg_backend_pid()')}
+       where id = $1 and fenced_at is null
+      returning holds_lock as "holdsLock"`,
     // The next look comes when the shorter of the two times could be over: a newcomer that holds no lock yet will soon.
     peers: `
       select coalesce(array_agg(p.id::text) filter (where ${isDead(schema, { lease: '$3::float8', hint: '$4::float8' })}), '{}')

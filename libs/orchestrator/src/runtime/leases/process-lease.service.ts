@@ -53,6 +53,8 @@ export class ProcessLease implements OnModuleInit {
   private pulseTimer: NodeJS.Timeout | null = null;
   private renewing: Promise<void> | null = null;
   private left = false;
+  /** Whether the session of the lease turned out to be lent out per transaction. */
+  private pooled = false;
 
   constructor(
     @Inject(ORCHESTRATOR_DATA_SOURCE) private readonly dataSource: DataSource,
@@ -151,6 +153,7 @@ export class ProcessLease implements OnModuleInit {
       leaseMs: DEATH_RULES.leaseMs,
       maxStallMs: this.settings.maxStallMs,
       pulse: this.pulse,
+      pooled: this.pooled,
     };
     const thread = new Worker(LEASE_THREAD_FILE, { workerData, stdin: false });
     thread.on('message', (news: LeaseNews) => this.hear(processId, news));
@@ -179,6 +182,15 @@ export class ProcessLease implements OnModuleInit {
         break;
       case 'disconnected':
         this.logger.warn(`The session of the lease broke (${news.reason}); it is made anew.`);
+        break;
+      case 'pooled':
+        this.pooled = true;
+        this.logger.warn(
+          `The database is behind a pooler that lends sessions out per transaction, so this process cannot hold the lock ` +
+            `that shows it to be alive: its runs are taken over ${DEATH_RULES.leaseMs / 1_000} instead of 3 seconds after ` +
+            `its death, and notifications may not arrive, so that it finds out by looking every few seconds. Set ` +
+            `NESTOR_DIRECT_URL (option database.directUrl) to a URL that leads past the pooler.`,
+        );
         break;
       case 'fenced':
         void this.fencedOut(processId);

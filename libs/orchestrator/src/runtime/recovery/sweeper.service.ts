@@ -1,7 +1,19 @@
-import { awaitingResume, cancelled, isTerminal, StateType, type Instant, type ProposedState } from '@nestor/core';
+import {
+  awaitingResume,
+  cancelled,
+  failed,
+  isTerminal,
+  StateType,
+  type Instant,
+  type ProposedState,
+} from '@nestor/core';
 import { Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import { Transactions } from '../../persistence/transactions.js';
-import { FlowRunsRepository, type OrphanedFlowRun } from '../../records/flow-runs/flow-runs.repository.js';
+import {
+  FlowRunsRepository,
+  type LoadedFlowRun,
+  type OrphanedFlowRun,
+} from '../../records/flow-runs/flow-runs.repository.js';
 import { ProcessesRepository } from '../../records/processes/processes.repository.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { DEATH_RULES } from '../leases/lease-settings.js';
@@ -18,6 +30,9 @@ const BATCH = 200;
 /** Runs of processes that somebody else fenced are found after this long at the latest. */
 const EVERY_MS = 10_000;
 const AFTER_FAILURE_MS = 1_000;
+
+/** As in the contract: five minutes after it was asked for, a run is cancelled, whether or not somebody has stopped it. */
+const CANCELLATION_TIMEOUT_MS = 300_000;
 
 const CLOSED = 'The flow run it was part of has ended without it.';
 
@@ -61,6 +76,7 @@ export class Sweeper implements OnApplicationBootstrap {
 
   private async round(): Promise<number> {
     await this.fenceSuspects();
+    await this.endOverdue();
     let reassigned = 0;
     for (let batch = BATCH; batch === BATCH;) {
       const orphans = await this.flowRuns.orphaned(this.settings.app, this.registry.allFlowIds(), BATCH);
@@ -74,6 +90,21 @@ export class Sweeper implements OnApplicationBootstrap {
       this.notifier.notify('due');
     }
     return EVERY_MS;
+  }
+
+  /** Pauses that nobody ended in time fail; a cancellation that nobody carried out is carried out. */
+  private async endOverdue(): Promise<void> {
+    const overdue = await this.flowRuns.overdue(this.settings.app, CANCELLATION_TIMEOUT_MS, BATCH);
+    for (const { id, stateId, stateType } of overdue) {
+      const state =
+        stateType === StateType.Paused
+          ? failed({ message: 'Nobody resumed the run in time.' })
+          : cancelled({ message: 'Nobody ended the run in time.' });
+      const entered = await this.storedRuns.proposeOnce(id, ({ row }) => row.stateId === stateId, state);
+      if (!entered) continue;
+      this.notifier.notify(`run:${id}`);
+      await this.storedRuns.closeWithin(id, cancelled({ message: CLOSED }));
+    }
   }
 
   private async fenceSuspects(): Promise<void> {
@@ -103,7 +134,8 @@ export class Sweeper implements OnApplicationBootstrap {
 
   private async move({ id, processId, stateType }: OrphanedFlowRun): Promise<boolean> {
     const state = nextState(stateType, this.clock.now());
-    const entered = state && (await this.storedRuns.proposeForOrphan(id, processId, state));
+    const isOrphan = ({ row }: LoadedFlowRun): boolean => row.processId === processId;
+    const entered = state && (await this.storedRuns.proposeOnce(id, isOrphan, state));
     if (entered && isTerminal(entered)) await this.storedRuns.closeWithin(id, cancelled({ message: CLOSED }));
     return entered !== null;
   }

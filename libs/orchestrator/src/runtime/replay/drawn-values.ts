@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { decode, encode } from '@nestor/core';
 import { derivedId } from '../../persistence/ids.js';
+import { SEED_KEY } from '../../records/run-values/run-values.repository.js';
 import type { RunScope } from '../engine/run-scope.js';
 
 /**
@@ -11,15 +12,18 @@ import type { RunScope } from '../engine/run-scope.js';
  * process dies right after. The time is kept, with the next flush.
  */
 export function drawnValues(scope: RunScope): { now(): Date; uuid(): string; random(): number } {
-  const { branch, flowRun, taskRun, replay } = scope;
-  const seed = flowRun?.created.id ?? taskRun?.created.id ?? '';
+  const { flowRun, taskRun, replay, services } = scope.place;
+  const { branch } = scope;
+  const inherited = replay?.values.get(SEED_KEY);
+  const own = flowRun?.created.id ?? taskRun?.created.id ?? '';
+  const seed = inherited === undefined ? own : (decode(inherited) as string);
   return {
     now() {
       const key = branch.keyOfValue('now');
       const recorded = replay?.values.get(key);
       if (recorded !== undefined) return decode(recorded) as Date;
-      const now = scope.clock();
-      if (flowRun) scope.keepValue(flowRun, key, encode(now));
+      const now = services.clock();
+      if (flowRun) services.keepValue(flowRun, key, encode(now));
       return now;
     },
     uuid: () => derivedId(seed, branch.keyOfValue('uuid')),

@@ -1,6 +1,6 @@
 import { StateType, type TaskRun } from '@nestor/core';
 import { Inject, Injectable } from '@nestjs/common';
-import { RunValuesRepository } from '../../records/run-values/run-values.repository.js';
+import { RunValuesRepository, SEED_KEY } from '../../records/run-values/run-values.repository.js';
 import { TaskRunsRepository, type RecordedTaskRun } from '../../records/task-runs/task-runs.repository.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { LogLevel, RunLogs } from '../engine/run-logs.js';
@@ -56,8 +56,8 @@ export class Replays {
     return new Replay(
       [...latest.values()].flatMap((row) => recordedCall(row, attempt, id, imageById) ?? []),
       values,
-      // What a retry finds different, a clock for instance, made no difference to a run that failed anyway.
-      reason === 'retry' ? 'run' : (onDivergence ?? byBuild),
+      // A fork is there to do something else; and what a retry finds different, made no difference to a run that failed anyway.
+      reason === 'retry' || values.has(SEED_KEY) ? 'run' : (onDivergence ?? byBuild),
       (error) => this.logs.append({ name, flowRunId: id, taskRunId: null }, LogLevel.Warning, error.message),
     );
   }

@@ -96,7 +96,12 @@ export function creationEntry(
     policy,
   };
   const run = advanceFlowRun(blank, state, {});
-  return { kind: 'create-flow-run', lease, created, run, state: { runId: created.id, state, follows: null } };
+  return {
+    kind: 'create-flow-run',
+    lease,
+    creation: { created, run, claim: 0 },
+    state: { runId: created.id, state, follows: null, claim: 0 },
+  };
 }
 
 /** The move of a flow run, compared with the state it was decided from. */
@@ -120,8 +125,9 @@ export function moveEntry(
       // The outcome belongs to the state it was proposed with; a retry that takes its place has none.
       result: verdict.kind === 'accept' ? result : null,
       lease: leaseChange,
+      claim: 0,
     },
-    state: { runId: after.id, state: after.state, follows },
+    state: { runId: after.id, state: after.state, follows, claim: 0 },
   };
 }
 
@@ -130,13 +136,14 @@ export function saveEntry(
   created: NewTaskRun,
   before: TaskRun,
   after: Entered<TaskRun>,
-  { lease, result }: { readonly lease: RunLease | null; readonly result: string | null },
+  lease: RunLease | null,
+  result: string | null,
 ): EntryOf<'save-task-run'> {
   return {
     kind: 'save-task-run',
     lease,
-    write: { created, run: after, result },
-    state: { runId: after.id, state: after.state, follows: before.state?.id ?? null },
+    write: { created, run: after, result, claim: 0 },
+    state: { runId: after.id, state: after.state, follows: before.state?.id ?? null, claim: 0 },
   };
 }
 

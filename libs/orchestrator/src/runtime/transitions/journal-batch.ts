@@ -3,7 +3,7 @@ import type { NewRunValue } from '../../records/run-values/run-values.repository
 import type { NewState } from '../../records/stored-state.js';
 import type { TaskRunWrite } from '../../records/task-runs/task-run-rows.js';
 import type { RunLease } from '../leases/run-lease.js';
-import type { EntryState, JournalEntry, QueuedEntry } from './journal-entry.js';
+import type { JournalEntry, QueuedEntry } from './journal-entry.js';
 
 /** A flush larger than this gains nothing: beyond some hundred rows the cost per row is flat. */
 export const MAX_BATCH = 1_000;
@@ -22,11 +22,14 @@ export interface JournalBatch {
   readonly taskRuns: readonly TaskRunWrite[];
   readonly taskStates: readonly NewState[];
   readonly values: readonly NewRunValue[];
+  /** Moves that were decided from a state which another move of the batch leaves behind: they are not among the rows. */
+  readonly outdated: ReadonlySet<QueuedEntry>;
 }
 
 /**
- * Folds entries, in their order, into the rows to write. Several moves of a flow run become one, compared with the state
- * the first of them was decided from: they hold together or not at all.
+ * Folds entries, in their order, into the rows to write. Several moves of a flow run, each decided from the state that the
+ * one before leads to, become one, compared with the state the first of them was decided from: they hold together or not
+ * at all. Of moves that were decided from the same state, by two callers who did not know of each other, the first counts.
  */
 export function foldEntries(entries: readonly QueuedEntry[]): JournalBatch {
   const claims = new ClaimNumbers();
@@ -34,41 +37,42 @@ export function foldEntries(entries: readonly QueuedEntry[]): JournalBatch {
   const createdStates: NewState[] = [];
   const moves = new Map<string, FlowRunMove>();
   const moveStates: NewState[] = [];
-  const taskRuns = new Map<string, TaskRunWrite>();
+  const taskRuns: TaskRunWrite[] = [];
   const taskStates: NewState[] = [];
   const values: NewRunValue[] = [];
+  const outdated = new Set<QueuedEntry>();
 
-  for (const { entry, states } of entries) {
+  for (const queued of entries) {
+    const { entry, states } = queued;
     const claim = claims.numberOf(entry.lease);
+    for (const state of states) state.claim = claim;
     switch (entry.kind) {
       case 'create-flow-run':
-        createdFlowRuns.push({ created: entry.created, run: entry.run, claim });
-        pushClaimed(createdStates, states, claim);
+        entry.creation.claim = claim;
+        createdFlowRuns.push(entry.creation);
+        createdStates.push(...states);
         break;
       case 'move-flow-run': {
-        const { run, result, lease, expectedStateId } = entry.move;
-        const first = moves.get(run.id);
-        moves.set(run.id, {
-          run,
-          result,
-          lease,
-          claim,
-          expectedStateId: first ? first.expectedStateId : expectedStateId,
-        });
-        pushClaimed(moveStates, states, claim);
+        const { move } = entry;
+        move.claim = claim;
+        const before = moves.get(move.run.id);
+        if (before && before.run.state?.id !== move.expectedStateId) {
+          outdated.add(queued);
+          break;
+        }
+        moves.set(move.run.id, before ? { ...move, expectedStateId: before.expectedStateId } : move);
+        moveStates.push(...states);
         break;
       }
-      case 'save-task-run': {
-        const { created, run, result } = entry.write;
-        taskRuns.set(created.id, { created, run, result, claim });
-        pushClaimed(taskStates, states, claim);
+      case 'save-task-run':
+        entry.write.claim = claim;
+        taskRuns.push(entry.write);
+        taskStates.push(...states);
         break;
-      }
-      case 'keep-value': {
-        const { flowRunId, key, value } = entry.value;
-        values.push({ flowRunId, key, value, claim });
+      case 'keep-value':
+        entry.value.claim = claim;
+        values.push(entry.value);
         break;
-      }
     }
   }
   return {
@@ -77,14 +81,11 @@ export function foldEntries(entries: readonly QueuedEntry[]): JournalBatch {
     createdStates,
     moves: [...moves.values()],
     moveStates,
-    taskRuns: [...taskRuns.values()],
+    taskRuns,
     taskStates,
     values,
+    outdated,
   };
-}
-
-function pushClaimed(target: NewState[], states: readonly EntryState[], claim: number): void {
-  for (const { runId, state, follows } of states) target.push({ runId, state, follows, claim });
 }
 
 class ClaimNumbers {
@@ -124,7 +125,7 @@ export function batchSize(queue: readonly QueuedEntry[]): number {
 function payloadOf(entry: JournalEntry): string | null {
   switch (entry.kind) {
     case 'create-flow-run':
-      return entry.created.parameters;
+      return entry.creation.created.parameters;
     case 'move-flow-run':
       return entry.move.result;
     case 'save-task-run':

@@ -1,5 +1,4 @@
-import type { FlowRun } from '@nestor/core';
-import type { FlowRunMove, NewFlowRun } from '../../records/flow-runs/flow-run-rows.js';
+import type { FlowRunCreation, FlowRunMove } from '../../records/flow-runs/flow-run-rows.js';
 import type { NewRunValue } from '../../records/run-values/run-values.repository.js';
 import type { NewState } from '../../records/stored-state.js';
 import type { TaskRunWrite } from '../../records/task-runs/task-run-rows.js';
@@ -11,26 +10,19 @@ import type { RunLease } from '../leases/run-lease.js';
  */
 export type EntryOutcome = 'written' | 'refused' | 'lease-lost';
 
-/** A row without the number of its claim, which the batch gives it. */
-type Unclaimed<Row extends { claim: number }> = Omit<Row, 'claim'>;
-
-/** One transition, or one value that a run drew, on its way into the database. */
+/**
+ * One transition, or one value that a run drew, on its way into the database: the rows as they are written, but for the number
+ * of their claim, which the batch gives them.
+ */
 export type JournalEntry = {
   /** The lease under which it is written; `null` for what belongs to no run of this process. */
   readonly lease: RunLease | null;
 } & (
-  | {
-      readonly kind: 'create-flow-run';
-      readonly created: NewFlowRun;
-      readonly run: FlowRun;
-      readonly state: EntryState;
-    }
-  | { readonly kind: 'move-flow-run'; readonly move: Unclaimed<FlowRunMove>; readonly state: EntryState }
-  | { readonly kind: 'save-task-run'; readonly write: Unclaimed<TaskRunWrite>; readonly state: EntryState }
-  | { readonly kind: 'keep-value'; readonly value: Unclaimed<NewRunValue> }
+  | { readonly kind: 'create-flow-run'; readonly creation: FlowRunCreation; readonly state: NewState }
+  | { readonly kind: 'move-flow-run'; readonly move: FlowRunMove; readonly state: NewState }
+  | { readonly kind: 'save-task-run'; readonly write: TaskRunWrite; readonly state: NewState }
+  | { readonly kind: 'keep-value'; readonly value: NewRunValue }
 );
-
-export type EntryState = Unclaimed<NewState>;
 
 /** Who waits for an entry to be durable. */
 export interface Waiting {
@@ -43,6 +35,6 @@ export interface QueuedEntry {
   /** Of a task run that went on while it was queued, the latest. */
   entry: JournalEntry;
   /** What is appended to the history of its run. */
-  readonly states: EntryState[];
+  readonly states: NewState[];
   readonly waiting: Waiting[];
 }

@@ -15,8 +15,8 @@ import type { EntryOutcome, JournalEntry, QueuedEntry, Waiting } from './journal
 /** How long a state nobody waits for may stay in memory before it is flushed on its own. */
 const RIDE_ALONG_MS = 5;
 
-/** What is begun beyond this waits until some of it is written: it would only use memory. */
-const HIGH_WATER = 2 * MAX_BATCH;
+/** What is begun beyond this waits until some of it is written: it would only use memory. One batch, besides the one in flight. */
+const HIGH_WATER = MAX_BATCH;
 
 /** Pauses between attempts to flush while the database is away. */
 const RETRY_FIRST_MS = 50;
@@ -69,10 +69,13 @@ export class Journal {
    * @throws {JournalClosedError} when the process stopped first.
    */
   write(entry: JournalEntry): Promise<EntryOutcome> {
-    return new Promise((settle, fail) => {
-      this.enqueue(entry, { settle, fail });
-      this.scheduleFlush();
-    });
+    return new Promise((settle, fail) => this.append(entry, { settle, fail }));
+  }
+
+  /** Appends an entry and tells what became of it. */
+  append(entry: JournalEntry, waiting: Waiting): void {
+    this.enqueue(entry, waiting);
+    this.scheduleFlush();
   }
 
   /**
@@ -91,12 +94,14 @@ export class Journal {
     }
   }
 
-  /**
-   * To be awaited, where it is not `null`, before something new is begun: what has been begun is written first. It waits for
-   * the database alone, never for what others have begun to end.
-   */
-  room(flowRunId: string | null): Promise<void> | null {
-    return this.turnstile.enter(flowRunId);
+  /** Whether something new may be begun at once. Otherwise what has been begun is written first: see {@link whenRoom}. */
+  get hasRoom(): boolean {
+    return this.turnstile.isOpen;
+  }
+
+  /** Calls `goOn` when there is room. It waits for the database alone, never for what others have begun to end. */
+  whenRoom(flowRunId: string | null, goOn: () => void): void {
+    this.turnstile.wait(flowRunId, goOn);
   }
 
   /** Resolves when everything that was appended so far is written, refused or given up. */
@@ -214,8 +219,10 @@ export class Journal {
       for (const lease of lostClaims) lease?.lose();
       for (const queued of live) {
         const { entry } = queued;
+        const isRefused =
+          entry.kind === 'move-flow-run' && (!moved.has(entry.move.run.id) || batch.outdated.has(queued));
         if (lostClaims.has(entry.lease)) settle(queued, 'lease-lost');
-        else settle(queued, entry.kind === 'move-flow-run' && !moved.has(entry.move.run.id) ? 'refused' : 'written');
+        else settle(queued, isRefused ? 'refused' : 'written');
       }
     } catch (error) {
       if (error instanceof JournalClosedError) this.failAll(live, error);

@@ -1,4 +1,4 @@
-import type { FlowRun, TaskRun } from '@nestor/core';
+import type { FlowRun, RetryPolicy, TaskRun } from '@nestor/core';
 import type { NewFlowRun } from '../../records/flow-runs/flow-run-rows.js';
 import type { NewTaskRun } from '../../records/task-runs/task-run-rows.js';
 import type { RunLease } from '../leases/run-lease.js';
@@ -20,6 +20,31 @@ export interface LiveTaskRun {
   image: TaskRun;
   /** The lease of the root run it is part of; `null` outside flows. */
   readonly lease: RunLease | null;
+}
+
+/** A task run before its first state; nothing is written yet. */
+export function newTaskRun(
+  created: NewTaskRun,
+  policy: RetryPolicy,
+  /** The attempt of the flow run that the task belongs to. */
+  flowRunRunCount: number,
+  lease: RunLease | null,
+): LiveTaskRun {
+  const image: TaskRun = {
+    kind: 'task-run',
+    id: created.id,
+    flowRunId: created.flowRunId,
+    flowRunRunCount,
+    policy,
+    state: null,
+    runCount: 0,
+    expectedStartTime: null,
+    nextScheduledStartTime: null,
+    startTime: null,
+    endTime: null,
+    totalRunTimeUs: 0,
+  };
+  return { created, image, lease };
 }
 
 /** Whether a flow run is at the top of its tree, and therefore the one that is leased. */

@@ -68,14 +68,18 @@ export class StoredRuns {
   }
 
   /**
-   * Proposes a state for a root run whose process is dead, and takes the lease away from it.
+   * Proposes a state for a run once, if it still is as it was found.
    *
-   * @param processId the dead process: when the run has another one by now, nothing is done.
+   * @param isStill looks at the run as it is now.
    * @returns the state the run entered; `null` when somebody else was faster.
    */
-  async proposeForOrphan(flowRunId: string, processId: string, proposed: ProposedState): Promise<StateType | null> {
+  async proposeOnce(
+    flowRunId: string,
+    isStill: (found: LoadedFlowRun) => boolean,
+    proposed: ProposedState,
+  ): Promise<StateType | null> {
     const found = await this.flowRuns.loadRow(flowRunId);
-    if (found?.row.processId !== processId) return null;
+    if (!found || !isStill(found)) return null;
     const { answer, written } = await this.decideAndWrite(found, proposed, false);
     return written ? (answer.state?.type ?? null) : null;
   }
@@ -107,7 +111,7 @@ export class StoredRuns {
       policy: { retries: 0, retryDelaysMs: [] },
     } as const;
     const { after } = decidedTaskRun(blank, proposed, this.clock.now(), flowAttempt);
-    if (after) await this.journal.write(saveEntry(created, blank, after, { lease: null, result }));
+    if (after) await this.journal.write(saveEntry(created, blank, after, null, result));
   }
 
   /**
@@ -142,7 +146,7 @@ export class StoredRuns {
     lease: RunLease | null,
   ): Promise<void> {
     const { after } = decidedTaskRun(run, state, this.clock.now(), run.flowRunRunCount);
-    if (after) await this.journal.write(saveEntry(created, run, after, { lease, result: null }));
+    if (after) await this.journal.write(saveEntry(created, run, after, lease, null));
   }
 
   private async decideAndWrite(

@@ -5,8 +5,6 @@ import {
   type FlowRunPolicy,
   type Instant,
   type ProposedState,
-  type RetryPolicy,
-  type TaskRun,
 } from '@nestor/core';
 import { Injectable, Logger } from '@nestjs/common';
 import { Transactions } from '../../persistence/transactions.js';
@@ -14,12 +12,11 @@ import { FlowRunNotFoundError } from '../../records/flow-runs/flow-run-not-found
 import type { FlowRunEntity } from '../../records/flow-runs/flow-run.entity.js';
 import { newFlowRunOfRow, type LeaseChange, type NewFlowRun } from '../../records/flow-runs/flow-run-rows.js';
 import { FlowRunsRepository, type LoadedFlowRun } from '../../records/flow-runs/flow-runs.repository.js';
-import type { NewTaskRun } from '../../records/task-runs/task-run-rows.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
 import { RunLease } from '../leases/run-lease.js';
 import { DatabaseClock } from './database-clock.js';
 import { creationEntry, decidedFlowRun, decidedTaskRun, moveEntry, saveEntry, type Answer } from './decided.js';
-import type { JournalEntry } from './journal-entry.js';
+import type { EntryOutcome, JournalEntry } from './journal-entry.js';
 import { Journal } from './journal.js';
 import { isRoot, type LiveFlowRun, type LiveTaskRun } from './live-run.js';
 
@@ -72,7 +69,7 @@ export class TransitionService {
     const written = await this.journal.write(entry);
     if (written === 'lease-lost') throw lostLease(rootLease);
     const lease = rootLease ?? this.process.grant(created.id, 0);
-    return { created, image: entry.run, settling: Promise.resolve(), lease };
+    return { created, image: entry.creation.run, settling: Promise.resolve(), lease };
   }
 
   /**
@@ -145,37 +142,14 @@ export class TransitionService {
     return answer;
   }
 
-  /** To be awaited, where it is not `null`, before a task run is begun: see {@link Journal.room}. */
-  room(flowRunId: string | null): Promise<void> | null {
-    return this.journal.room(flowRunId);
+  /** Whether a task run may be begun at once: see {@link Journal.hasRoom}. */
+  get hasRoom(): boolean {
+    return this.journal.hasRoom;
   }
 
-  /**
-   * A task run before its first state; nothing is written yet.
-   *
-   * @param flowRunRunCount the attempt of the flow run that the task belongs to.
-   */
-  newTaskRun(created: NewTaskRun, policy: RetryPolicy, flowRunRunCount: number, lease: RunLease | null): LiveTaskRun {
-    const image: TaskRun = {
-      kind: 'task-run',
-      state: null,
-      runCount: 0,
-      expectedStartTime: null,
-      nextScheduledStartTime: null,
-      startTime: null,
-      endTime: null,
-      totalRunTimeUs: 0,
-      id: created.id,
-      flowRunId: created.flowRunId,
-      flowRunRunCount,
-      policy,
-    };
-    return { created, image, lease };
-  }
-
-  /** A task run that had begun in a process that is gone, as that left it. */
-  resumedTaskRun(created: NewTaskRun, image: TaskRun, lease: RunLease | null): LiveTaskRun {
-    return { created, image, lease };
+  /** Calls `goOn` when a task run may be begun. */
+  whenRoom(flowRunId: string | null, goOn: () => void): void {
+    this.journal.whenRoom(flowRunId, goOn);
   }
 
   /** Takes back the attempt that was under way in a process that is gone: begun again, it counts once. */
@@ -188,34 +162,28 @@ export class TransitionService {
     this.journal.rideAlongWith({
       kind: 'keep-value',
       lease: live.lease,
-      value: { flowRunId: live.created.id, key, value },
+      value: { flowRunId: live.created.id, key, value, claim: 0 },
     });
   }
 
   /**
-   * Proposes a state for a task run. The answer is known at once, and nobody else writes the runs of our tasks.
+   * Proposes a state for a task run. The answer is known at once, and nobody else writes the runs of our tasks; it is written
+   * as its receiver says.
    *
    * @param flowRunRunCount the attempt of the flow run that the task belongs to.
-   * @returns the answer, and a function that writes it durably; a state that leads on need not be waited for. The former
-   * throws {@link LeaseLostError} when the run may be executed elsewhere by now.
+   * @param result the encoded outcome that belongs to the state.
    */
   proposeForTaskRun(
     live: LiveTaskRun,
     proposed: ProposedState,
     flowRunRunCount: number,
-    { result }: ProposeOptions = {},
-  ): { readonly answer: Answer; readonly durable: () => Promise<void>; readonly inPassing: () => void } {
+    result: string | null = null,
+  ): TaskRunAnswer {
     const { answer, after } = decidedTaskRun(live.image, proposed, this.clock.now(), flowRunRunCount);
-    if (!after) return { answer, durable: () => Promise.resolve(), inPassing: () => undefined };
-    const entry = saveEntry(live.created, live.image, after, { lease: live.lease, result: result ?? null });
+    if (!after) return new TaskRunAnswer(answer, null, this.journal);
+    const entry = saveEntry(live.created, live.image, after, live.lease, result);
     live.image = after;
-    return {
-      answer,
-      durable: async () => {
-        if ((await this.journal.write(entry)) !== 'written') throw lostLease(live.lease);
-      },
-      inPassing: () => this.journal.rideAlongWith(entry),
-    };
+    return new TaskRunAnswer(answer, entry, this.journal);
   }
 
   private decideForFlowRun(
@@ -263,6 +231,31 @@ export class TransitionService {
   private lost(live: LiveFlowRun, error: unknown): void {
     if (live.lease.lost) return; // the attempt ends with the lease
     this.logger.error(`A state of flow run ${live.created.id} could not be decided again: ${String(error)}`);
+  }
+}
+
+/** What a proposal for a task run led to, and the two ways of writing it. */
+export class TaskRunAnswer {
+  constructor(
+    readonly answer: Answer,
+    private readonly entry: JournalEntry | null,
+    private readonly journal: Journal,
+  ) {}
+
+  /** Writes it; resolves when it is durable, and rejects with {@link LeaseLostError} when the run may be executed elsewhere. */
+  durable(): Promise<void> {
+    const { entry } = this;
+    if (!entry) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      const settle = (outcome: EntryOutcome): void =>
+        outcome === 'written' ? resolve() : reject(lostLease(entry.lease));
+      this.journal.append(entry, { settle, fail: reject });
+    });
+  }
+
+  /** Writes it with the next flush, for a state that leads on and that nobody waits for. */
+  inPassing(): void {
+    if (this.entry) this.journal.rideAlongWith(this.entry);
   }
 }
 

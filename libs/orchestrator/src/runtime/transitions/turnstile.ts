@@ -14,14 +14,16 @@ export class Turnstile {
   /** @param hasRoom whether one more may come in. */
   constructor(private readonly hasRoom: () => boolean) {}
 
-  /** `null` when the caller may go on at once; else it waits for its turn. */
-  enter(run: string | null): Promise<void> | null {
-    if (this.lanes.size === 0 && this.hasRoom()) return null;
-    return new Promise((resolve) => {
-      const lane = this.lanes.get(run);
-      if (lane) lane.waiting.push(resolve);
-      else this.lanes.set(run, { waiting: [resolve], next: 0 });
-    });
+  /** Whether a caller may go on at once. */
+  get isOpen(): boolean {
+    return this.lanes.size === 0 && this.hasRoom();
+  }
+
+  /** Calls `goOn` when it is the caller's turn. */
+  wait(run: string | null, goOn: () => void): void {
+    const lane = this.lanes.get(run);
+    if (lane) lane.waiting.push(goOn);
+    else this.lanes.set(run, { waiting: [goOn], next: 0 });
   }
 
   /** Lets in up to `count`, one of each run in turn. Called whenever room was made. */
@@ -31,10 +33,15 @@ export class Turnstile {
       for (const [run, lane] of this.lanes) {
         if (left === 0) return;
         left -= 1;
-        lane.waiting[lane.next]?.();
+        const goOn = lane.waiting[lane.next];
+        lane.waiting[lane.next] = GONE;
         lane.next += 1;
         if (lane.next === lane.waiting.length) this.lanes.delete(run);
+        goOn?.();
       }
     }
   }
 }
+
+/** In the place of those that were let in, so that what they held on to can be collected. */
+const GONE = (): void => undefined;

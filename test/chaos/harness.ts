@@ -1,0 +1,92 @@
+import { execFile } from 'node:child_process';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import type { ChaosArguments } from './arguments.js';
+import { gatherEvidence, linesOf } from './checker/evidence.js';
+import type { Findings } from './checker/violation.js';
+import { FaultInjector } from './fault-injector.js';
+import { Fleet } from './fleet.js';
+import { measure } from './measurements.js';
+import { Random } from './random.js';
+import { reportOf, type Report } from './report.js';
+import { planFaults } from './schedule.js';
+import { ChaosServer } from './server.js';
+import { settle } from './settle.js';
+
+const PROCESSES = 4;
+const PROGRESS_EVERY_MS = 5_000;
+const MAX_FINDINGS_BYTES = 256 * 1024 * 1024;
+
+const run = promisify(execFile);
+
+/** One run of everything, and what it leaves behind until `close`: processes, a server, a directory. */
+export class Harness {
+  private readonly home = mkdtempSync(join(tmpdir(), 'nestor-chaos-'));
+  private server: ChaosServer | null = null;
+  private fleet: Fleet | null = null;
+
+  constructor(
+    private readonly args: ChaosArguments,
+    private readonly note: (line: string) => void,
+  ) {
+    chmodSync(this.home, 0o755); // root starts the server as another user, who has to get in
+  }
+
+  async run(): Promise<Report> {
+    const { seed, seconds, kills, sabotage } = this.args;
+    const { home, note } = this;
+    const random = new Random(seed);
+    const schedule = planFaults(random, { seconds, kills, processes: PROCESSES });
+    note(`seed ${seed}: ${PROCESSES} processes, ${seconds} s, ${schedule.length} faults`);
+    const server = (this.server = await ChaosServer.open(home));
+    const fleet = (this.fleet = await Fleet.start(server, { home, processes: PROCESSES, random, sabotage }));
+
+    const injector = new FaultInjector(fleet, server);
+    const progress = setInterval(() => note(progressOf(injector, fleet)), PROGRESS_EVERY_MS);
+    try {
+      await injector.run(schedule);
+    } finally {
+      clearInterval(progress);
+    }
+    note(`${progressOf(injector, fleet)}; settling`);
+    await settle(fleet, server, note);
+    await fleet.stop();
+
+    const findings = await this.check(server);
+    const measurements = await server.administer(async (client) =>
+      measure(client, injector.injected, linesOf(await gatherEvidence(client, home), 'flow')),
+    );
+    const mishaps = fleet.mishaps.map((what) => ({ invariant: 'I9' as const, what }));
+    return reportOf(this.args, {
+      findings: { ...findings, violations: [...findings.violations, ...mishaps] },
+      measurements,
+      faults: injector.injected,
+      staleWritesRefused: fleet.staleWritesRefused,
+    });
+  }
+
+  /** Ends what was started and removes what was written. */
+  async close(): Promise<void> {
+    this.fleet?.abandon();
+    await this.server?.close();
+    if (this.args.keep) this.note(`kept: ${this.home}`);
+    else rmSync(this.home, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
+  }
+
+  private async check(server: ChaosServer): Promise<Findings> {
+    const program = join(__dirname, 'checker', 'check.js');
+    const { stdout } = await run(process.execPath, [program, server.superuserUrl, this.home], {
+      maxBuffer: MAX_FINDINGS_BYTES,
+    });
+    return JSON.parse(stdout) as Findings;
+  }
+}
+
+function progressOf({ injected }: FaultInjector, { slots }: Fleet): string {
+  const counts = new Map<string, number>();
+  for (const { kind } of injected) counts.set(kind, (counts.get(kind) ?? 0) + 1);
+  const faults = [...counts].map(([kind, count]) => `${count} ${kind}`).join(', ');
+  return `${faults || 'nothing yet'}; processes are ${slots.map(({ condition }) => condition).join(', ')}`;
+}

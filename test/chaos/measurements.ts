@@ -1,0 +1,98 @@
+import type { Client } from 'pg';
+import type { LineOf } from './checker/evidence.js';
+import type { Injected } from './fault-injector.js';
+
+/** The lease of a process; its heartbeat may be as old as the pause between two of them when it stops. */
+const LEASE_MS = 10_000;
+const HEARTBEAT_MS = 2_000;
+/** A process that goes on needs a moment until its heartbeat is there. */
+const REVIVAL_MS = HEARTBEAT_MS + 1_000;
+
+/** Milliseconds from a fault until a run that the process held began somewhere else. */
+interface Latencies {
+  readonly runs: number;
+  readonly p50_ms: number | null;
+  readonly p99_ms: number | null;
+}
+
+export interface Measurements {
+  readonly takeovers: number;
+  /** Processes that were fenced although they were alive, and neither stopped past their lease nor killed. */
+  readonly takeoversOfLive: number;
+  readonly killToResume: Latencies;
+  readonly stopToResume: Latencies;
+  /** Of processes killed while, or less than a lease before or after, the server was down: nobody is taken for dead then. */
+  readonly killToResumeAroundRestart: Latencies;
+}
+
+interface FencedProcess {
+  readonly pid: number;
+  readonly fencedAt: number;
+}
+
+export async function measure(
+  client: Client,
+  faults: readonly Injected[],
+  began: readonly LineOf<'flow'>[],
+): Promise<Measurements> {
+  const { rows: fenced } = await client.query<FencedProcess>(
+    `select pid, (extract(epoch from fenced_at) * 1000)::float8 as "fencedAt" from nestor.process where fenced_at is not null`,
+  );
+  const { rows: processes } = await client.query<{ id: string; pid: number }>('select id, pid from nestor.process');
+  const pidOf = new Map(processes.map(({ id, pid }) => [id, pid]));
+  const resumed = (kind: 'kill' | 'stop', aroundRestart: boolean): Latencies =>
+    latencies(
+      faults
+        .filter((fault) => fault.kind === kind)
+        .flatMap((fault) => resumptions(fault, faults, began, pidOf))
+        .filter((one) => one.aroundRestart === aroundRestart)
+        .map(({ ms }) => ms),
+    );
+  return {
+    takeovers: fenced.length,
+    takeoversOfLive: fenced.filter((process) => !hadIt(process, faults)).length,
+    killToResume: resumed('kill', false),
+    stopToResume: resumed('stop', false),
+    killToResumeAroundRestart: resumed('kill', true),
+  };
+}
+
+/** Whether a process was as good as dead when it was fenced. */
+function hadIt({ pid, fencedAt }: FencedProcess, faults: readonly Injected[]): boolean {
+  return faults.some(
+    (fault) =>
+      fault.pid === pid &&
+      ((fault.kind === 'kill' && fencedAt >= fault.from) ||
+        (fault.kind === 'stop' &&
+          fencedAt >= fault.from + LEASE_MS - HEARTBEAT_MS &&
+          fencedAt <= fault.until + REVIVAL_MS)),
+  );
+}
+
+/** When the runs that a process held began elsewhere, as far as nothing else happened to them in between. */
+function resumptions(
+  fault: Injected,
+  faults: readonly Injected[],
+  began: readonly LineOf<'flow'>[],
+  pidOf: ReadonlyMap<string, number>,
+): { ms: number; aroundRestart: boolean }[] {
+  return (fault.held ?? []).flatMap((run) => {
+    const next = began.find(
+      (line) => line.run === run && line.at >= fault.from && pidOf.get(line.process) !== fault.pid,
+    );
+    if (!next) return []; // it had ended by then, or somebody ended it
+    const between = faults.filter((other) => other !== fault && other.from < next.at && other.until > fault.from);
+    if (between.some((other) => other.from > fault.from && other.held?.includes(run))) return []; // its new process was hit
+    const aroundRestart = faults.some(
+      ({ kind, from, until }) =>
+        (kind === 'restart' || kind === 'crash') && from < next.at && fault.from < until + LEASE_MS,
+    );
+    return [{ ms: next.at - fault.from, aroundRestart }];
+  });
+}
+
+function latencies(ms: readonly number[]): Latencies {
+  const sorted = [...ms].sort((one, other) => one - other);
+  const percentile = (share: number): number | null => sorted[Math.ceil(sorted.length * share) - 1] ?? null;
+  return { runs: sorted.length, p50_ms: percentile(0.5), p99_ms: percentile(0.99) };
+}

@@ -1,0 +1,82 @@
+import type { ChaosArguments } from './arguments.js';
+import type { Findings, Violation } from './checker/violation.js';
+import type { Injected } from './fault-injector.js';
+import type { Measurements } from './measurements.js';
+
+/** Killed processes: heartbeat and lock tell. Stopped ones: the lease has to run out. */
+const KILL_TO_RESUME_MS = 3_000;
+const STOP_TO_RESUME_MS = 15_000;
+
+export interface Report {
+  readonly ok: boolean;
+  /** What was missed, for people. */
+  readonly problems: readonly string[];
+  /** The one line of results. */
+  readonly line: string;
+}
+
+export function reportOf(
+  { seed, seconds, sabotage }: ChaosArguments,
+  {
+    findings,
+    measurements,
+    faults,
+    staleWritesRefused,
+  }: {
+    readonly findings: Findings;
+    readonly measurements: Measurements;
+    readonly faults: readonly Injected[];
+    readonly staleWritesRefused: number;
+  },
+): Report {
+  const count = (kind: Injected['kind']): number => faults.filter((fault) => fault.kind === kind).length;
+  const { violations } = findings;
+  const problems = [
+    ...violations.map(({ invariant, what }) => `${invariant}: ${what}`),
+    ...missedTargets(measurements),
+  ];
+  const line = {
+    ok: problems.length === 0,
+    seed,
+    seconds,
+    sabotage,
+    kills: count('kill'),
+    stops: count('stop'),
+    cuts: count('cut'),
+    restarts: count('restart'),
+    crashes: count('crash'),
+    blocks: count('block'),
+    acknowledged: findings.acknowledged,
+    completed: findings.completed,
+    states: findings.states,
+    lost: findings.lost,
+    executions: findings.executions,
+    re_executed_after_completion: findings.reExecuted,
+    stale_writes_refused: staleWritesRefused,
+    takeovers: measurements.takeovers,
+    takeovers_of_live_processes: measurements.takeoversOfLive,
+    kill_to_resume: measurements.killToResume,
+    stop_to_resume: measurements.stopToResume,
+    kill_to_resume_around_restart: measurements.killToResumeAroundRestart,
+    violations: countsByInvariant(violations),
+  };
+  return { ok: line.ok, problems, line: JSON.stringify(line) };
+}
+
+function missedTargets({ takeoversOfLive, killToResume, stopToResume }: Measurements): string[] {
+  const late = (what: string, p99: number | null, limit: number): string[] =>
+    p99 !== null && p99 > limit
+      ? [`target: runs of ${what} processes went on after ${p99} ms (p99), allowed are ${limit} ms`]
+      : [];
+  return [
+    ...(takeoversOfLive > 0 ? [`target: ${takeoversOfLive} live processes were taken for dead`] : []),
+    ...late('killed', killToResume.p99_ms, KILL_TO_RESUME_MS),
+    ...late('stopped', stopToResume.p99_ms, STOP_TO_RESUME_MS),
+  ];
+}
+
+function countsByInvariant(violations: readonly Violation[]): Record<Violation['invariant'], number> {
+  const counts = { I1: 0, I2: 0, I3: 0, I6: 0, I7: 0, I9: 0 };
+  for (const { invariant } of violations) counts[invariant] += 1;
+  return counts;
+}

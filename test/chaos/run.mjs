@@ -1,0 +1,4 @@
+/** `npm run chaos`: see `main.ts`. */
+import { runCompiled } from '../support/compiled.mjs';
+
+await runCompiled(import.meta.dirname);
