@@ -55,6 +55,11 @@ export class Relay {
     return started;
   }
 
+  /** What its processes have logged; Nest knows one logger at a time, that of the latest. */
+  get messages(): string[] {
+    return this.processes.flatMap(({ logger }) => logger.lines.map(({ message }) => message));
+  }
+
   /** Closes every process; what still runs is cut off. */
   async close(): Promise<void> {
     await Promise.all(this.processes.splice(0).map(({ app }) => app.close()));

@@ -1,5 +1,6 @@
 import { currentRun } from '@nestor/orchestrator';
 import type { TestDatabase } from '@nestor/testing';
+import { Sweeper } from '../../../libs/orchestrator/src/runtime/recovery/sweeper.service.js';
 import { testDatabase } from '../../support/database.js';
 import { Gate } from '../../support/gate.js';
 import { flowRunOf, illegalHistories, stateNames, subflowRunsOf, taskRunsOf } from '../../support/history.js';
@@ -19,6 +20,8 @@ describe('a flow run that somebody wants to wait', () => {
     relay = new Relay(database);
     owner = await relay.start('owner');
     elsewhere = await relay.start('elsewhere', undefined, { providers: [] });
+    // They look for overdue pauses every few seconds; here a test says when.
+    await Promise.all([owner, elsewhere].map((process) => process.get(Sweeper).stop()));
   });
   afterAll(async () => {
     await relay.close();
@@ -138,6 +141,24 @@ describe('a flow run that somebody wants to wait', () => {
       expect(owner.stage.performed).toEqual(['act(1)']);
     });
   });
+
+  it.each<['pause' | 'suspend']>([['pause'], ['suspend']])(
+    'fails when nobody resumes it in time, whichever process notices: %s',
+    async (how) => {
+      const id = await begin();
+      await owner.control[how](id, { timeout: '1ms' });
+      await waitFor(() => owner.holdsUp(id));
+      const peer = await relay.start('peer', undefined, { providers: [] });
+      await waitFor(async () => (await flowRunOf(database, id)).state_type === 'FAILED');
+      await waitFor(async () => (await taskRunsOf(database, id))[0]?.state_type === 'CANCELLED');
+      gate.open();
+      await owner.settled();
+      expect((await stateNames(database, id)).slice(-1)).toEqual(['Failed']);
+      expect(owner.stage.performed).toEqual(['act(1)']);
+      expect(await flowRunOf(database, id)).toMatchObject({ process_id: null, result: null });
+      await peer.app.close();
+    },
+  );
 
   it('that is paused completes all the same when its code is at its end', async () => {
     const id = await begin((stage) => {

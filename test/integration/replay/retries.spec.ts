@@ -1,5 +1,6 @@
 import { currentRun } from '@nestor/orchestrator';
 import type { TestDatabase } from '@nestor/testing';
+import { Journal } from '../../../libs/orchestrator/src/runtime/transitions/journal.js';
 import { testDatabase } from '../../support/database.js';
 import { Gate } from '../../support/gate.js';
 import { flowRunOf, illegalHistories, stateNames, subflowRunsOf, taskRunsOf } from '../../support/history.js';
@@ -280,19 +281,32 @@ describe('when the process of a flow run dies', () => {
       expect(await taskRunsOf(database, id)).toHaveLength(4);
     });
 
-    it('an end of the subflow that its caller did not hear of is what the caller gets', async () => {
-      // Its own end is recorded and that of the task run which stands for it is not: the moment between two commits.
-      const { id, second } = await playTwice((stage) => {
+    it('an end of the subflow that its caller had not heard of is what the caller gets', async () => {
+      const code = (stage: Stage): void => {
         stage.scene = () => stage.act('scene');
-        stage.script = async () => {
-          const result = await stage.enact('x');
-          await interruption(stage);
-          return result;
-        };
+        stage.script = () => stage.enact('x');
+      };
+      const first = await relay.start('first', code);
+      // The moment between two commits: the subflow has ended, and the task run that stands for it has not.
+      const journal = first.get(Journal);
+      const append = journal.append.bind(journal);
+      jest.spyOn(journal, 'append').mockImplementation((entry, waiting) => {
+        const isEndOfCall = entry.kind === 'save-task-run' && entry.write.created.taskKey === 'flow:scene';
+        if (isEndOfCall) void gate.pass().then(() => append(entry, waiting));
+        else append(entry, waiting);
       });
-      await second.result(id);
-      expect((await subflowRunsOf(database, id)).map(({ state_type }) => state_type)).toEqual(['COMPLETED']);
+      const id = await first.begin('play');
+      await gate.reached;
+      await first.die();
+      const [subflow] = await subflowRunsOf(database, id);
+      expect(subflow).toMatchObject({ state_type: 'COMPLETED' });
+      expect(await taskRunsOf(database, id)).toMatchObject([{ state_type: 'RUNNING' }]);
+
+      const second = await relay.start('second', code);
+      expect(await second.result(id)).toBe('act(scene) by first');
       expect(second.stage.performed).toEqual([]);
+      expect(await subflowRunsOf(database, id)).toHaveLength(1);
+      expect(await taskRunsOf(database, id)).toMatchObject([{ state_type: 'COMPLETED', run_count: 1 }]);
     });
 
     it('its own retries are counted on', async () => {

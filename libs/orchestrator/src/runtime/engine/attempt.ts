@@ -73,6 +73,13 @@ export class Attempt {
     return new Promise((resolve) => (this.whenIdle = [...this.whenIdle, resolve]));
   }
 
+  /** Notes that a call of it is held up, until the function that is returned is called. */
+  hold(): () => void {
+    this.held += 1;
+    this.tellIdle();
+    return () => (this.held -= 1);
+  }
+
   /** Ends this attempt, whose body has settled, and what is left of the attempts within it. */
   finish(): void {
     this.stop(SETTLED, null);

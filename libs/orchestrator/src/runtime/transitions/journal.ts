@@ -51,7 +51,7 @@ export class Journal {
   private flushing: Promise<void> | null = null;
   private flushScheduled = false;
   private rideAlong: NodeJS.Timeout | null = null;
-  private readonly giveUp = unlimitedController();
+  private readonly giveUp = givingUp();
   private closed = false;
   private readonly turnstile = new Turnstile(() => this.queue.length < HIGH_WATER || this.closed);
 
@@ -285,6 +285,13 @@ export class Journal {
   }
 }
 
+/** As many as may wait for the database listen to it, which Node takes for a leak from the eleventh on. */
+function givingUp(): AbortController {
+  const controller = new AbortController();
+  setMaxListeners(0, controller.signal);
+  return controller;
+}
+
 /** What a flush wrote: of which claims, and which flow runs moved. */
 interface Written {
   readonly held: HeldClaims;
@@ -306,13 +313,6 @@ function parted<T>(items: readonly T[], isFirst: (item: T) => boolean): readonly
   const second: T[] = [];
   for (const item of items) (isFirst(item) ? first : second).push(item);
   return [first, second];
-}
-
-/** A controller that any number may listen to: everything that waits for the database does. */
-function unlimitedController(): AbortController {
-  const controller = new AbortController();
-  setMaxListeners(0, controller.signal);
-  return controller;
 }
 
 /** The outcome of `work`, but not longer than until `signal` fires: a server that lost its network never answers. */
