@@ -54,6 +54,10 @@ export interface ForkOptions {
   readonly name?: string;
 }
 
+/** How long a run may take from PENDING to RUNNING before a pause of it is refused, and how often that is looked at. */
+const BEGINS_WITHIN_MS = 500;
+const LOOK_AGAIN_MS = 10;
+
 const CLOSED = 'The flow run it was part of was ended from outside.';
 
 /**
@@ -101,7 +105,7 @@ export class RunControl {
    * @throws {RunControlRefusedError} when it is not running.
    */
   async pause(flowRunId: string, { timeout }: { readonly timeout?: Duration } = {}): Promise<State> {
-    return this.ask('pause', flowRunId, paused({ details: this.pauseDetails(timeout) }));
+    return this.askOnceRunning('pause', flowRunId, paused({ details: this.pauseDetails(timeout) }));
   }
 
   /**
@@ -113,7 +117,7 @@ export class RunControl {
    */
   async suspend(flowRunId: string, { timeout }: { readonly timeout?: Duration } = {}): Promise<State> {
     const details = { ...this.pauseDetails(timeout), pauseReschedule: true };
-    return this.ask('suspend', flowRunId, suspended({ details }));
+    return this.askOnceRunning('suspend', flowRunId, suspended({ details }));
   }
 
   /**
@@ -203,6 +207,20 @@ export class RunControl {
     const details = type === StateType.Scheduled ? { scheduledTime: this.clock.now() } : {};
     const state: ProposedState = { type, name: name ?? nameOfType(type), message: message ?? null, details };
     return this.follow('set state', flowRunId, await this.runs.propose(flowRunId, state, { force: true }));
+  }
+
+  /** A run that has been called is RUNNING within milliseconds: its first states ride along with the next flush. */
+  private async askOnceRunning(action: string, flowRunId: string, state: ProposedState): Promise<State> {
+    const deadline = performance.now() + BEGINS_WITHIN_MS;
+    for (;;) {
+      try {
+        return await this.ask(action, flowRunId, state);
+      } catch (error) {
+        const isBeginning = error instanceof RunControlRefusedError && error.stateType === StateType.Pending;
+        if (!isBeginning || performance.now() > deadline) throw error;
+        await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
+      }
+    }
   }
 
   private async ask(

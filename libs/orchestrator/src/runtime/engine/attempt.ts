@@ -85,13 +85,6 @@ export class Attempt {
     this.stop(SETTLED, null);
   }
 
-  /** Notes that a call of it is held up, until the function that is returned is called. */
-  hold(): () => void {
-    this.held += 1;
-    this.tellIdle();
-    return () => (this.held -= 1);
-  }
-
   /** Ends this attempt and the attempts within it, at once. The first reason holds. */
   end(reason: string, kind: AttemptEnd['kind'] = 'over'): void {
     this.stop({ kind, reason }, null);
