@@ -5,6 +5,7 @@ import { flows } from './flows.bench.js';
 import { history } from './history.bench.js';
 import { latency } from './latency.bench.js';
 import { memory } from './memory.bench.js';
+import { replay } from './replay.bench.js';
 
-/** In the order in which they run. `replay` joins when runs are resumed. */
-export const workloads: readonly Workload[] = [fanout, chain, flows, latency, history, memory];
+/** In the order in which they run. */
+export const workloads: readonly Workload[] = [fanout, chain, flows, latency, replay, history, memory];

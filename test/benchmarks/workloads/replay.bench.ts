@@ -1,4 +1,4 @@
-import { FlowRuns } from '@nestor/orchestrator';
+import { FlowRuns, msBetween, type Instant, type State } from '@nestor/orchestrator';
 import { withApp } from '../app.js';
 import { askChild } from '../child.js';
 import { Limit } from '../limit.js';
@@ -10,10 +10,9 @@ const RESUMED_WITHIN = '1m';
 
 /**
  * A process is killed when all tasks of its run are recorded; the next application takes the run over, and its flow gets
- * every outcome from the records. Timed from the start of the resumed body until it has all of them; what lies before,
- * finding out that the process is gone, is another figure (`resumed_ms`).
- *
- * Not in `index.ts` until runs of dead processes are resumed: today it would wait in vain.
+ * every outcome from the records. Timed by the states of the run, from the RUNNING in the new process to its end, which is
+ * reading the records, running the body and handing out every outcome; what lies before, finding out that the process is
+ * gone, is another figure (`resumed_ms`).
  */
 export const replay: Workload = {
   name: 'replay',
@@ -30,9 +29,11 @@ export const replay: Workload = {
             );
             const killedAt = performance.now();
             return withApp(url, async (flows, app) => {
-              await app.get(FlowRuns).result(flowRunId, { timeout: RESUMED_WITHIN });
+              const runs = app.get(FlowRuns);
+              await runs.result(flowRunId, { timeout: RESUMED_WITHIN });
+              const { states } = await runs.get(flowRunId);
               return {
-                perS: (n * 1_000) / (flows.doneAt - flows.startedAt),
+                perS: (n * 1_000) / msBetween(entered(states, 'Running'), entered(states, 'Completed')),
                 more: { resumed_ms: flows.startedAt - killedAt },
               };
             });
@@ -41,3 +42,10 @@ export const replay: Workload = {
       ),
     ),
 };
+
+/** When the run entered its latest state of that name. */
+function entered(states: readonly State[], name: string): Instant {
+  const state = states.filter((one) => one.name === name).at(-1);
+  if (!state) throw new Error(`The run was never ${name}.`);
+  return state.timestamp;
+}
