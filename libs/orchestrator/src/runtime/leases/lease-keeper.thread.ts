@@ -27,12 +27,14 @@ class LeaseKeeper {
   private connectedAt = 0;
   /** Whether sessions are lent out per transaction: then there is no lock to be held, and the lease alone decides. */
   private pooled: boolean;
+  private readonly proof: BigInt64Array;
 
   constructor(
     private readonly settings: LeaseKeeperSettings,
     private readonly tell: (news: LeaseNews) => void,
   ) {
     this.pooled = settings.pooled;
+    this.proof = new BigInt64Array(settings.proof);
   }
 
   async run(): Promise<void> {
@@ -100,11 +102,16 @@ class LeaseKeeper {
   private async beat(client: Client, tookLock: boolean): Promise<boolean> {
     const { statements, processId } = this.settings;
     const taken = tookLock || (!this.pooled && (await this.takeLock(client)));
+    const sentAt = process.hrtime.bigint(); // before the database can have taken it
     const { rows } = await client.query<{ holdsLock: boolean }>(statements.heartbeat, [processId, !this.pooled]);
     if (!rows[0]) {
       this.fenced = true;
       this.tell({ kind: 'fenced' });
-    } else if (taken && !rows[0].holdsLock && !this.pooled) {
+      return taken;
+    }
+    Atomics.store(this.proof, 0, sentAt);
+    this.tell({ kind: 'confirmed' });
+    if (taken && !rows[0].holdsLock && !this.pooled) {
       this.pooled = true;
       this.tell({ kind: 'pooled' });
     }

@@ -14,6 +14,8 @@ export interface LeaseKeeperSettings {
   readonly maxStallMs: number;
   /** A count that the main thread raises while its event loop turns. */
   readonly pulse: SharedArrayBuffer;
+  /** Where the thread notes when it sent the last heartbeat that the database took: see `LeaseProof`. */
+  readonly proof: SharedArrayBuffer;
   /** Whether sessions are known to be lent out per transaction, so that no lock can be held. */
   readonly pooled: boolean;
 }
@@ -42,6 +44,8 @@ export interface PeersRow {
 export type LeaseNews =
   /** The session is up: heartbeats are sent and notifications arrive. */
   | { readonly kind: 'connected' }
+  /** The database took a heartbeat. */
+  | { readonly kind: 'confirmed' }
   /** It broke and is being made anew. */
   | { readonly kind: 'disconnected'; readonly reason: string }
   /** Sessions are lent out per transaction: the lock that was taken is another session's by now. Told once. */
