@@ -24,16 +24,17 @@ export interface LeaseStatements {
   /** Tries to take the advisory lock of the process `$1`; one row with `locked`. */
   readonly lock: string;
   /**
-   * Gives the process `$1` a new heartbeat, unless it is fenced. `$2` says whether it may hold its lock at all. One row with
-   * `holdsLock`, which tells whether the session that sends this does; none when it is fenced.
+   * Gives the process `$1` a new heartbeat, unless it is fenced, and looks at the others. `$5` says whether it may hold its
+   * lock at all. One row with `holdsLock`, which tells whether the session that sends this does; none when it is fenced.
    */
   readonly heartbeat: string;
   /** The dead among the other processes, and when the next of them may be: see `PeersRow`. */
   readonly peers: string;
+  /** The parameters from `$2` on, as far as both statements have them. */
   readonly peersParameters: readonly unknown[];
 }
 
-/** The answer of {@link LeaseStatements.peers}. */
+/** The answer of {@link LeaseStatements.peers}, and of a heartbeat. */
 export interface PeersRow {
   readonly dead: readonly string[];
   /** Milliseconds until another process may count as dead; `null` when there is no other. */
