@@ -249,14 +249,15 @@ describe('what a process writes', () => {
   it('does not hold up its heartbeats, nor do those hold up what it writes', async () => {
     const processId = await join(store);
     const root = await runOf(processId);
-    const { heartbeat } = leaseStatements('nestor', 'test', { leaseMs: 10_000, hintMs: 2_500 });
+    const { heartbeat, peersParameters } = leaseStatements('nestor', 'test', { leaseMs: 10_000, hintMs: 2_000 });
+    const parameters = [processId, ...peersParameters, true];
     const under = fenceOf(processId, claimOf(root));
     await store.transactions.run(async (tx) => {
       await saving(root).work(tx, under);
-      await sql(database, heartbeat, [processId, true]); // another session, which would wait for ever
+      await sql(database, heartbeat, parameters); // another session, which would wait for ever
     });
     await store.transactions.run(async (tx) => {
-      await tx.query(heartbeat, [processId, true]);
+      await tx.query(heartbeat, parameters);
       const { work } = saving(root);
       expect(await store.transactions.single((other) => work(other, under))).toEqual([true]);
     });

@@ -181,7 +181,7 @@ describe('the processes that execute runs', () => {
     const id = await member({ heardMs: 9_000 });
     const gate = new Gate();
     const beating = store.transactions.run(async (tx) => {
-      await tx.query(statements().heartbeat, [id, true]);
+      await tx.query(statements().heartbeat, [id, ...statements().peersParameters, true]);
       await gate.pass();
     });
     await gate.reached;
@@ -200,8 +200,19 @@ describe('the processes that execute runs', () => {
   });
 
   describe('send heartbeats', () => {
+    const send = async (id: string, mayHoldLock = true): Promise<(PeersRow & { holdsLock: boolean }) | undefined> => {
+      const { heartbeat, peersParameters } = statements();
+      return (await locker.query(heartbeat, [id, ...peersParameters, mayHoldLock])).rows[0];
+    };
     const beat = async (id: string, mayHoldLock = true): Promise<boolean | undefined> =>
-      (await locker.query<{ holdsLock: boolean }>(statements().heartbeat, [id, mayHoldLock])).rows[0]?.holdsLock;
+      (await send(id, mayHoldLock))?.holdsLock;
+
+    it('that look at the others', async () => {
+      const [id, peer] = [await member(), await member({ heardMs: 2_500 })];
+      expect((await send(id))?.dead).toContain(peer);
+      expect((await send(id))?.dead).not.toContain(id);
+      expect((await send(id))?.nextCheckMs).toBeLessThanOrEqual(500);
+    });
 
     it('that keep them alive', async () => {
       const id = await member({ heardMs: 9_000 });

@@ -260,6 +260,7 @@ export class FlowEngine {
       runId: live.created.id,
       run: () => definition.method.apply(receiver, args),
       timeoutMs: definition.timeoutMs,
+      clearance: this.process.clearance,
     };
     const outcome = await withScope(scope, () => outcomeOf(body, attempt, this.payloads));
     // Whatever the body made of the error: a run that diverged did not do what it is recorded to have done.

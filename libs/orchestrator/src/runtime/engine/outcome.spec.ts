@@ -13,6 +13,7 @@ const body = (run: () => Promise<unknown>, timeoutMs: number | null = null) => (
   runId: '01a201cf-f4dd-7000-98e7-1976c9bbcf07',
   run,
   timeoutMs,
+  clearance: null,
 });
 const never = () => new Promise<never>(() => undefined);
 
@@ -66,6 +67,40 @@ describe('outcomeOf', () => {
       kind: 'threw',
       timedOut: false,
       error: { code: 'UNSERIALISABLE_VALUE', subject: 'result of task "load"' },
+    });
+  });
+
+  describe('of a body that may not begin yet', () => {
+    const waiting = () => {
+      let goOn = (): void => undefined;
+      const cleared = new Promise<void>((resolve) => (goOn = resolve));
+      const answers: (Promise<void> | null)[] = [cleared, null];
+      return { goOn, clearance: () => answers.shift() ?? null };
+    };
+
+    it('begins when it may, and has its time from then on', async () => {
+      jest.useFakeTimers();
+      const { goOn, clearance } = waiting();
+      let began = false;
+      const run = async (): Promise<void> => void (began = true);
+      const outcome = outcomeOf({ ...body(run, 100), clearance }, attempt());
+      await jest.advanceTimersByTimeAsync(1_000);
+      expect(began).toBe(false);
+      goOn();
+      expect(await outcome).toMatchObject({ kind: 'returned' });
+      expect(began).toBe(true);
+    });
+
+    it('does not begin when its attempt has ended meanwhile', async () => {
+      const { goOn, clearance } = waiting();
+      const one = attempt();
+      const run = jest.fn(async () => undefined);
+      const outcome = outcomeOf({ ...body(run), clearance }, one);
+      one.end('the application shut down', 'handed-back');
+      expect(await outcome).toMatchObject({ kind: 'cut-off', end: { kind: 'handed-back' } });
+      goOn();
+      await new Promise(setImmediate);
+      expect(run).not.toHaveBeenCalled();
     });
   });
 

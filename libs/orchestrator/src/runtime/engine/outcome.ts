@@ -18,11 +18,14 @@ interface Body {
   readonly run: () => Promise<unknown>;
   /** `null` for no limit. */
   readonly timeoutMs: number | null;
+  /** `null` when the body may begin; otherwise it is asked again when the promise resolves. See `ProcessLease.clearance`. */
+  readonly clearance: (() => Promise<void> | null) | null;
 }
 
 /**
  * Runs a body to its outcome; never rejects. Afterwards the attempt is over, also for code of it that goes on: nobody
- * listens to that any more, and its calls start nothing. The body of an attempt that is over is not run.
+ * listens to that any more, and its calls start nothing. The body of an attempt that is over is not run; nor is one before
+ * it is known that nobody else runs it. The time it may take counts from its beginning.
  *
  * What the body returned is encoded and, where it does not fit into its row, kept before it counts as returned. Once the
  * body has returned, its attempt is over: keeping takes as long as it takes, as writing the row does.
@@ -45,9 +48,16 @@ class BodyRun {
   ) {}
 
   start(): void {
+    this.attempt.onCutOff = (end) => this.settle({ kind: 'cut-off', end });
+    this.begin();
+  }
+
+  private begin(): void {
     const { attempt, body } = this;
+    if (attempt.ended) return this.settle({ kind: 'cut-off', end: attempt.ended });
+    const cleared = body.clearance?.() ?? null;
+    if (cleared) return void cleared.then(() => this.begin());
     const { timeoutMs } = body;
-    attempt.onCutOff = (end) => this.settle({ kind: 'cut-off', end });
     if (timeoutMs !== null) this.stopTimer = callAfter(timeoutMs, () => this.timeOut(timeoutMs));
     try {
       body.run().then(

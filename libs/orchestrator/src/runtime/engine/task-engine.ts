@@ -11,6 +11,7 @@ import {
 } from '@nestor/core';
 import { Injectable } from '@nestjs/common';
 import { newId } from '../../persistence/ids.js';
+import { ProcessLease } from '../leases/process-lease.service.js';
 import { Payloads } from '../payloads/payloads.service.js';
 import type { TaskDefinition } from '../registry/definitions.js';
 import type { CallEngine } from '../registry/engine-bindings.js';
@@ -76,6 +77,7 @@ export class TaskEngine {
     private readonly payloads: Payloads,
     private readonly logs: RunLogs,
     private readonly services: EngineScopeServices,
+    private readonly process: ProcessLease,
   ) {}
 
   /**
@@ -256,7 +258,13 @@ export class TaskEngine {
       attempt,
       services: this.services,
     });
-    const run = { subject: task.subject, runId: live.created.id, run: () => body(live), timeoutMs: task.timeoutMs };
+    const run = {
+      subject: task.subject,
+      runId: live.created.id,
+      run: () => body(live),
+      timeoutMs: task.timeoutMs,
+      clearance: caller?.flowRun ? this.process.clearance : null,
+    };
     return withScope(scope, () => outcomeOf(run, attempt, this.payloads));
   }
 

@@ -8,7 +8,7 @@ const RECONNECT_FIRST_MS = 50;
 const RECONNECT_LAST_MS = 1_000;
 /** An event loop that does not turn for this long is worth a line in the log. */
 const REPORT_STALL_MS = 5_000;
-/** Looks at the other processes come this much after the moment from which one may be dead. */
+/** A look at another process comes this much after the moment from which one may be dead. */
 const CHECK_MARGIN_MS = 20;
 /** A statement that takes longer than this has lost its server. */
 const STATEMENT_TIMEOUT_MS = 5_000;
@@ -25,14 +25,18 @@ class LeaseKeeper {
   private stallReported = false;
   private connections = 0;
   private connectedAt = 0;
+  /** When one of the other processes may be dead. */
+  private lookAt = Infinity;
   /** Whether sessions are lent out per transaction: then there is no lock to be held, and the lease alone decides. */
   private pooled: boolean;
+  private readonly proof: BigInt64Array;
 
   constructor(
     private readonly settings: LeaseKeeperSettings,
     private readonly tell: (news: LeaseNews) => void,
   ) {
     this.pooled = settings.pooled;
+    this.proof = new BigInt64Array(settings.proof);
   }
 
   async run(): Promise<void> {
@@ -73,18 +77,27 @@ class LeaseKeeper {
       const tookLock = await this.beat(client, false);
       if (this.fenced) return;
       this.tell({ kind: 'connected' });
-      await Promise.race([broken, Promise.all([this.heartbeats(client, tookLock), this.watchPeers(client)])]);
+      await Promise.race([broken, this.keep(client, tookLock)]);
     } finally {
       this.client = null;
       await client.end().catch((error: unknown) => error);
     }
   }
 
-  private async heartbeats(client: Client, tookLock: boolean): Promise<void> {
-    while (!this.stopping && !this.fenced) {
-      await this.pause(this.settings.heartbeatMs);
+  /** Sends heartbeats, and looks at the other processes with each; in between as well, when one of them may die by then. */
+  private async keep(client: Client, tookLock: boolean): Promise<void> {
+    let beatAt = performance.now() + this.settings.heartbeatMs;
+    for (;;) {
+      const looks = this.lookAt < beatAt;
+      await this.pause((looks ? this.lookAt : beatAt) - performance.now());
       if (this.stopping) return;
+      if (looks) {
+        await this.lookAtPeers(client);
+        continue;
+      }
       if (this.mainThreadIsAlive()) tookLock = await this.beat(client, tookLock);
+      if (this.fenced) return;
+      beatAt = performance.now() + this.settings.heartbeatMs;
     }
   }
 
@@ -100,11 +113,20 @@ class LeaseKeeper {
   private async beat(client: Client, tookLock: boolean): Promise<boolean> {
     const { statements, processId } = this.settings;
     const taken = tookLock || (!this.pooled && (await this.takeLock(client)));
-    const { rows } = await client.query<{ holdsLock: boolean }>(statements.heartbeat, [processId, !this.pooled]);
+    const sentAt = process.hrtime.bigint(); // before the database can have taken it
+    const { rows } = await client.query<PeersRow & { holdsLock: boolean }>(statements.heartbeat, [
+      ...[processId, ...statements.peersParameters],
+      !this.pooled,
+    ]);
     if (!rows[0]) {
       this.fenced = true;
       this.tell({ kind: 'fenced' });
-    } else if (taken && !rows[0].holdsLock && !this.pooled) {
+      return taken;
+    }
+    Atomics.store(this.proof, 0, sentAt);
+    this.tell({ kind: 'confirmed' });
+    this.judge(rows[0]);
+    if (taken && !rows[0].holdsLock && !this.pooled) {
       this.pooled = true;
       this.tell({ kind: 'pooled' });
     }
@@ -116,19 +138,16 @@ class LeaseKeeper {
     return rows[0]?.locked === true;
   }
 
-  private async watchPeers(client: Client): Promise<void> {
-    while (!this.stopping && !this.fenced) {
-      const { rows } = await client.query<PeersRow>(this.settings.statements.peers, [
-        this.settings.processId,
-        ...this.settings.statements.peersParameters,
-      ]);
-      const { dead = [], nextCheckMs = null } = rows[0] ?? {};
-      if (dead.length > 0 && this.mayJudge()) this.tell({ kind: 'dead-peers', ids: dead });
-      // Alone, there is nobody to watch; a newcomer is noticed with the next round.
-      await this.pause(
-        nextCheckMs === null ? this.settings.heartbeatMs * 2 : Math.max(nextCheckMs, 0) + CHECK_MARGIN_MS,
-      );
-    }
+  private async lookAtPeers(client: Client): Promise<void> {
+    const { peers, peersParameters } = this.settings.statements;
+    const { rows } = await client.query<PeersRow>(peers, [this.settings.processId, ...peersParameters]);
+    if (rows[0]) this.judge(rows[0]);
+  }
+
+  private judge({ dead, nextCheckMs }: PeersRow): void {
+    if (dead.length > 0 && this.mayJudge()) this.tell({ kind: 'dead-peers', ids: dead });
+    // Alone, there is nobody to watch; a newcomer is noticed with the next heartbeat.
+    this.lookAt = nextCheckMs === null ? Infinity : performance.now() + Math.max(nextCheckMs, 0) + CHECK_MARGIN_MS;
   }
 
   /**

@@ -14,6 +14,8 @@ export interface LeaseKeeperSettings {
   readonly maxStallMs: number;
   /** A count that the main thread raises while its event loop turns. */
   readonly pulse: SharedArrayBuffer;
+  /** Where the thread notes when it sent the last heartbeat that the database took: see `LeaseProof`. */
+  readonly proof: SharedArrayBuffer;
   /** Whether sessions are known to be lent out per transaction, so that no lock can be held. */
   readonly pooled: boolean;
 }
@@ -22,16 +24,17 @@ export interface LeaseStatements {
   /** Tries to take the advisory lock of the process `$1`; one row with `locked`. */
   readonly lock: string;
   /**
-   * Gives the process `$1` a new heartbeat, unless it is fenced. `$2` says whether it may hold its lock at all. One row with
-   * `holdsLock`, which tells whether the session that sends this does; none when it is fenced.
+   * Gives the process `$1` a new heartbeat, unless it is fenced, and looks at the others. `$5` says whether it may hold its
+   * lock at all. One row with `holdsLock`, which tells whether the session that sends this does; none when it is fenced.
    */
   readonly heartbeat: string;
   /** The dead among the other processes, and when the next of them may be: see `PeersRow`. */
   readonly peers: string;
+  /** The parameters from `$2` on, as far as both statements have them. */
   readonly peersParameters: readonly unknown[];
 }
 
-/** The answer of {@link LeaseStatements.peers}. */
+/** The answer of {@link LeaseStatements.peers}, and of a heartbeat. */
 export interface PeersRow {
   readonly dead: readonly string[];
   /** Milliseconds until another process may count as dead; `null` when there is no other. */
@@ -42,6 +45,8 @@ export interface PeersRow {
 export type LeaseNews =
   /** The session is up: heartbeats are sent and notifications arrive. */
   | { readonly kind: 'connected' }
+  /** The database took a heartbeat. */
+  | { readonly kind: 'confirmed' }
   /** It broke and is being made anew. */
   | { readonly kind: 'disconnected'; readonly reason: string }
   /** Sessions are lent out per transaction: the lock that was taken is another session's by now. Told once. */

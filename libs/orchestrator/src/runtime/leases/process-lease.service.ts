@@ -12,6 +12,7 @@ import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { withinMs } from '../engine/wait-until.js';
 import { channelOf } from '../notifications/channel.js';
 import type { LeaseKeeperSettings, LeaseNews, LeaseOrder } from './lease-messages.js';
+import { LeaseProof } from './lease-proof.js';
 import { DEATH_RULES, HEARTBEAT_MS } from './lease-settings.js';
 import { leaseStatements } from './lease-statements.js';
 import { RunLease } from './run-lease.js';
@@ -48,6 +49,9 @@ export class ProcessLease implements OnModuleInit {
   private readonly listeners: LeaseListener[] = [];
   private readonly held = new Set<RunLease>();
   private readonly pulse = new SharedArrayBuffer(4);
+  private proof = new LeaseProof();
+  /** For those who wait for a proof. */
+  private proven: { readonly promise: Promise<void>; readonly resolve: () => void } | null = null;
   private id = newId();
   private thread: Worker | null = null;
   private pulseTimer: NodeJS.Timeout | null = null;
@@ -79,6 +83,20 @@ export class ProcessLease implements OnModuleInit {
     this.listeners.push(listener);
   }
 
+  /**
+   * Whether a body of a leased run may begin: `null` when nobody else can be executing the run. Otherwise ask again when the
+   * promise resolves: with the next heartbeat that the database takes, or when runs were lost, or at the end. Never rejects.
+   */
+  readonly clearance = (): Promise<void> | null => {
+    if (this.proof.holds || this.left) return null;
+    if (!this.proven) {
+      let resolve = (): void => undefined;
+      const promise = new Promise<void>((resolved) => (resolve = resolved));
+      this.proven = { promise, resolve };
+    }
+    return this.proven.promise;
+  };
+
   /** Notes that this process executes a root run from now on. */
   grant(rootFlowRunId: string, epoch: number): RunLease {
     const lease = new RunLease(rootFlowRunId, epoch);
@@ -104,6 +122,7 @@ export class ProcessLease implements OnModuleInit {
   /** Ends the thread and takes the process off the list; by then nothing is executed any more. Always resolves. */
   async leave(): Promise<void> {
     this.left = true;
+    this.letGoOn();
     if (this.pulseTimer) clearInterval(this.pulseTimer);
     const left = this.transactions
       .single((tx) => this.processes.leave(tx, this.id))
@@ -115,6 +134,7 @@ export class ProcessLease implements OnModuleInit {
 
   private async join(): Promise<void> {
     const { app, buildId } = this.settings;
+    this.proof = new LeaseProof();
     const process_ = { id: this.id, app, buildId, host: hostname(), pid: process.pid };
     await this.transactions.single((tx) => this.processes.join(tx, process_));
     if (!this.left) this.startThread();
@@ -127,6 +147,7 @@ export class ProcessLease implements OnModuleInit {
     const lost = [...this.held];
     this.held.clear();
     for (const lease of lost) lease.lose();
+    this.letGoOn();
     await this.stopThread();
     this.id = newId();
     while (!this.left) {
@@ -141,6 +162,11 @@ export class ProcessLease implements OnModuleInit {
     }
   }
 
+  private letGoOn(): void {
+    this.proven?.resolve();
+    this.proven = null;
+  }
+
   private startThread(): void {
     const schema = schemaOf(this.dataSource);
     const processId = this.id;
@@ -153,13 +179,24 @@ export class ProcessLease implements OnModuleInit {
       leaseMs: DEATH_RULES.leaseMs,
       maxStallMs: this.settings.maxStallMs,
       pulse: this.pulse,
+      proof: this.proof.shared,
       pooled: this.pooled,
     };
     const thread = new Worker(LEASE_THREAD_FILE, { workerData, stdin: false });
     thread.on('message', (news: LeaseNews) => this.hear(processId, news));
     thread.on('error', (error) => this.logger.error(`The lease is not kept any more: ${String(error)}`, error.stack));
+    thread.on('exit', () => {
+      if (this.thread !== thread) return; // it was stopped
+      this.thread = null;
+      setTimeout(() => this.startAgain(processId), REJOIN_MS).unref();
+    });
     thread.unref();
     this.thread = thread;
+  }
+
+  /** Somebody has to keep the lease, whatever became of the thread: without heartbeats nothing begins here any more. */
+  private startAgain(processId: string): void {
+    if (processId === this.id && !this.left && !this.thread) this.startThread();
   }
 
   private async stopThread(): Promise<void> {
@@ -179,6 +216,9 @@ export class ProcessLease implements OnModuleInit {
     switch (news.kind) {
       case 'connected':
         for (const listener of this.listeners) listener.notified?.(null);
+        break;
+      case 'confirmed':
+        this.letGoOn();
         break;
       case 'disconnected':
         this.logger.warn(`The session of the lease broke (${news.reason}); it is made anew.`);

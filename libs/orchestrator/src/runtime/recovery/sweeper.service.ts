@@ -44,6 +44,7 @@ const CLOSED = 'The flow run it was part of has ended without it.';
 export class Sweeper implements OnApplicationBootstrap {
   private readonly logger = new Logger(Sweeper.name);
   private readonly suspects = new Set<string>();
+  private mayForget = false;
   private readonly loop = new WakeableLoop('Sweeping', this.logger, () => this.round(), AFTER_FAILURE_MS);
 
   constructor(
@@ -76,7 +77,6 @@ export class Sweeper implements OnApplicationBootstrap {
 
   private async round(): Promise<number> {
     await this.fenceSuspects();
-    await this.endOverdue();
     let reassigned = 0;
     for (let batch = BATCH; batch === BATCH;) {
       const orphans = await this.flowRuns.orphaned(this.settings.app, this.registry.allFlowIds(), BATCH);
@@ -89,6 +89,9 @@ export class Sweeper implements OnApplicationBootstrap {
       this.claimer.wake();
       this.notifier.notify('due');
     }
+    // After that, because nobody waits for it by the second.
+    await this.endOverdue();
+    await this.forgetFenced();
     return EVERY_MS;
   }
 
@@ -114,7 +117,14 @@ export class Sweeper implements OnApplicationBootstrap {
     const { processId } = this.process;
     const fenced = await this.transactions.single((tx) => this.processes.fence(tx, suspects, processId, DEATH_RULES));
     for (const id of fenced) this.logger.warn(`Process ${id} is dead, and fenced.`);
+    this.mayForget ||= fenced.length > 0;
+  }
+
+  /** Rows of processes that were fenced long ago; looked for when one more is. */
+  private async forgetFenced(): Promise<void> {
+    if (!this.mayForget) return;
     await this.transactions.single((tx) => this.processes.forgetFenced(tx, this.settings.app));
+    this.mayForget = false;
   }
 
   /** Gives orphaned runs free; gives how many. */
