@@ -30,8 +30,11 @@ export function tarballChecks(folder, checkout) {
       none(paths.filter((path) => !EXPECTED.some((pattern) => pattern.test(path)))),
 
     'holds no module that nobody can reach': () => {
-      const declared = reachable(entries('.d.ts'), texts).map((path) => path.replace(/\.d\.ts$/, '.js'));
-      const used = new Set([...declared, ...reachable(entries('.js'), texts)]);
+      const loaded = reachable(entries('.js'), texts);
+      // A module of types alone is reached by the declarations of what is loaded.
+      const declarations = [...entries('.d.ts'), ...loaded.map((path) => path.replace(/\.js$/, '.d.ts'))];
+      const declared = reachable(declarations, texts).map((path) => path.replace(/\.d\.ts$/, '.js'));
+      const used = new Set([...declared, ...loaded]);
       none(named('.js').filter((path) => !used.has(path)));
     },
 
@@ -105,7 +108,7 @@ function leaves(tree) {
   return typeof tree === 'string' ? [tree] : Object.values(tree).flatMap(leaves);
 }
 
-/** The files that Node loads for modules, or that a compiler reads for declarations. */
+/** The files that Node loads for modules and threads, or that a compiler reads for declarations. */
 function reachable(entries, texts) {
   const found = new Set(entries);
   for (const path of found) {
@@ -114,6 +117,10 @@ function reachable(entries, texts) {
     const suffix = path.endsWith('.d.ts') ? '.d.ts' : '.js';
     for (const [, specifier] of text.matchAll(/(?:from|import|require)\s*\(?\s*["'](\.[^"']*)["']/g)) {
       found.add(posix.join(posix.dirname(path), specifier.replace(/\.js$/, suffix)));
+    }
+    // A thread is started with the path of its module.
+    for (const [, file] of text.matchAll(/__dirname,\s*["']([^"']+\.js)["']/g)) {
+      found.add(posix.join(posix.dirname(path), file));
     }
   }
   return [...found];
