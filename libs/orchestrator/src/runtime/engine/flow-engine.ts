@@ -25,7 +25,7 @@ import type { CallEngine } from '../registry/engine-bindings.js';
 import type { FlowDefinition } from '../registry/definitions.js';
 import { FlowRegistry } from '../registry/flow-registry.js';
 import type { Replay } from '../replay/replay.js';
-import { Replays, type ReplayReason } from '../replay/replays.service.js';
+import { reasonOf, Replays, type ReplayReason } from '../replay/replays.service.js';
 import { outcomeOfRun } from '../outcome-of-run.js';
 import { isRoot, type LiveFlowRun, type LiveTaskRun } from '../transitions/live-run.js';
 import type { Answer } from '../transitions/decided.js';
@@ -151,10 +151,11 @@ export class FlowEngine {
 
   /** Notes that a subflow run was interrupted with its root, where it was running; gives why it begins again. */
   private async interrupt(live: LiveFlowRun): Promise<ReplayReason> {
-    if (live.image.state?.type === StateType.Scheduled) return 'retry';
+    const reason = reasonOf(live.image.state);
+    if (live.image.state?.type === StateType.Scheduled) return reason;
     const state = awaitingResume({ scheduledTime: this.transitions.now(), message: 'Its process had ended.' });
     await this.transitions.proposeForFlowRun(live, state);
-    return 'resume';
+    return reason;
   }
 
   /**
