@@ -1,5 +1,7 @@
 import { currentRun } from '@nestor/orchestrator';
 import type { TestDatabase } from '@nestor/testing';
+import { Transactions } from '../../../libs/orchestrator/src/persistence/transactions.js';
+import { FlowRunsRepository } from '../../../libs/orchestrator/src/records/flow-runs/flow-runs.repository.js';
 import { RunObserver } from '../../../libs/orchestrator/src/runtime/control/run-observer.service.js';
 import { ActiveFlowRuns } from '../../../libs/orchestrator/src/runtime/engine/active-flow-runs.js';
 import { testDatabase } from '../../support/database.js';
@@ -328,6 +330,37 @@ describe('a flow run that somebody wants to wait', () => {
         await others.close();
       },
     );
+
+    it.each<['resume' | 'cancel', string[]]>([
+      ['resume', ['Pending', 'Running', 'Paused', 'Resuming', 'Running', 'Completed']],
+      ['cancel', ['Pending', 'Running', 'Paused', 'Cancelled']],
+    ])('and that is let go in the very moment in which somebody decides on it: %s', async (action, history) => {
+      const others = new Relay(database);
+      const mortal = await others.start('mortal', twoTasks);
+      const id = await mortal.begin('play');
+      await gate.reached;
+      await mortal.settled();
+      await mortal.control.pause(id);
+      await waitFor(() => mortal.holdsUp(id));
+      gate.open();
+      await waitFor(async () => (await taskRunsOf(database, id))[0]?.state_type === 'COMPLETED');
+      await mortal.die();
+
+      const flowRuns = elsewhere.get(FlowRunsRepository);
+      const { loadRow } = flowRuns;
+      const looked = jest.spyOn(flowRuns, 'loadRow').mockImplementationOnce(async (...args) => {
+        const found = await loadRow.apply(flowRuns, args);
+        await elsewhere.get(Transactions).single((tx) => flowRuns.releaseOrphans(tx, [id]));
+        return found;
+      });
+      await elsewhere.control[action](id);
+      expect(looked.mock.calls.length).toBeGreaterThan(1); // and then it decided again
+      looked.mockRestore();
+      const heir = await others.start('heir', twoTasks);
+      await heir.result(id).catch(() => undefined);
+      expect(await stateNames(database, id)).toEqual(history);
+      await others.close();
+    });
 
     it('is handed back as it waits when the process shuts down', async () => {
       const others = new Relay(database);
