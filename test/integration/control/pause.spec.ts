@@ -1,6 +1,10 @@
 import { currentRun } from '@nestor/orchestrator';
 import type { TestDatabase } from '@nestor/testing';
 import { Sweeper } from '../../../libs/orchestrator/src/runtime/recovery/sweeper.service.js';
+import { Transactions } from '../../../libs/orchestrator/src/persistence/transactions.js';
+import { FlowRunsRepository } from '../../../libs/orchestrator/src/records/flow-runs/flow-runs.repository.js';
+import { RunObserver } from '../../../libs/orchestrator/src/runtime/control/run-observer.service.js';
+import { ActiveFlowRuns } from '../../../libs/orchestrator/src/runtime/engine/active-flow-runs.js';
 import { testDatabase } from '../../support/database.js';
 import { Gate } from '../../support/gate.js';
 import { flowRunOf, illegalHistories, stateNames, subflowRunsOf, taskRunsOf } from '../../support/history.js';
@@ -160,18 +164,129 @@ describe('a flow run that somebody wants to wait', () => {
     },
   );
 
-  it('that is paused completes all the same when its code is at its end', async () => {
-    const id = await begin((stage) => {
+  describe('and whose code is at its end by then', () => {
+    /** Two attempts: what the first one comes to waits at the gate. */
+    const endsAtTheGate = (end: (attempt: number) => unknown) => (stage: Stage) => {
       stage.script = async () => {
-        await gate.pass();
-        return 'done';
+        const { attempt } = currentRun();
+        await stage.act(attempt);
+        if (attempt === 1) await gate.pass();
+        return end(attempt);
       };
+    };
+    const failsOnce = endsAtTheGate((attempt) => {
+      if (attempt === 1) throw new Error('no');
+      return 'done';
     });
-    await elsewhere.control.pause(id);
+    const beginPaused = async (code: (stage: Stage) => void, how: 'pause' | 'suspend' = 'pause'): Promise<string> => {
+      code(owner.stage);
+      const id = await owner.begin('playTwice');
+      await gate.reached;
+      await owner.settled();
+      await elsewhere.control[how](id);
+      return id;
+    };
+    const isOver = (id: string) => waitFor(() => owner.get(ActiveFlowRuns).find(id)?.attempt?.ended);
+
+    it('completes when it goes on', async () => {
+      const id = await beginPaused(endsAtTheGate(() => 'done'));
+      await waitFor(() => owner.holdsUp(id));
+      gate.open();
+      await isOver(id);
+      await owner.settled();
+      expect(await stateNames(database, id)).toEqual(['Pending', 'Running', 'Paused']);
+      await elsewhere.control.resume(id);
+      expect(await owner.result(id)).toBe('done');
+      expect(await stateNames(database, id)).toEqual(['Pending', 'Running', 'Paused', 'Running', 'Completed']);
+    });
+
+    it('is tried again when it has failed and goes on', async () => {
+      const id = await beginPaused(failsOnce);
+      await waitFor(() => owner.holdsUp(id));
+      gate.open();
+      await isOver(id);
+      await elsewhere.control.resume(id);
+      expect(await owner.result(id)).toBe('done');
+      expect(await stateNames(database, id)).toEqual([
+        ...['Pending', 'Running', 'Paused', 'Running', 'AwaitingRetry', 'Running', 'Completed'],
+      ]);
+    });
+
+    it('is tried again also when its process heard of the pause last', async () => {
+      const { look } = RunObserver.prototype;
+      const told: string[] = [];
+      const deaf = jest.spyOn(owner.get(RunObserver) as never, 'round');
+      deaf.mockImplementation(() => Promise.resolve(10));
+      const looking = jest.spyOn(owner.get(RunObserver), 'look').mockImplementation(function (this: RunObserver, id) {
+        told.push(id);
+        deaf.mockRestore();
+        look.call(this, id);
+      });
+      const id = await beginPaused(failsOnce);
+      gate.open();
+      await waitFor(() => owner.holdsUp(id));
+      expect(told).toEqual([id]);
+      looking.mockRestore();
+      await elsewhere.control.resume(id);
+      expect(await owner.result(id)).toBe('done');
+    });
+
+    it('leaves its process when it is suspended, and comes to the same elsewhere', async () => {
+      const id = await beginPaused(failsOnce, 'suspend');
+      await waitFor(() => owner.holdsUp(id));
+      gate.open();
+      await waitFor(async () => (await flowRunOf(database, id)).process_id === null);
+      expect(await stateNames(database, id)).toEqual(['Pending', 'Running', 'Suspended']);
+      await elsewhere.control.resume(id);
+      expect(await owner.result(id)).toBe('done');
+      expect(await stateNames(database, id)).toEqual([
+        ...['Pending', 'Running', 'Suspended', 'Resuming', 'Running', 'AwaitingRetry', 'Running', 'Completed'],
+      ]);
+      expect(owner.stage.performed).toEqual(['act(1)', 'act(2)']);
+    });
+
+    it('is cancelled when somebody asks for that', async () => {
+      const id = await beginPaused(endsAtTheGate(() => 'done'));
+      await waitFor(() => owner.holdsUp(id));
+      gate.open();
+      await isOver(id);
+      await elsewhere.control.cancel(id);
+      expect(await owner.failure(id)).toMatchObject({ code: 'RUN_CANCELLED' });
+      expect(await stateNames(database, id)).toEqual(['Pending', 'Running', 'Paused', 'Cancelling', 'Cancelled']);
+    });
+
+    it('is a subflow that is over with its caller', async () => {
+      const id = await begin((stage) => {
+        stage.scene = () => gate.pass();
+        stage.script = () => stage.enact();
+      });
+      const [subflow] = await subflowRunsOf(database, id);
+      await elsewhere.control.pause(subflow!.id);
+      await waitFor(() => owner.holdsUp(subflow!.id));
+      gate.open();
+      await isOver(subflow!.id);
+      await elsewhere.control.cancel(id);
+      expect(await owner.failure(id)).toMatchObject({ code: 'RUN_CANCELLED' });
+      expect(await flowRunOf(database, subflow!.id)).toMatchObject({ state_type: 'CANCELLED' });
+    });
+  });
+
+  it('that is suspended in the midst of a task that calls tasks leaves its process, and goes on', async () => {
+    const id = await begin((stage) => {
+      stage.perform = async (call) => {
+        if (call === 'act(1)') await gate.pass();
+        return call;
+      };
+      stage.direction = async () => [await stage.act(1), await stage.act(2)];
+      stage.script = () => stage.direct();
+    });
+    await elsewhere.control.suspend(id);
     await waitFor(() => owner.holdsUp(id));
     gate.open();
-    expect(await owner.result(id)).toBe('done');
-    expect(await stateNames(database, id)).toEqual(['Pending', 'Running', 'Paused', 'Completed']);
+    await waitFor(async () => (await flowRunOf(database, id)).process_id === null);
+    await elsewhere.control.resume(id);
+    expect(await owner.result(id)).toEqual(['act(1)', 'act(2)']);
+    expect(owner.stage.performed).toEqual(['direct()', 'act(1)', 'direct()', 'act(2)']);
   });
 
   it('that is paused holds up what its subflows call, and only that of its own tree', async () => {
@@ -236,6 +351,37 @@ describe('a flow run that somebody wants to wait', () => {
         await others.close();
       },
     );
+
+    it.each<['resume' | 'cancel', string[]]>([
+      ['resume', ['Pending', 'Running', 'Paused', 'Resuming', 'Running', 'Completed']],
+      ['cancel', ['Pending', 'Running', 'Paused', 'Cancelled']],
+    ])('and that is let go in the very moment in which somebody decides on it: %s', async (action, history) => {
+      const others = new Relay(database);
+      const mortal = await others.start('mortal', twoTasks);
+      const id = await mortal.begin('play');
+      await gate.reached;
+      await mortal.settled();
+      await mortal.control.pause(id);
+      await waitFor(() => mortal.holdsUp(id));
+      gate.open();
+      await waitFor(async () => (await taskRunsOf(database, id))[0]?.state_type === 'COMPLETED');
+      await mortal.die();
+
+      const flowRuns = elsewhere.get(FlowRunsRepository);
+      const { loadRow } = flowRuns;
+      const looked = jest.spyOn(flowRuns, 'loadRow').mockImplementationOnce(async (...args) => {
+        const found = await loadRow.apply(flowRuns, args);
+        await elsewhere.get(Transactions).single((tx) => flowRuns.releaseOrphans(tx, [id]));
+        return found;
+      });
+      await elsewhere.control[action](id);
+      expect(looked.mock.calls.length).toBeGreaterThan(1); // and then it decided again
+      looked.mockRestore();
+      const heir = await others.start('heir', twoTasks);
+      await heir.result(id).catch(() => undefined);
+      expect(await stateNames(database, id)).toEqual(history);
+      await others.close();
+    });
 
     it('is handed back as it waits when the process shuts down', async () => {
       const others = new Relay(database);

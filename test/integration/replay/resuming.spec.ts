@@ -1,9 +1,10 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { classCodec, currentRun, branch, mapTasks } from '@nestor/orchestrator';
 import type { TestDatabase } from '@nestor/testing';
+import { TransitionService } from '../../../libs/orchestrator/src/runtime/transitions/transition.service.js';
 import { testDatabase } from '../../support/database.js';
 import { Gate } from '../../support/gate.js';
-import { flowRunOf, illegalHistories, stateNames, taskRunsOf } from '../../support/history.js';
+import { flowRunOf, illegalHistories, stateNames, subflowRunsOf, taskRunsOf } from '../../support/history.js';
 import { Relay, type RelayProcess } from '../../support/relay.js';
 import type { Stage } from '../../support/stage.js';
 import { waitFor } from '../../support/wait-for.js';
@@ -274,6 +275,41 @@ describe('a flow run whose process died', () => {
       expect(result).toEqual(['first 1', 'first 2', 'first 3', 'second 1']);
       expect(second.stage.performed).toHaveLength(1);
     });
+  });
+
+  it('goes on with a subflow as it was, also when it is interrupted a second time before that begins', async () => {
+    const code = (stage: Stage) => {
+      stage.perform = () => Promise.reject(new Error('no'));
+      stage.scene = async () => {
+        const failure = await stage.act(1).catch((error: Error) => error.message);
+        await interruption(stage);
+        return failure;
+      };
+      stage.script = () => stage.enact();
+    };
+    const first = await relay.start('first', code);
+    const id = await first.begin('play');
+    await gate.reached;
+    await first.die();
+
+    const between = new Gate();
+    const second = await relay.start('second', code);
+    const transitions = second.get(TransitionService);
+    const { proposeForFlowRun } = transitions;
+    jest.spyOn(transitions, 'proposeForFlowRun').mockImplementation(async (live, state, options) => {
+      if (state.type === 'RUNNING' && live.created.id !== id) await between.pass();
+      return proposeForFlowRun.call(transitions, live, state, options);
+    });
+    await between.reached;
+    await second.die();
+    const third = await relay.start('third', code);
+    expect(await third.result(id)).toBe('no');
+    between.open();
+
+    expect([second, third].flatMap(({ stage }) => stage.performed)).toEqual([]);
+    const [subflow] = await subflowRunsOf(database, id);
+    expect(await taskRunsOf(database, subflow!.id)).toMatchObject([{ state_type: 'FAILED', run_count: 1 }]);
+    expect(await flowRunOf(database, subflow!.id)).toMatchObject({ state_type: 'COMPLETED', run_count: 1 });
   });
 
   it('gives a failure that was caught again, so that the same catch runs, and executes nothing for it', async () => {

@@ -91,7 +91,7 @@ export class FlowRunStory {
     const state = stateAfter(before, this.run.id, proposed, over.at);
     this.run = advanceFlowRun(this.run, state, {});
     return {
-      move: { run: this.run, expectedStateId: before?.id ?? null, result, claim, lease },
+      move: { run: this.run, expectedStateId: before?.id ?? null, expectedEpoch: null, result, claim, lease },
       state: { runId: this.run.id, state, follows: before?.id ?? null, claim },
     };
   }

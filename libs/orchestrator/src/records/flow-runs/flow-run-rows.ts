@@ -33,6 +33,8 @@ export interface FlowRunMove {
   readonly run: FlowRun;
   /** The id of the state the move was decided from. */
   readonly expectedStateId: string | null;
+  /** The epoch its row had then, where that is no matter of the claim: who executes the run, if anybody, may depend on it. */
+  readonly expectedEpoch: number | null;
   /** The encoded outcome; `null` while there is none. */
   readonly result: string | null;
   /** The number of the claim on whose behalf it is written: see `WriteFence`. */

@@ -77,6 +77,7 @@ export const moveRows = new RowSet<FlowRunMove>([
   ['claim', 'integer', ({ claim }) => claim],
   ['id', 'uuid', ({ run }) => run.id],
   ['expected_state_id', 'uuid', ({ expectedStateId }) => expectedStateId],
+  ['expected_epoch', 'integer', ({ expectedEpoch }) => expectedEpoch],
   ['is_released', 'boolean', ({ lease }) => lease !== 'kept'],
   ['epochs', 'integer', ({ lease }) => (lease === 'revoked' ? 1 : 0)],
   ['empirical_policy', 'jsonb', ({ run }) => storedPolicy(run.policy)],
@@ -94,7 +95,7 @@ export const moveRows = new RowSet<FlowRunMove>([
 
 /**
  * Compare-and-set of many runs. Locks the rows in id order, so that two batches never wait for each other; the condition
- * on `state_id` is evaluated on the row as it is once the lock is held. Rides `flow_run_pkey`, one partition per run.
+ * on state and epoch is evaluated on the row as it is once the lock is held. Rides `flow_run_pkey`, one partition per run.
  */
 export const moveFlowRuns = (schema: string): string => `
   with ${leaseCheck(schema)}, move as materialized (
@@ -112,7 +113,8 @@ export const moveFlowRuns = (schema: string): string => `
       from move m
       join locked l on l.id = m.id
      where r.id = m.id
-       and (r.state_id is not distinct from m.expected_state_id or r.state_id = m.state_id)
+       and (r.state_id is not distinct from m.expected_state_id and r.lease_epoch = coalesce(m.expected_epoch, r.lease_epoch)
+            or r.state_id = m.state_id)
     returning r.id
   ), history as (
     insert into ${schema}.flow_run_state (flow_run_id, ${STATE_COLUMNS})

@@ -12,11 +12,13 @@ import {
   StateType,
   timedOut,
   type FlowRunPolicy,
+  type ProposedState,
   type RetryPolicy,
   type State,
 } from '@nestor/core';
 import { Inject, Injectable } from '@nestjs/common';
 import { derivedId, newId } from '../../persistence/ids.js';
+import { RunObserver } from '../control/run-observer.service.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { LeaseLostError } from '../leases/run-lease.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
@@ -25,7 +27,7 @@ import type { CallEngine } from '../registry/engine-bindings.js';
 import type { FlowDefinition } from '../registry/definitions.js';
 import { FlowRegistry } from '../registry/flow-registry.js';
 import type { Replay } from '../replay/replay.js';
-import { Replays, type ReplayReason } from '../replay/replays.service.js';
+import { reasonOf, Replays, type ReplayReason } from '../replay/replays.service.js';
 import { outcomeOfRun } from '../outcome-of-run.js';
 import { isRoot, type LiveFlowRun, type LiveTaskRun } from '../transitions/live-run.js';
 import type { Answer } from '../transitions/decided.js';
@@ -77,6 +79,7 @@ export class FlowEngine {
     private readonly payloads: Payloads,
     private readonly logs: RunLogs,
     private readonly services: EngineScopeServices,
+    private readonly observer: RunObserver,
     @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
   ) {}
 
@@ -151,10 +154,11 @@ export class FlowEngine {
 
   /** Notes that a subflow run was interrupted with its root, where it was running; gives why it begins again. */
   private async interrupt(live: LiveFlowRun): Promise<ReplayReason> {
-    if (live.image.state?.type === StateType.Scheduled) return 'retry';
+    const reason = reasonOf(live.image.state);
+    if (live.image.state?.type === StateType.Scheduled) return reason;
     const state = awaitingResume({ scheduledTime: this.transitions.now(), message: 'Its process had ended.' });
     await this.transitions.proposeForFlowRun(live, state);
-    return 'resume';
+    return reason;
   }
 
   /**
@@ -199,13 +203,13 @@ export class FlowEngine {
       const goesOn = outcome.kind === 'cut-off' && goesOnElsewhere(outcome.end);
       if (replay && !goesOn) await this.closeLeftovers(live, replay);
       if (outcome.kind === 'returned') {
-        const answer = await this.transitions.proposeForFlowRun(live, completed(), { result: outcome.stored });
+        const answer = await this.conclude(active, completed(), outcome.stored);
         if (answer.state?.type === StateType.Completed) return this.payloads.decode(outcome.encoded);
         throw await this.endedOtherwise(live, answer.state);
       }
       if (outcome.kind === 'cut-off') throw await this.cutOff(live, active, outcome.end);
       this.logFailure(live, outcome.error);
-      const answer = await this.fail(live, outcome, replay);
+      const answer = await this.fail(active, outcome, replay);
       if (answer.state?.type === StateType.Failed) throw outcome.error;
       if (answer.state?.type !== StateType.Scheduled) throw await this.endedOtherwise(live, answer.state);
     }
@@ -269,13 +273,38 @@ export class FlowEngine {
       : outcome;
   }
 
-  private async fail(live: LiveFlowRun, outcome: Outcome & { kind: 'threw' }, replay: Replay | null): Promise<Answer> {
+  private async fail(
+    active: ActiveFlowRun,
+    outcome: Outcome & { kind: 'threw' },
+    replay: Replay | null,
+  ): Promise<Answer> {
+    const { live } = active;
     const message = failureMessage(outcome.error);
     const details = replay?.diverged ? { retriable: false } : {};
     const state = outcome.timedOut ? timedOut({ message }) : failed({ message, details });
     const context = { runId: live.created.id, subject: `error of "${live.created.name}"` };
     const { stored } = await this.payloads.sealError(outcome.error, message, context);
-    return this.transitions.proposeForFlowRun(live, state, { result: stored });
+    return this.conclude(active, state, stored);
+  }
+
+  /**
+   * Proposes what came of an attempt, once the run is not paused: by the rules only a running one is tried again.
+   *
+   * @throws what the caller of a run gets that ends, or leaves the process, as it waits: there it comes to the same outcome.
+   */
+  private async conclude(active: ActiveFlowRun, state: ProposedState, result: string): Promise<Answer> {
+    const { live, gate, whole } = active;
+    for (;;) {
+      while (gate.reopened) {
+        if (whole.ended) throw await this.cutOff(live, active, whole.ended);
+        await reopenedOrEnded(active, gate.reopened);
+      }
+      const answer = await this.transitions.proposeForFlowRun(live, state, { result, unlessPaused: true });
+      if (answer.state?.type !== StateType.Paused) return answer;
+      // Somebody paused it a moment ago. It may have been resumed again since: the observer looks after the gate is closed.
+      gate.close();
+      this.observer.look(live.created.id);
+    }
   }
 
   /** Does with a run whose body was cut off what the reason asks for; gives the error its caller gets. */
@@ -353,6 +382,21 @@ export class FlowEngine {
     const stack = error instanceof Error && error.stack !== undefined ? error.stack : failureMessage(error);
     this.logs.append(sourceOf(live), LogLevel.Error, `The attempt failed. ${stack}`);
   }
+}
+
+/** Until then the run does nothing: a suspension need not wait for it. */
+async function reopenedOrEnded({ whole }: ActiveFlowRun, reopened: Promise<void>): Promise<void> {
+  const letGo = whole.hold();
+  const { signal } = whole;
+  let stopListening = (): void => undefined;
+  const ended = new Promise<void>((resolve) => {
+    const listener = (): void => resolve();
+    signal.addEventListener('abort', listener);
+    stopListening = () => signal.removeEventListener('abort', listener);
+  });
+  await Promise.race([reopened, ended]);
+  stopListening();
+  letGo();
 }
 
 function sourceOf({ created }: LiveFlowRun): LogSource {

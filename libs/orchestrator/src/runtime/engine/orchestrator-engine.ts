@@ -14,6 +14,7 @@ import {
   RunHandedBackError,
   RunSuspendedError,
 } from './engine-errors.js';
+import { reasonOf } from '../replay/replays.service.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { FlowEngine, type FlowExecution } from './flow-engine.js';
 import type { NewRunOptions } from './new-run-options.js';
@@ -130,8 +131,7 @@ export class OrchestratorEngine implements CallEngine {
       await this.flowEngine.giveUp(live, `No instance of ${definition.provider.name} could be had: ${String(error)}`);
       throw error;
     }
-    const reason = live.image.state?.name === 'AwaitingRetry' ? 'retry' : 'resume';
-    return this.execute({ live, definition, receiver, reason, outerGate: null });
+    return this.execute({ live, definition, receiver, reason: reasonOf(live.image.state), outerGate: null });
   }
 
   private async createAndExecute(

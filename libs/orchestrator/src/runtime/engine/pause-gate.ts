@@ -8,6 +8,11 @@ export class PauseGate {
     return this.closed !== null || (this.outer?.isClosed ?? false);
   }
 
+  /** Resolves when the run itself is not paused, whatever the one that called it is; `null` when it is not. */
+  get reopened(): Promise<void> | null {
+    return this.closed?.reopened ?? null;
+  }
+
   close(): void {
     if (this.closed) return;
     let reopen = (): void => undefined;

@@ -1,4 +1,4 @@
-import { StateType, type TaskRun } from '@nestor/core';
+import { StateType, type State, type TaskRun } from '@nestor/core';
 import { Inject, Injectable } from '@nestjs/common';
 import { RunValuesRepository, SEED_KEY } from '../../records/run-values/run-values.repository.js';
 import { TaskRunsRepository, type RecordedTaskRun } from '../../records/task-runs/task-runs.repository.js';
@@ -17,6 +17,11 @@ export type ReplayReason =
   | 'resume'
   /** Its attempt failed, or somebody restarts it: what was completed stays, what failed is done again. */
   | 'retry';
+
+/** Why a run begins again that is in this state. */
+export function reasonOf(state: State | null): ReplayReason {
+  return state?.name === 'AwaitingRetry' ? 'retry' : 'resume';
+}
 
 /** Reads what is recorded of a run, for its body to begin again. */
 @Injectable()

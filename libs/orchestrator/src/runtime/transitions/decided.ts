@@ -104,7 +104,7 @@ export function creationEntry(
   };
 }
 
-/** The move of a flow run, compared with the state it was decided from. */
+/** The move of a flow run, compared with the state, and the epoch if there is one, that it was decided from. */
 export function moveEntry(
   { verdict }: Answer,
   before: FlowRun,
@@ -113,7 +113,13 @@ export function moveEntry(
     lease,
     result,
     leaseChange,
-  }: { readonly lease: RunLease | null; readonly result: string | null; readonly leaseChange: LeaseChange },
+    expectedEpoch = null,
+  }: {
+    readonly lease: RunLease | null;
+    readonly result: string | null;
+    readonly leaseChange: LeaseChange;
+    readonly expectedEpoch?: number | null;
+  },
 ): EntryOf<'move-flow-run'> {
   const follows = before.state?.id ?? null;
   return {
@@ -122,6 +128,7 @@ export function moveEntry(
     move: {
       run: after,
       expectedStateId: follows,
+      expectedEpoch,
       // The outcome belongs to the state it was proposed with; a retry that takes its place has none.
       result: verdict.kind === 'accept' ? result : null,
       lease: leaseChange,

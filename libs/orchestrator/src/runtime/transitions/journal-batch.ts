@@ -60,7 +60,7 @@ export function foldEntries(entries: readonly QueuedEntry[]): JournalBatch {
           outdated.add(queued);
           break;
         }
-        moves.set(move.run.id, before ? { ...move, expectedStateId: before.expectedStateId } : move);
+        moves.set(move.run.id, before ? { ...move, ...comparedWith(before) } : move);
         moveStates.push(...states);
         break;
       }
@@ -86,6 +86,10 @@ export function foldEntries(entries: readonly QueuedEntry[]): JournalBatch {
     values,
     outdated,
   };
+}
+
+function comparedWith({ expectedStateId, expectedEpoch }: FlowRunMove): Partial<FlowRunMove> {
+  return { expectedStateId, expectedEpoch };
 }
 
 class ClaimNumbers {

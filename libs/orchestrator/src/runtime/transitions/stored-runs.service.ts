@@ -30,7 +30,7 @@ interface StoredProposal {
 
 /**
  * The same door for runs that this process knows from the database alone: those that somebody wants something of, and those
- * of dead processes. They are compared and set on the state that was read; whoever executes them finds out.
+ * of dead processes. They are compared and set on what was read; whoever executes them finds out.
  */
 @Injectable()
 export class StoredRuns {
@@ -163,6 +163,8 @@ export class StoredRuns {
       lease,
       result: null,
       leaseChange: leaseChangeOf(after.state.type),
+      // Whether a process holds the run was looked at as well, and may change while its state does not.
+      expectedEpoch: row.leaseEpoch,
     });
     const outcome = await this.journal.write(entry);
     if (outcome === 'lease-lost') throw lease?.lost ?? new Error('A lease was lost that nobody held.');

@@ -1,7 +1,9 @@
 import {
   flowRunPolicy,
   isTerminal,
+  StateType,
   type Facts,
+  type FlowRun,
   type FlowRunPolicy,
   type Instant,
   type ProposedState,
@@ -25,6 +27,8 @@ interface ProposeOptions {
   readonly result?: string;
   /** What becomes of the lease. Default: a root run that ends releases it. */
   readonly lease?: LeaseChange;
+  /** Whether a run that somebody has paused is left as it is: then the answer is that state. Default: it is not. */
+  readonly unlessPaused?: boolean;
 }
 
 /** Facts about runs of flows that are registered in this process: whoever registered the flow can start it again. */
@@ -106,6 +110,7 @@ export class TransitionService {
    * @throws {LeaseLostError} when the run may be executed elsewhere by now.
    */
   async proposeForFlowRun(live: LiveFlowRun, proposed: ProposedState, options: ProposeOptions = {}): Promise<Answer> {
+    if (isPaused(live.image) && options.unlessPaused) return this.decideAgain(live, proposed, options);
     const { answer, entry } = this.decideForFlowRun(live, proposed, options);
     if (!entry) return answer;
     switch (await this.journal.write(entry)) {
@@ -218,6 +223,8 @@ export class TransitionService {
           const reason = `The run has ended meanwhile: it is ${current.state.type}.`;
           return { verdict: { kind: 'abort' as const, reason }, state: current.state };
         }
+        if (isPaused(current) && options.unlessPaused)
+          return { verdict: { kind: 'abort' as const, reason: 'The run is paused.' }, state: current.state };
         const { answer, entry } = this.decideForFlowRun(live, proposed, options);
         const written = entry ? await this.journal.write(entry) : 'written';
         if (written === 'lease-lost') throw lostLease(live.lease);
@@ -232,6 +239,10 @@ export class TransitionService {
     if (live.lease.lost) return; // the attempt ends with the lease
     this.logger.error(`A state of flow run ${live.created.id} could not be decided again: ${String(error)}`);
   }
+}
+
+function isPaused({ state }: FlowRun): boolean {
+  return state?.type === StateType.Paused;
 }
 
 /** What a proposal for a task run led to, and the two ways of writing it. */
