@@ -1,9 +1,11 @@
 import { currentRun, FlowRuns, RunCancelledError } from '@nestor/orchestrator';
 import type { TestDatabase } from '@nestor/testing';
+import { FlowRunsRepository } from '../../../libs/orchestrator/src/records/flow-runs/flow-runs.repository.js';
 import { testDatabase } from '../../support/database.js';
 import { Gate } from '../../support/gate.js';
 import { flowRunOf, illegalHistories, stateNames, subflowRunsOf, taskRunsOf } from '../../support/history.js';
 import { Relay, type RelayProcess } from '../../support/relay.js';
+import type { Stage } from '../../support/stage.js';
 import { waitFor } from '../../support/wait-for.js';
 
 const UNKNOWN_ID = '01a201cf-f4dd-7000-98e7-1976c9bbcf07';
@@ -213,6 +215,34 @@ describe('RunControl.cancel()', () => {
     const peer = await others.start('peer', code);
     expect(await peer.failure(id)).toBeInstanceOf(RunCancelledError);
     expect(await stateNames(database, id)).toEqual(['Pending', 'Running', 'Cancelling', 'Cancelled']);
+    gate.open();
+    await others.close();
+  });
+
+  it('of a run whose process died ends what is within it as well, also when whoever ended it dies before that', async () => {
+    const others = new Relay(database);
+    const prepare = (stage: Stage): void => {
+      stage.perform = () => gate.pass();
+      stage.scene = () => stage.act(1);
+      stage.script = () => stage.enact();
+    };
+    const mortal = await others.start('mortal', prepare);
+    const id = await mortal.begin('play');
+    await gate.reached;
+    await mortal.settled();
+
+    const ending = await others.start('ending', undefined, { providers: [] });
+    jest.spyOn(ending.get(FlowRunsRepository), 'openWithin').mockImplementation(() => new Promise(() => undefined));
+    void ending.control.setState(id, { type: 'CANCELLED' });
+    await waitFor(async () => (await flowRunOf(database, id)).state_type === 'CANCELLED');
+    expect((await flowRunOf(database, id)).process_id).toBe(ending.processId);
+    await mortal.die();
+    await ending.fence();
+
+    await others.start('heir', prepare);
+    await cancelledTree(id);
+    await waitFor(async () => (await flowRunOf(database, id)).process_id === null);
+    expect(await stateNames(database, id)).toEqual(['Pending', 'Running', 'Cancelled']);
     gate.open();
     await others.close();
   });

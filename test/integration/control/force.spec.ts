@@ -1,5 +1,6 @@
 import { currentRun, LeaseLostError, RunCancelledError, type StateType } from '@nestor/orchestrator';
 import type { TestDatabase } from '@nestor/testing';
+import { RunObserver } from '../../../libs/orchestrator/src/runtime/control/run-observer.service.js';
 import { testDatabase } from '../../support/database.js';
 import { Gate } from '../../support/gate.js';
 import { flowRunOf, illegalHistories, stateNames, taskRunsOf } from '../../support/history.js';
@@ -97,6 +98,17 @@ describe('RunControl.setState()', () => {
       expect(await waitFor(late)).toBeInstanceOf(LeaseLostError);
       await waitFor(async () => (await flowRunOf(database, id)).state_type === 'COMPLETED');
       expect(await stateNames(database, id)).toEqual(['Pending', 'Running', 'Scheduled', 'Running', 'Completed']);
+    });
+
+    it('lets it begin anew in the process that executes it, before anybody has looked', async () => {
+      const looking = jest.spyOn(owner.get(RunObserver), 'round' as never).mockResolvedValue(1_000 as never);
+      const { id, late, signal } = await running();
+      await where().control.setState(id, { type: 'SCHEDULED' });
+      await waitFor(() => signal().reason instanceof LeaseLostError);
+      looking.mockRestore();
+      gate.open();
+      expect(await waitFor(late)).toBeInstanceOf(LeaseLostError);
+      await waitFor(async () => (await flowRunOf(database, id)).state_type === 'COMPLETED');
     });
 
     it('pauses a running run as PAUSED, and lets it go on as RUNNING', async () => {

@@ -206,7 +206,7 @@ describe('the journal', () => {
       const { id } = await app.get(Flows).start(Stage, 'play');
       await gate.reached;
       await waitFor(async () => (await stateNames(database, id)).includes('Running'));
-      return { id, lease: app.get(ProcessLease).grant(id, 0) };
+      return { id, lease: new RunLease(id, 0) };
     };
     const changeEpoch = (id: string): Promise<unknown> =>
       sql(database, 'update nestor.flow_run set lease_epoch = lease_epoch + 1 where id = $1', [id]);

@@ -43,10 +43,10 @@ export interface FlowRunMove {
 }
 
 /**
- * What a move does to the lease of its run: `released` by its holder, who may still append to what it has begun, or
- * `revoked`, so that the holder can write nothing more.
+ * What a move does to the lease of its run: `released` by its holder, who may still append to what it has begun; `revoked`,
+ * so that the holder can write nothing more; or `taken` from it by the process that moves the run.
  */
-export type LeaseChange = 'kept' | 'released' | 'revoked';
+export type LeaseChange = 'kept' | 'released' | 'revoked' | 'taken';
 
 /** The run as the rules see it, from its row and the row of its current state. */
 export function flowRunOfRow(row: FlowRunEntity, state: FlowRunStateEntity | null): FlowRun {

@@ -78,8 +78,9 @@ export const moveRows = new RowSet<FlowRunMove>([
   ['id', 'uuid', ({ run }) => run.id],
   ['expected_state_id', 'uuid', ({ expectedStateId }) => expectedStateId],
   ['expected_epoch', 'integer', ({ expectedEpoch }) => expectedEpoch],
-  ['is_released', 'boolean', ({ lease }) => lease !== 'kept'],
-  ['epochs', 'integer', ({ lease }) => (lease === 'revoked' ? 1 : 0)],
+  ['is_released', 'boolean', ({ lease }) => lease === 'released' || lease === 'revoked'],
+  ['is_taken', 'boolean', ({ lease }) => lease === 'taken'],
+  ['epochs', 'integer', ({ lease }) => (lease === 'revoked' || lease === 'taken' ? 1 : 0)],
   ['empirical_policy', 'jsonb', ({ run }) => storedPolicy(run.policy)],
   ['result', 'json', ({ result }) => result],
   ['state_id', 'uuid', ({ run }) => run.state?.id ?? null],
@@ -108,7 +109,7 @@ export const moveFlowRuns = (schema: string): string => `
            state_type = m.state_type, state_name = m.state_name, state_timestamp = m.state_timestamp,
            run_count = m.run_count, next_scheduled_start_time = m.next_scheduled_start_time,
            start_time = m.start_time, end_time = m.end_time, total_run_time_us = m.total_run_time_us,
-           process_id = case when m.is_released then null else r.process_id end,
+           process_id = case when m.is_taken then $1::uuid when m.is_released then null else r.process_id end,
            lease_epoch = r.lease_epoch + case when r.state_id = m.state_id then 0 else m.epochs end
       from move m
       join locked l on l.id = m.id
@@ -167,6 +168,14 @@ export const orphanedFlowRuns = (schema: string): string => `
      and not exists (select from ${schema}.process p where p.id = r.process_id and p.fenced_at is null)
    order by r.process_id, r.id
    limit $3`;
+
+/** Takes ended runs over from processes that died before they had ended what is within them: one process gets each. */
+export const adoptEnded = (schema: string): string => `
+  update ${schema}.flow_run r
+     set process_id = $1::uuid, lease_epoch = r.lease_epoch + 1, updated = now()
+   where r.id = any($2::uuid[]) and r.state_type in ('COMPLETED', 'FAILED', 'CRASHED', 'CANCELLED')
+     and not exists (select from ${schema}.process p where p.id = r.process_id and p.fenced_at is null)
+  returning r.id`;
 
 /**
  * Lets go of runs that wait, for a time or for somebody, and whose process is gone: whoever comes next may claim them.

@@ -10,6 +10,7 @@ import { fenceParameters, singleFenceParameters, type HeldClaims, type WriteFenc
 import { newStates, type NewState } from '../stored-state.js';
 import { flowRunOfRow, type FlowRunCreation, type FlowRunMove } from './flow-run-rows.js';
 import {
+  adoptEnded,
   claimDueFlowRuns,
   claimedCreations,
   insertFlowRuns,
@@ -216,6 +217,21 @@ export class FlowRunsRepository {
   async nextDueInMs(app: string, flowIds: readonly string[]): Promise<number | null> {
     const rows = await this.dataSource.query<{ ms: number }[]>(nextDueFlowRun(this.schema), [app, flowIds]);
     return rows[0]?.ms ?? null;
+  }
+
+  /** Takes those of the runs over that have ended and whose process is fenced or gone; gives the ids of those it got. */
+  async adoptEnded(tx: Tx, ids: readonly string[], processId: string): Promise<string[]> {
+    const rows = await tx.query<{ id: string }>(adoptEnded(this.schema), [processId, ids]);
+    return rows.map(({ id }) => id);
+  }
+
+  /** Lets go of a run that a process has ended. */
+  async releaseEnded(tx: Tx, id: string, processId: string): Promise<void> {
+    await tx.query(
+      `update ${this.schema}.flow_run set process_id = null, updated = now()
+        where id = $1 and process_id = $2 and state_type in ('COMPLETED', 'FAILED', 'CRASHED', 'CANCELLED')`,
+      [id, processId],
+    );
   }
 
   /** Lets go of those of the runs that wait and whose process is fenced or gone. */

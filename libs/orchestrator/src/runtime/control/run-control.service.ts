@@ -58,8 +58,6 @@ export interface ForkOptions {
 const BEGINS_WITHIN_MS = 500;
 const LOOK_AGAIN_MS = 10;
 
-const CLOSED = 'The flow run it was part of was ended from outside.';
-
 /**
  * Steers flow runs, from any process, whichever executes them: everything goes through the same rules as the states of the
  * engine itself. What a run is asked is durable when the call resolves; the process that executes it reacts within
@@ -243,7 +241,7 @@ export class RunControl {
     this.notifier.notify(`run:${flowRunId}`);
     if (state.type === StateType.Scheduled) this.announceDue();
     // Whoever executed it, if anybody did, can write nothing more, and leaves its tasks as they are.
-    if (isTerminal(state.type)) await this.runs.closeWithin(flowRunId, cancelled({ message: CLOSED }));
+    if (isTerminal(state.type)) await this.runs.closeWithin(flowRunId);
     return state;
   }
 

@@ -47,7 +47,8 @@ interface LeaseListener {
 export class ProcessLease implements OnModuleInit {
   private readonly logger = new Logger(ProcessLease.name);
   private readonly listeners: LeaseListener[] = [];
-  private readonly held = new Set<RunLease>();
+  /** By root run. */
+  private readonly held = new Map<string, RunLease>();
   private readonly pulse = new SharedArrayBuffer(4);
   private proof = new LeaseProof();
   /** For those who wait for a proof. */
@@ -97,16 +98,17 @@ export class ProcessLease implements OnModuleInit {
     return this.proven.promise;
   };
 
-  /** Notes that this process executes a root run from now on. */
+  /** Notes that this process executes a root run from now on; whatever of it executed the run before has lost it. */
   grant(rootFlowRunId: string, epoch: number): RunLease {
+    this.held.get(rootFlowRunId)?.lose();
     const lease = new RunLease(rootFlowRunId, epoch);
-    this.held.add(lease);
+    this.held.set(rootFlowRunId, lease);
     return lease;
   }
 
   /** Notes that it does not any more. */
   release(lease: RunLease): void {
-    this.held.delete(lease);
+    if (this.held.get(lease.rootFlowRunId) === lease) this.held.delete(lease.rootFlowRunId);
   }
 
   /**
@@ -144,7 +146,7 @@ export class ProcessLease implements OnModuleInit {
     this.logger.warn(
       `This process was taken for dead and fenced; ${this.held.size} runs it executed are lost to it. It goes on under a new id.`,
     );
-    const lost = [...this.held];
+    const lost = [...this.held.values()];
     this.held.clear();
     for (const lease of lost) lease.lose();
     this.letGoOn();

@@ -34,8 +34,6 @@ const AFTER_FAILURE_MS = 1_000;
 /** As in the contract: five minutes after it was asked for, a run is cancelled, whether or not somebody has stopped it. */
 const CANCELLATION_TIMEOUT_MS = 300_000;
 
-const CLOSED = 'The flow run it was part of has ended without it.';
-
 /**
  * Takes the runs of dead processes over: first it fences the process, so that this writes nothing more, and only then
  * gives its runs to whoever claims them. Every process does so; the database decides who is first.
@@ -106,7 +104,7 @@ export class Sweeper implements OnApplicationBootstrap {
       const entered = await this.storedRuns.proposeOnce(id, ({ row }) => row.stateId === stateId, state);
       if (!entered) continue;
       this.notifier.notify(`run:${id}`);
-      await this.storedRuns.closeWithin(id, cancelled({ message: CLOSED }));
+      await this.storedRuns.closeWithin(id);
     }
   }
 
@@ -129,7 +127,9 @@ export class Sweeper implements OnApplicationBootstrap {
 
   /** Gives orphaned runs free; gives how many. */
   private async reassign(orphans: readonly OrphanedFlowRun[]): Promise<number> {
-    const waiting = orphans.filter(({ stateType }) => nextState(stateType, this.clock.now()) === null);
+    const ended = orphans.filter(hasEnded);
+    const open = orphans.filter((orphan) => !hasEnded(orphan));
+    const waiting = open.filter(({ stateType }) => nextState(stateType, this.clock.now()) === null);
     if (waiting.length > 0) {
       await this.transactions.single((tx) =>
         this.flowRuns.releaseOrphans(
@@ -138,20 +138,33 @@ export class Sweeper implements OnApplicationBootstrap {
         ),
       );
     }
-    const moves = await Promise.all(orphans.map((orphan) => this.move(orphan)));
-    return waiting.length + moves.filter(Boolean).length;
+    const moves = await Promise.all(open.map((orphan) => this.move(orphan)));
+    const closed = ended.length === 0 ? 0 : await this.closeWithin(ended.map(({ id }) => id));
+    return waiting.length + moves.filter(Boolean).length + closed;
+  }
+
+  /** Their processes ended these runs, and died before they had ended what was within them. */
+  private async closeWithin(ids: readonly string[]): Promise<number> {
+    const { processId } = this.process;
+    const adopted = await this.transactions.single((tx) => this.flowRuns.adoptEnded(tx, ids, processId));
+    await Promise.all(adopted.map((id) => this.storedRuns.closeWithin(id)));
+    return adopted.length;
   }
 
   private async move({ id, processId, stateType }: OrphanedFlowRun): Promise<boolean> {
     const state = nextState(stateType, this.clock.now());
     const isOrphan = ({ row }: LoadedFlowRun): boolean => row.processId === processId;
     const entered = state && (await this.storedRuns.proposeOnce(id, isOrphan, state));
-    if (entered && isTerminal(entered)) await this.storedRuns.closeWithin(id, cancelled({ message: CLOSED }));
+    if (entered && isTerminal(entered)) await this.storedRuns.closeWithin(id);
     return entered !== null;
   }
 }
 
-/** What becomes of a run whose process is gone; `null` when it waits and goes on waiting. */
+function hasEnded({ stateType }: OrphanedFlowRun): boolean {
+  return stateType !== null && isTerminal(stateType);
+}
+
+/** What becomes of an open run whose process is gone; `null` when it waits and goes on waiting. */
 function nextState(stateType: StateType | null, now: Instant): ProposedState | null {
   switch (stateType) {
     case StateType.Scheduled:

@@ -1,4 +1,5 @@
 import {
+  cancelled,
   flowRunPolicy,
   forcedFlowRunPolicy,
   isTerminal,
@@ -8,11 +9,13 @@ import {
   type ProposedState,
 } from '@nestor/core';
 import { Injectable } from '@nestjs/common';
+import { Transactions } from '../../persistence/transactions.js';
 import { FlowRunNotFoundError } from '../../records/flow-runs/flow-run-not-found.error.js';
 import type { LeaseChange, NewFlowRun } from '../../records/flow-runs/flow-run-rows.js';
 import { FlowRunsRepository, type LoadedFlowRun } from '../../records/flow-runs/flow-runs.repository.js';
 import type { NewTaskRun } from '../../records/task-runs/task-run-rows.js';
 import { TaskRunsRepository, type LoadedTaskRun } from '../../records/task-runs/task-runs.repository.js';
+import { ProcessLease } from '../leases/process-lease.service.js';
 import type { RunLease } from '../leases/run-lease.js';
 import { DatabaseClock } from './database-clock.js';
 import { creationEntry, decidedFlowRun, decidedTaskRun, moveEntry, saveEntry, type Answer } from './decided.js';
@@ -39,6 +42,8 @@ export class StoredRuns {
     private readonly clock: DatabaseClock,
     private readonly flowRuns: FlowRunsRepository,
     private readonly taskRuns: TaskRunsRepository,
+    private readonly transactions: Transactions,
+    private readonly process: ProcessLease,
   ) {}
 
   /**
@@ -115,14 +120,22 @@ export class StoredRuns {
   }
 
   /**
-   * Ends what is left of the runs within a root run that has ended without them: subflow runs, and task runs of any of its
-   * flow runs. To be called when nobody executes them any more.
+   * Ends what is left of the runs within a run that was ended from here: subflow runs, and task runs of any of its flow runs.
+   * Nobody executes them any more.
+   *
+   * Until this is done the process holds the lease of a root run: if it dies before that, the ended run is found among those
+   * of dead processes.
    */
-  async closeWithin(rootFlowRunId: string, state: ProposedState): Promise<void> {
-    const subflows = await this.flowRuns.openWithin(rootFlowRunId);
-    await Promise.all(subflows.map((id) => this.propose(id, state)));
-    const tasks = await this.taskRuns.openWithin(rootFlowRunId);
+  async closeWithin(flowRunId: string): Promise<void> {
+    const { processId } = this.process;
+    const state = cancelled({ message: 'The flow run it was part of has ended without it.' });
+    const subflows = await this.journal.patiently(() => this.flowRuns.openWithin(flowRunId));
+    await Promise.all(subflows.map((id) => this.journal.patiently(() => this.propose(id, state))));
+    const tasks = await this.journal.patiently(() => this.taskRuns.openWithin(flowRunId));
     await Promise.all(tasks.map((task) => this.closeTaskRun(task, state, null)));
+    await this.journal.patiently(() =>
+      this.transactions.single((tx) => this.flowRuns.releaseEnded(tx, flowRunId, processId)),
+    );
   }
 
   /**
@@ -162,7 +175,7 @@ export class StoredRuns {
     const entry = moveEntry(answer, run, after, {
       lease,
       result: null,
-      leaseChange: leaseChangeOf(after.state.type),
+      leaseChange: leaseChangeOf(after.state.type, row),
       // Whether a process holds the run was looked at as well, and may change while its state does not.
       expectedEpoch: row.leaseEpoch,
     });
@@ -173,6 +186,7 @@ export class StoredRuns {
 }
 
 /** A run that is asked to pause or to stop is left to whoever executes it; one that ended, or is to begin anew, is not. */
-function leaseChangeOf(type: StateType): LeaseChange {
-  return isTerminal(type) || type === StateType.Scheduled ? 'revoked' : 'kept';
+function leaseChangeOf(type: StateType, { id, rootFlowRunId }: LoadedFlowRun['row']): LeaseChange {
+  if (isTerminal(type)) return id === rootFlowRunId ? 'taken' : 'revoked'; // see `closeWithin`
+  return type === StateType.Scheduled ? 'revoked' : 'kept';
 }
