@@ -1,6 +1,12 @@
 import { RunsAndHistory1763769600000 } from './0001-runs-and-history.js';
 import { LeasesAndReplay1763942400000 } from './0002-leases-and-replay.js';
 import { Payloads1764028800000 } from './0003-payloads.js';
+import { StandaloneTaskRuns1764115200000 } from './0004-standalone-task-runs.js';
 
 /** Every migration, oldest first. A list, not a glob: it works the same compiled, in tests and inside a bundle. */
-export const migrations = [RunsAndHistory1763769600000, LeasesAndReplay1763942400000, Payloads1764028800000] as const;
+export const migrations = [
+  RunsAndHistory1763769600000,
+  LeasesAndReplay1763942400000,
+  Payloads1764028800000,
+  StandaloneTaskRuns1764115200000,
+] as const;

@@ -11,7 +11,7 @@ export interface Injected {
   until: number;
   /** `null` when it was done to the server. */
   readonly pid: number | null;
-  /** The root runs the process was executing; `null` when nobody could say. */
+  /** The root runs the process was executing, or about to; `null` when nobody could say. */
   readonly held: readonly string[] | null;
 }
 
@@ -120,7 +120,8 @@ export class FaultInjector {
       const { rows } = await this.server.administer((client) =>
         client.query<{ id: string }>(
           `select r.id from nestor.flow_run r join nestor.process p on p.id = r.process_id
-            where p.pid = $1 and p.fenced_at is null and r.state_type in ('PENDING', 'RUNNING')`,
+            where p.pid = $1 and p.fenced_at is null
+              and (r.state_type in ('PENDING', 'RUNNING') or r.state_name in ('AwaitingResume', 'Resuming'))`,
           [pid],
         ),
       );

@@ -1,10 +1,11 @@
 import type { Client } from 'pg';
+import { DEATH_RULES, HEARTBEAT_MS } from '../../libs/orchestrator/src/runtime/leases/lease-settings.js';
 import type { LineOf } from './checker/evidence.js';
 import type { Injected } from './fault-injector.js';
 
-/** The lease of a process; its heartbeat may be as old as the pause between two of them when it stops. */
-const LEASE_MS = 10_000;
-const HEARTBEAT_MS = 2_000;
+const { leaseMs: LEASE_MS } = DEATH_RULES;
+/** A session that is cut is made anew within this time; until then its lock is free. */
+const RECONNECTED_MS = 2_000;
 /** A process that goes on needs a moment until its heartbeat is there. */
 const REVIVAL_MS = HEARTBEAT_MS + 1_000;
 
@@ -63,10 +64,22 @@ function hadIt({ pid, fencedAt }: FencedProcess, faults: readonly Injected[]): b
     (fault) =>
       fault.pid === pid &&
       ((fault.kind === 'kill' && fencedAt >= fault.from) ||
-        (fault.kind === 'stop' &&
-          fencedAt >= fault.from + LEASE_MS - HEARTBEAT_MS &&
-          fencedAt <= fault.until + REVIVAL_MS)),
+        (fault.kind === 'stop' && fencedAt >= deadFrom(fault, faults) && fencedAt <= fault.until + REVIVAL_MS)),
   );
+}
+
+/**
+ * When a process that is stopped may be taken for dead: its heartbeat may be as old as the pause between two of them when it
+ * stops. A lease later, or at once when its session had just been cut, or is while it cannot make a new one.
+ */
+function deadFrom(stop: Injected, faults: readonly Injected[]): number {
+  const lostItsLock = faults.some(
+    ({ kind, pid, from }) =>
+      (pid === stop.pid ? kind === 'cut' : kind === 'restart' || kind === 'crash') &&
+      from > stop.from - RECONNECTED_MS &&
+      from < stop.until,
+  );
+  return stop.from + (lostItsLock ? 0 : LEASE_MS - HEARTBEAT_MS);
 }
 
 /** When the runs that a process held began elsewhere, as far as nothing else happened to them in between. */

@@ -3,12 +3,14 @@ import {
   advanceTaskRun,
   decide,
   flowRunPolicy,
+  forcedFlowRunPolicy,
   nativeTaskRunPolicy,
   parseInstant,
   StateType,
   type FlowRun,
   type FlowRunPolicy,
   type Instant,
+  type Policy,
   type RetryPolicy,
   type State,
   type TaskRun,
@@ -23,7 +25,7 @@ const FLOW_MOVES: Readonly<Record<StateType, readonly string[]>> = {
   PENDING: ['RUNNING', 'SCHEDULED', 'CANCELLING', 'CANCELLED', 'CRASHED'],
   RUNNING: ['COMPLETED', 'FAILED', 'CRASHED', 'CANCELLED', 'CANCELLING', 'PAUSED', 'SCHEDULED'],
   SCHEDULED: ['RUNNING', 'CANCELLED'],
-  PAUSED: ['RUNNING', 'SCHEDULED', 'CANCELLED', 'CANCELLING', 'COMPLETED', 'FAILED'], // a body may end that calls nothing more
+  PAUSED: ['RUNNING', 'SCHEDULED', 'CANCELLED', 'CANCELLING'],
   CANCELLING: ['CANCELLED'],
   COMPLETED: [],
   FAILED: [],
@@ -119,7 +121,7 @@ function refusedByFlowRules(stored: StoredFlowRun, history: readonly StoredState
       continue;
     }
     const verdict = decide(
-      flowRunPolicy,
+      policyFor(run, state),
       { run, proposed: state, now: state.timestamp },
       { reschedulable: true, random: 0 },
     );
@@ -152,6 +154,12 @@ function refusedByTaskRules(stored: StoredTaskRun, history: readonly StoredState
     run = advanceTaskRun(run, state, 1);
   }
   return problems;
+}
+
+/** A paused run may be cancelled although the rules of the contract know no way: its process looks. See `RunControl.cancel`. */
+function policyFor({ state }: FlowRun, { type }: State): Policy<FlowRun> {
+  const isCancelledInPause = state?.type === StateType.Paused && type === StateType.Cancelling;
+  return isCancelledInPause ? forcedFlowRunPolicy : flowRunPolicy;
 }
 
 /** Whether a state may be entered: as it was proposed, or because something else was and the rules put it in its place. */

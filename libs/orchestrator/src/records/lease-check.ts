@@ -1,6 +1,6 @@
-/** On whose behalf something is written: a root run and the epoch of its lease, or nobody's (`null`). */
+/** On whose behalf something is written: a root run and the epoch of its lease, or no run's (`null`). */
 export interface LeaseClaim {
-  readonly rootFlowRunId: string;
+  readonly rootFlowRunId: string | null;
   readonly epoch: number;
 }
 

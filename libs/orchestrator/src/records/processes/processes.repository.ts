@@ -64,7 +64,8 @@ export class ProcessesRepository {
     await tx.query(
       `delete from ${this.schema}.process p
         where p.app = $1 and p.fenced_at < clock_timestamp() - interval '1 hour'
-          and not exists (select from ${this.schema}.flow_run r where r.process_id = p.id)`,
+          and not exists (select from ${this.schema}.flow_run r where r.process_id = p.id)
+          and not exists (select from ${this.schema}.task_run t where t.process_id = p.id)`,
       [app],
     );
   }

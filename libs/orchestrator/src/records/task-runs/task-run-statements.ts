@@ -58,13 +58,18 @@ export const saveLoneTaskRun = (schema: string, states: number): string =>
     states: newStates.values(FENCE_WIDTH + 1 + claimedRows.width, 's', states),
   });
 
+/** A run that belongs to no flow run is missed when the process dies that writes it; the others have their root runs. */
+const HOLDER = `
+           case when flow_run_id is null and state_type not in ('COMPLETED', 'FAILED', 'CRASHED', 'CANCELLED')
+                then $1::uuid end`;
+
 const saveStatement = (
   schema: string,
   { check, runs, states }: { readonly check: string; readonly runs: string; readonly states: string },
 ): string => `
   with ${check}, saved as (
-    insert into ${schema}.task_run as r (${taskRunRows.names})
-    select ${taskRunRows.names}
+    insert into ${schema}.task_run as r (${taskRunRows.names}, process_id)
+    select ${taskRunRows.names}, ${HOLDER}
       from held
       cross join ${runs}
      where held.leases[t.claim]
@@ -75,7 +80,7 @@ const saveStatement = (
            state_name = excluded.state_name, state_timestamp = excluded.state_timestamp,
            run_count = excluded.run_count, next_scheduled_start_time = excluded.next_scheduled_start_time,
            start_time = excluded.start_time, end_time = excluded.end_time,
-           total_run_time_us = excluded.total_run_time_us
+           total_run_time_us = excluded.total_run_time_us, process_id = excluded.process_id
      where r.state_timestamp is null or r.state_timestamp < excluded.state_timestamp
   ), history as (
     insert into ${schema}.task_run_state (task_run_id, ${STATE_COLUMNS})
@@ -87,6 +92,24 @@ const saveStatement = (
     on conflict do nothing
   )
   select leases from held`;
+
+/**
+ * Takes over open runs outside any flow run whose process is fenced or gone, for `$1` to end; skips those that somebody else
+ * is taking. Rides `task_run_process_idx`.
+ */
+export const adoptTaskRuns = (schema: string): string => `
+  with orphan as materialized (
+    select t.id
+      from ${schema}.task_run t
+     where t.process_id is not null
+       and not exists (select from ${schema}.process p where p.id = t.process_id and p.fenced_at is null)
+     order by t.process_id, t.id
+     limit $2
+       for no key update skip locked
+  ), adopted as (
+    update ${schema}.task_run t set process_id = $1::uuid, updated = now() from orphan where t.id = orphan.id returning t.id
+  )
+  select id from adopted`;
 
 /**
  * Whether a run is written in its first three states, all as they usually are: it was called, ran once and succeeded, alone in

@@ -7,6 +7,7 @@ import { RunColumns, stateTypeCheck } from '../run-columns.js';
 @Entity('task_run')
 @Check('task_run_state_type_check', stateTypeCheck('state_type'))
 @Index('task_run_flow_run_idx', ['flowRunId', 'id'])
+@Index('task_run_process_idx', ['processId', 'id'], { where: 'process_id is not null' })
 export class TaskRunEntity extends RunColumns {
   @PrimaryColumn('uuid', { primaryKeyConstraintName: 'task_run_pkey' })
   id!: string;
@@ -49,4 +50,11 @@ export class TaskRunEntity extends RunColumns {
     comment: 'The run was restarted from this task run or an earlier one: what it recorded is not replayed.',
   })
   superseded!: boolean;
+
+  /** Which process executes a run outside any flow run, until it has ended. */
+  @Column('uuid', {
+    nullable: true,
+    comment: 'The process that executes a task run outside any flow run, until it has ended; null for all others.',
+  })
+  processId!: string | null;
 }

@@ -10,6 +10,7 @@ import { fenceParameters, singleFenceParameters, type HeldClaims, type WriteFenc
 import { stateOfRow } from '../state-columns.js';
 import { newStates, type NewState } from '../stored-state.js';
 import {
+  adoptTaskRuns,
   claimedRows,
   firstSuccess,
   isFirstSuccess,
@@ -144,6 +145,12 @@ export class TaskRunsRepository {
     return loaded.map(({ run }) => run);
   }
 
+  /** Takes over up to `limit` open runs outside any flow run whose process is fenced or gone. */
+  async adopt(tx: Tx, processId: string, limit: number): Promise<string[]> {
+    const rows = await tx.query<{ id: string }>(adoptTaskRuns(this.schema), [processId, limit]);
+    return rows.map(({ id }) => id);
+  }
+
   /** The task runs of a flow run that have not ended. Rides `task_run_flow_run_idx`. */
   async openOf(flowRunId: string): Promise<LoadedTaskRun[]> {
     const rows = await this.dataSource.query<{ id: string }[]>(
@@ -178,7 +185,7 @@ export class TaskRunsRepository {
     );
   }
 
-  private async load(ids: readonly string[]): Promise<LoadedTaskRun[]> {
+  async load(ids: readonly string[]): Promise<LoadedTaskRun[]> {
     const rows = ids.length === 0 ? [] : await this.runs.findBy({ id: In([...ids]) });
     return Promise.all(
       rows.map(async (row) => {

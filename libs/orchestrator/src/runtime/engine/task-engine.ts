@@ -1,6 +1,7 @@
 import {
   cancelled,
   completed,
+  crashed,
   failed,
   pending,
   running,
@@ -146,6 +147,7 @@ export class TaskEngine {
     if (started) await started;
     for (;;) {
       if (around.ended) throw this.close(begun, around.ended);
+      if (begun.live.lease?.lost) throw begun.live.lease.lost;
       const outcome = await this.attempt(begun);
       if (outcome.kind === 'returned') {
         await this.propose(begun, COMPLETED, outcome.stored).durable();
@@ -195,13 +197,13 @@ export class TaskEngine {
   }
 
   /**
-   * Closes a run whose caller is over, unless the caller goes on elsewhere and finds it there as it stands. The caller's code
-   * is cut off as well, so nobody waits for this to be durable.
+   * Closes a run whose caller is over, unless the caller goes on elsewhere and finds it there as it stands; a call from outside
+   * any flow does not. The caller's code is cut off as well, so nobody waits for this to be durable.
    */
   private close(begun: Begun, end: AttemptEnd): Error {
-    if (!goesOnElsewhere(end)) {
-      this.propose(begun, cancelled({ message: `Cut off: ${end.reason}.` })).inPassing();
-    }
+    const message = `Cut off: ${end.reason}.`;
+    if (!goesOnElsewhere(end)) this.propose(begun, cancelled({ message })).inPassing();
+    else if (!begun.execution.caller?.flowRun) this.propose(begun, crashed({ message })).inPassing();
     return this.cutOff(begun.execution);
   }
 
@@ -242,7 +244,7 @@ export class TaskEngine {
       dynamicKey,
       tags: NO_TAGS,
     };
-    return newTaskRun(created, task.policy, flowAttempt, flowRun?.lease ?? null);
+    return newTaskRun(created, task.policy, flowAttempt, flowRun?.lease ?? this.process.ownLease);
   }
 
   private attempt({ execution, live }: Begun): Promise<Outcome> {

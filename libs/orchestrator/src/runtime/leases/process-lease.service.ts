@@ -49,6 +49,7 @@ export class ProcessLease implements OnModuleInit {
   private readonly listeners: LeaseListener[] = [];
   /** By root run. */
   private readonly held = new Map<string, RunLease>();
+  private own = new RunLease(null, 0);
   private readonly pulse = new SharedArrayBuffer(4);
   private proof = new LeaseProof();
   /** For those who wait for a proof. */
@@ -108,7 +109,13 @@ export class ProcessLease implements OnModuleInit {
 
   /** Notes that it does not any more. */
   release(lease: RunLease): void {
-    if (this.held.get(lease.rootFlowRunId) === lease) this.held.delete(lease.rootFlowRunId);
+    const { rootFlowRunId } = lease;
+    if (rootFlowRunId !== null && this.held.get(rootFlowRunId) === lease) this.held.delete(rootFlowRunId);
+  }
+
+  /** What is written outside any flow run, under the present id of the process. */
+  get ownLease(): RunLease {
+    return this.own;
   }
 
   /**
@@ -146,8 +153,9 @@ export class ProcessLease implements OnModuleInit {
     this.logger.warn(
       `This process was taken for dead and fenced; ${this.held.size} runs it executed are lost to it. It goes on under a new id.`,
     );
-    const lost = [...this.held.values()];
+    const lost = [...this.held.values(), this.own];
     this.held.clear();
+    this.own = new RunLease(null, 0);
     for (const lease of lost) lease.lose();
     this.letGoOn();
     await this.stopThread();

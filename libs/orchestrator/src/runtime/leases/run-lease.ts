@@ -7,15 +7,22 @@ import { OrchestratorError } from '@nestor/core';
 export class LeaseLostError extends OrchestratorError {
   readonly code = 'LEASE_LOST';
 
-  constructor(readonly flowRunId: string) {
+  /** @param flowRunId `null` for a task that was called outside any flow. */
+  constructor(readonly flowRunId: string | null) {
     super(
-      `This process no longer executes flow run ${flowRunId}: it was taken for dead, and another one may go on with the ` +
-        `run. What the code here still does is not recorded; look the run up for its outcome.`,
+      flowRunId === null
+        ? 'This process was taken for dead while it executed the task, which therefore counts as crashed. What the code ' +
+            'here still does is not recorded.'
+        : `This process no longer executes flow run ${flowRunId}: it was taken for dead, and another one may go on with the ` +
+            `run. What the code here still does is not recorded; look the run up for its outcome.`,
     );
   }
 }
 
-/** The right of this process to write a root flow run and everything below it. */
+/**
+ * The right of this process to write a root flow run and everything below it; or, where it names no run, what belongs to no
+ * flow run.
+ */
 export class RunLease {
   /** Why it is no longer held, which whoever called the run gets; `null` while it is held. */
   lost: Error | null = null;
@@ -23,7 +30,7 @@ export class RunLease {
   onLost: ((error: Error) => void) | null = null;
 
   constructor(
-    readonly rootFlowRunId: string,
+    readonly rootFlowRunId: string | null,
     readonly epoch: number,
   ) {}
 

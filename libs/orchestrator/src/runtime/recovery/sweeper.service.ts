@@ -1,6 +1,7 @@
 import {
   awaitingResume,
   cancelled,
+  crashed,
   failed,
   isTerminal,
   StateType,
@@ -15,6 +16,7 @@ import {
   type OrphanedFlowRun,
 } from '../../records/flow-runs/flow-runs.repository.js';
 import { ProcessesRepository } from '../../records/processes/processes.repository.js';
+import { TaskRunsRepository } from '../../records/task-runs/task-runs.repository.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { DEATH_RULES } from '../leases/lease-settings.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
@@ -50,6 +52,7 @@ export class Sweeper implements OnApplicationBootstrap {
     private readonly process: ProcessLease,
     private readonly processes: ProcessesRepository,
     private readonly flowRuns: FlowRunsRepository,
+    private readonly taskRuns: TaskRunsRepository,
     private readonly transactions: Transactions,
     private readonly storedRuns: StoredRuns,
     private readonly clock: DatabaseClock,
@@ -88,9 +91,21 @@ export class Sweeper implements OnApplicationBootstrap {
       this.notifier.notify('due');
     }
     // After that, because nobody waits for it by the second.
+    await this.endStandaloneTasks();
     await this.endOverdue();
     await this.forgetFenced();
     return EVERY_MS;
+  }
+
+  /** A task that was called outside any flow ends with its process: there is no run that could go on with it. */
+  private async endStandaloneTasks(): Promise<void> {
+    const state = crashed({ message: 'Its process died.' });
+    for (let batch = BATCH; batch === BATCH;) {
+      const { processId, ownLease } = this.process;
+      const adopted = await this.transactions.single((tx) => this.taskRuns.adopt(tx, processId, BATCH));
+      if (adopted.length > 0) await this.storedRuns.endAdopted(adopted, state, ownLease);
+      batch = adopted.length;
+    }
   }
 
   /** Pauses that nobody ended in time fail; a cancellation that nobody carried out is carried out. */

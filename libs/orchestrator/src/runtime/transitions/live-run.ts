@@ -18,7 +18,7 @@ export interface LiveFlowRun {
 export interface LiveTaskRun {
   readonly created: NewTaskRun;
   image: TaskRun;
-  /** The lease of the root run it is part of; `null` outside flows. */
+  /** The lease of the root run it is part of; outside flows that of the process. */
   readonly lease: RunLease | null;
 }
 

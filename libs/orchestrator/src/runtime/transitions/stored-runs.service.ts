@@ -127,15 +127,21 @@ export class StoredRuns {
    * of dead processes.
    */
   async closeWithin(flowRunId: string): Promise<void> {
-    const { processId } = this.process;
+    const { processId, ownLease } = this.process;
     const state = cancelled({ message: 'The flow run it was part of has ended without it.' });
     const subflows = await this.journal.patiently(() => this.flowRuns.openWithin(flowRunId));
     await Promise.all(subflows.map((id) => this.journal.patiently(() => this.propose(id, state))));
     const tasks = await this.journal.patiently(() => this.taskRuns.openWithin(flowRunId));
-    await Promise.all(tasks.map((task) => this.closeTaskRun(task, state, null)));
+    await Promise.all(tasks.map((task) => this.closeTaskRun(task, state, ownLease)));
     await this.journal.patiently(() =>
       this.transactions.single((tx) => this.flowRuns.releaseEnded(tx, flowRunId, processId)),
     );
+  }
+
+  /** Ends task runs outside any flow run that this process has taken over under that lease. */
+  async endAdopted(taskRunIds: readonly string[], state: ProposedState, lease: RunLease): Promise<void> {
+    const tasks = await this.journal.patiently(() => this.taskRuns.load(taskRunIds));
+    await Promise.all(tasks.map((task) => this.closeTaskRun(task, state, lease)));
   }
 
   /**
