@@ -194,8 +194,7 @@ describe('a flow run that somebody wants to wait', () => {
     it('is tried again also when its process heard of the pause last', async () => {
       const { look } = RunObserver.prototype;
       const told: string[] = [];
-      const deaf = jest.spyOn(owner.get(RunObserver) as never as { round(): Promise<number> }, 'round');
-      deaf.mockImplementation(() => Promise.resolve(10));
+      const deaf = jest.spyOn(owner.get(RunObserver), 'round' as never).mockResolvedValue(10 as never);
       const looking = jest.spyOn(owner.get(RunObserver), 'look').mockImplementation(function (this: RunObserver, id) {
         told.push(id);
         deaf.mockRestore();
