@@ -232,12 +232,15 @@ describe('RunControl.cancel()', () => {
     jest.spyOn(flowRuns, 'claimDue').mockImplementation(async (...args) => {
       const claimed = await claimDue.apply(flowRuns, args);
       // The transaction is its statement: what comes now comes after the claim.
-      if (claimed.includes(id)) setImmediate(() => (cancelling = elsewhere.control.cancel(id)));
+      if (claimed.includes(id)) setImmediate(() => void (cancelling = elsewhere.control.cancel(id)));
       return claimed;
     });
     const { loadRow } = flowRuns;
     jest.spyOn(flowRuns, 'loadRow').mockImplementation(async (asked) => {
-      if (asked === id) await waitFor(() => cancelling).then(() => cancelling);
+      if (asked === id) {
+        await waitFor(() => cancelling !== undefined);
+        await cancelling;
+      }
       return loadRow.call(flowRuns, asked);
     });
     await leaving.app.close(); // hands it back
