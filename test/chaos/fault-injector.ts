@@ -12,7 +12,7 @@ export interface Injected {
   /** `null` when it was done to the server. */
   readonly pid: number | null;
   /** The root runs the process was executing, or about to; `null` when nobody could say. */
-  readonly held: readonly string[] | null;
+  held: readonly string[] | null;
 }
 
 const LOOK_AGAIN_MS = 50;
@@ -97,7 +97,11 @@ export class FaultInjector {
     const held = pid === null ? null : await this.heldBy(pid);
     const entry: Injected = { kind, from: Date.now(), until: Infinity, pid, held };
     this.injected.push(entry);
-    await work(slot);
+    const done = work(slot);
+    // What was on its way to the process when it was hit, a claim for instance, reaches it all the same.
+    const since = pid === null ? null : await this.heldBy(pid);
+    if (held && since) entry.held = [...new Set([...held, ...since])];
+    await done;
     entry.until = Date.now();
   }
 

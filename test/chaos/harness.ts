@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -51,6 +51,7 @@ export class Harness {
       clearInterval(progress);
     }
     note(`${progressOf(injector, fleet)}; settling`);
+    writeFileSync(join(home, 'faults.json'), JSON.stringify(injector.injected, null, 2)); // for those who look into it
     await settle(fleet, server, note);
     await fleet.stop();
 

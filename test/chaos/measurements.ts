@@ -19,7 +19,7 @@ interface Latencies {
 export interface Measurements {
   readonly takeovers: number;
   /** Processes that were fenced although they were alive, and neither stopped past their lease nor killed. */
-  readonly takeoversOfLive: number;
+  readonly takeoversOfLive: readonly FencedProcess[];
   readonly killToResume: Latencies;
   readonly stopToResume: Latencies;
   /** Of processes killed while, or less than a lease before or after, the server was down: nobody is taken for dead then. */
@@ -27,6 +27,7 @@ export interface Measurements {
 }
 
 interface FencedProcess {
+  readonly id: string;
   readonly pid: number;
   readonly fencedAt: number;
 }
@@ -37,7 +38,7 @@ export async function measure(
   began: readonly LineOf<'flow'>[],
 ): Promise<Measurements> {
   const { rows: fenced } = await client.query<FencedProcess>(
-    `select pid, (extract(epoch from fenced_at) * 1000)::float8 as "fencedAt" from nestor.process where fenced_at is not null`,
+    `select id, pid, (extract(epoch from fenced_at) * 1000)::float8 as "fencedAt" from nestor.process where fenced_at is not null`,
   );
   const { rows: processes } = await client.query<{ id: string; pid: number }>('select id, pid from nestor.process');
   const pidOf = new Map(processes.map(({ id, pid }) => [id, pid]));
@@ -51,7 +52,7 @@ export async function measure(
     );
   return {
     takeovers: fenced.length,
-    takeoversOfLive: fenced.filter((process) => !hadIt(process, faults)).length,
+    takeoversOfLive: fenced.filter((process) => !hadIt(process, faults)),
     killToResume: resumed('kill', false),
     stopToResume: resumed('stop', false),
     killToResumeAroundRestart: resumed('kill', true),

@@ -54,7 +54,7 @@ export function reportOf(
     re_executed_after_completion: findings.reExecuted,
     stale_writes_refused: staleWritesRefused,
     takeovers: measurements.takeovers,
-    takeovers_of_live_processes: measurements.takeoversOfLive,
+    takeovers_of_live_processes: measurements.takeoversOfLive.length,
     kill_to_resume: measurements.killToResume,
     stop_to_resume: measurements.stopToResume,
     kill_to_resume_around_restart: measurements.killToResumeAroundRestart,
@@ -69,7 +69,10 @@ function missedTargets({ takeoversOfLive, killToResume, stopToResume }: Measurem
       ? [`target: runs of ${what} processes went on after ${p99} ms (p99), allowed are ${limit} ms`]
       : [];
   return [
-    ...(takeoversOfLive > 0 ? [`target: ${takeoversOfLive} live processes were taken for dead`] : []),
+    ...takeoversOfLive.map(
+      ({ id, pid, fencedAt }) =>
+        `target: process ${id} (pid ${pid}) was taken for dead at ${new Date(fencedAt).toISOString().slice(11)} and lived`,
+    ),
     ...late('killed', killToResume.p99_ms, KILL_TO_RESUME_MS),
     ...late('stopped', stopToResume.p99_ms, STOP_TO_RESUME_MS),
   ];

@@ -1,6 +1,7 @@
 import { currentRun, FlowRuns, RunCancelledError } from '@nestor/orchestrator';
 import type { TestDatabase } from '@nestor/testing';
 import { FlowRunsRepository } from '../../../libs/orchestrator/src/records/flow-runs/flow-runs.repository.js';
+import { RunClaimer } from '../../../libs/orchestrator/src/runtime/recovery/run-claimer.service.js';
 import { testDatabase } from '../../support/database.js';
 import { Gate } from '../../support/gate.js';
 import { flowRunOf, illegalHistories, stateNames, subflowRunsOf, taskRunsOf } from '../../support/history.js';
@@ -215,6 +216,39 @@ describe('RunControl.cancel()', () => {
     const peer = await others.start('peer', code);
     expect(await peer.failure(id)).toBeInstanceOf(RunCancelledError);
     expect(await stateNames(database, id)).toEqual(['Pending', 'Running', 'Cancelling', 'Cancelled']);
+    gate.open();
+    await others.close();
+  });
+
+  it('of a run that another process has just claimed ends it, and it is not begun', async () => {
+    const others = new Relay(database);
+    const leaving = await others.start('leaving', (stage) => (stage.script = () => gate.pass()), { drain: '1ms' });
+    const id = await leaving.begin('play');
+    await gate.reached;
+    const heir = await others.start('heir', (stage) => (stage.script = () => stage.act(1)));
+    const flowRuns = heir.get(FlowRunsRepository);
+    const { claimDue } = flowRuns;
+    let cancelling: Promise<unknown> | undefined;
+    jest.spyOn(flowRuns, 'claimDue').mockImplementation(async (...args) => {
+      const claimed = await claimDue.apply(flowRuns, args);
+      // The transaction is its statement: what comes now comes after the claim.
+      if (claimed.includes(id)) setImmediate(() => void (cancelling = elsewhere.control.cancel(id)));
+      return claimed;
+    });
+    const { loadRow } = flowRuns;
+    jest.spyOn(flowRuns, 'loadRow').mockImplementation(async (asked) => {
+      if (asked === id) {
+        await waitFor(() => cancelling !== undefined);
+        await cancelling;
+      }
+      return loadRow.call(flowRuns, asked);
+    });
+    await leaving.app.close(); // hands it back
+    await waitFor(async () => (await flowRunOf(database, id)).state_type === 'CANCELLED');
+    await heir.get(RunClaimer).stop();
+    await heir.app.close();
+    expect(heir.stage.performed).toEqual([]);
+    expect((await stateNames(database, id)).at(-1)).toBe('Cancelled');
     gate.open();
     await others.close();
   });

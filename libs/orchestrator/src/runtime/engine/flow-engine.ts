@@ -116,10 +116,9 @@ export class FlowEngine {
     );
   }
 
-  /** A run that this process has claimed, as it stands. */
-  async claimed(flowRunId: string): Promise<{ readonly live: LiveFlowRun; readonly flowId: string }> {
-    const live = await this.transitions.claimedFlowRun(flowRunId);
-    return { live, flowId: live.created.flowId };
+  /** A run that this process has claimed, as it stands; `null` when it does not hold it any more. */
+  claimed(flowRunId: string): Promise<LiveFlowRun | null> {
+    return this.transitions.claimedFlowRun(flowRunId);
   }
 
   /** Ends a claimed run that cannot be begun here. */

@@ -112,18 +112,19 @@ export class OrchestratorEngine implements CallEngine {
   }
 
   /**
-   * Goes on with a run that this process has claimed, from what is recorded of it.
+   * Goes on with a run that this process has claimed, from what is recorded of it; not with one that it has lost since.
    *
    * @returns once it is on its way; the run itself settles later.
    */
   async resume(flowRunId: string): Promise<void> {
-    const { live, flowId } = await this.flowEngine.claimed(flowRunId);
-    const ended = outsideAnyScope(() => this.tracked(this.executeClaimed(live, flowId)));
+    const live = await this.flowEngine.claimed(flowRunId);
+    if (!live) return;
+    const ended = outsideAnyScope(() => this.tracked(this.executeClaimed(live)));
     ended.catch(() => undefined); // the run's own state says how it ended
   }
 
-  private async executeClaimed(live: LiveFlowRun, flowId: string): Promise<unknown> {
-    const definition = this.registry.getFlowById(flowId);
+  private async executeClaimed(live: LiveFlowRun): Promise<unknown> {
+    const definition = this.registry.getFlowById(live.created.flowId);
     let receiver: object;
     try {
       receiver = await definition.receiver();

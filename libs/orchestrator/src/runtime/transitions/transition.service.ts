@@ -77,13 +77,14 @@ export class TransitionService {
   }
 
   /**
-   * A root run that this process has claimed, as it stands in the database.
-   *
-   * @throws {FlowRunNotFoundError} when it is gone.
+   * A root run that this process has claimed, as it stands in the database; `null` when it does not hold it any more, because
+   * somebody ended it, or took the process for dead.
    */
-  async claimedFlowRun(flowRunId: string): Promise<LiveFlowRun> {
+  async claimedFlowRun(flowRunId: string): Promise<LiveFlowRun | null> {
     const found = await this.journal.patiently(() => this.flowRuns.loadRow(flowRunId));
-    if (!found) throw new FlowRunNotFoundError(flowRunId);
+    // An ended run that is held, is held by whoever ends what is within it.
+    const isHeld = found?.row.processId === this.process.processId && found.row.stateType === StateType.Scheduled;
+    if (!found || !isHeld) return null;
     return this.liveOf(found, this.process.grant(flowRunId, found.row.leaseEpoch));
   }
 
