@@ -16,12 +16,22 @@ interface Latencies {
   readonly p99_ms: number | null;
 }
 
+/** A run that a process held when it was hit, and that began somewhere else. */
+interface Resumption {
+  readonly run: string;
+  readonly fault: Injected;
+  readonly ms: number;
+  readonly aroundRestart: boolean;
+}
+
 export interface Measurements {
   readonly takeovers: number;
   /** Processes that were fenced although they were alive, and neither stopped past their lease nor killed. */
   readonly takeoversOfLive: readonly FencedProcess[];
   readonly killToResume: Latencies;
   readonly stopToResume: Latencies;
+  /** Of killed and stopped processes, away from restarts of the server. */
+  readonly resumptions: readonly Resumption[];
   /** Of processes killed while, or less than a lease before or after, the server was down: nobody is taken for dead then. */
   readonly killToResumeAroundRestart: Latencies;
 }
@@ -42,19 +52,17 @@ export async function measure(
   );
   const { rows: processes } = await client.query<{ id: string; pid: number }>('select id, pid from nestor.process');
   const pidOf = new Map(processes.map(({ id, pid }) => [id, pid]));
+  const all = faults
+    .filter(({ kind }) => kind === 'kill' || kind === 'stop')
+    .flatMap((fault) => resumptionsAfter(fault, faults, began, pidOf));
   const resumed = (kind: 'kill' | 'stop', aroundRestart: boolean): Latencies =>
-    latencies(
-      faults
-        .filter((fault) => fault.kind === kind)
-        .flatMap((fault) => resumptions(fault, faults, began, pidOf))
-        .filter((one) => one.aroundRestart === aroundRestart)
-        .map(({ ms }) => ms),
-    );
+    latencies(all.filter((one) => one.fault.kind === kind && one.aroundRestart === aroundRestart).map(({ ms }) => ms));
   return {
     takeovers: fenced.length,
     takeoversOfLive: fenced.filter((process) => !hadIt(process, faults)),
     killToResume: resumed('kill', false),
     stopToResume: resumed('stop', false),
+    resumptions: all.filter(({ aroundRestart }) => !aroundRestart),
     killToResumeAroundRestart: resumed('kill', true),
   };
 }
@@ -84,12 +92,12 @@ function deadFrom(stop: Injected, faults: readonly Injected[]): number {
 }
 
 /** When the runs that a process held began elsewhere, as far as nothing else happened to them in between. */
-function resumptions(
+function resumptionsAfter(
   fault: Injected,
   faults: readonly Injected[],
   began: readonly LineOf<'flow'>[],
   pidOf: ReadonlyMap<string, number>,
-): { ms: number; aroundRestart: boolean }[] {
+): Resumption[] {
   return (fault.held ?? []).flatMap((run) => {
     const next = began.find(
       (line) => line.run === run && line.at >= fault.from && pidOf.get(line.process) !== fault.pid,
@@ -101,7 +109,7 @@ function resumptions(
       ({ kind, from, until }) =>
         (kind === 'restart' || kind === 'crash') && from < next.at && fault.from < until + LEASE_MS,
     );
-    return [{ ms: next.at - fault.from, aroundRestart }];
+    return [{ run, fault, ms: next.at - fault.from, aroundRestart }];
   });
 }
 

@@ -1,6 +1,7 @@
 import { currentRun, LeaseLostError, RunEndedError } from '@nestor/orchestrator';
 import type { TestDatabase } from '@nestor/testing';
 import { processLockKey } from '../../../libs/orchestrator/src/records/processes/process-death.js';
+import { DEATH_RULES } from '../../../libs/orchestrator/src/runtime/leases/lease-settings.js';
 import { testDatabase } from '../../support/database.js';
 import { Gate } from '../../support/gate.js';
 import { flowRunOf, illegalHistories, stateNames, taskRunsOf } from '../../support/history.js';
@@ -58,10 +59,9 @@ describe('a process that executes runs', () => {
   it('has a row with a heartbeat and a lock while it lives, and neither after its end', async () => {
     const one = await relay.start('one', undefined, { buildId: 'v7' });
     const { processId } = one;
-    await holdsItsLock(processId);
     const [row, ...others] = await rows();
     expect(others).toEqual([]);
-    expect(row).toMatchObject({ id: processId, app: relay.app, pid: process.pid, build_id: 'v7' });
+    expect(row).toMatchObject({ id: processId, app: relay.app, pid: process.pid, build_id: 'v7', holds_lock: true });
     expect(await lockHolders(processId)).toHaveLength(1);
     await waitFor(async () => (await rows())[0]!.heartbeat_ms > row!.heartbeat_ms);
 
@@ -176,6 +176,29 @@ describe('a process that executes runs', () => {
     expect(peer.stage.performed).toEqual([]);
     expect(await stateNames(database, id)).toEqual(['Pending', 'Running', 'Completed']);
     expect(relay.messages).toContainEqual(expect.stringMatching(/^The session of the lease broke/));
+  });
+
+  it('whose own session has just been cut notices the death of a peer all the same, long before the lease runs out', async () => {
+    const one = await relay.start('one');
+    const [session] = await lockHolders(one.processId);
+    await sql(database, 'select pg_terminate_backend($1)', [session]);
+    const [{ id }] = (await sql<{ id: string }>(
+      database,
+      `insert into nestor.process (id, app, host, pid, holds_lock)
+       values (gen_random_uuid(), $1, 'gone', 1, true) returning id`,
+      [relay.app],
+    )) as [{ id: string }];
+    const fencedAfter = async (): Promise<number | null> => {
+      const [row] = await sql<{ ms: number | null }>(
+        database,
+        'select extract(epoch from fenced_at - heartbeat_at)::float8 * 1000 as ms from nestor.process where id = $1',
+        [id],
+      );
+      return row!.ms;
+    };
+    const ms = await waitFor(fencedAfter);
+    expect(ms).toBeGreaterThanOrEqual(DEATH_RULES.hintMs);
+    expect(ms).toBeLessThan(DEATH_RULES.leaseMs);
   });
 
   describe('whose event loop stands still', () => {

@@ -6,6 +6,8 @@ import type { LeaseKeeperSettings, LeaseNews, LeaseOrder, PeersRow } from './lea
 
 const RECONNECT_FIRST_MS = 50;
 const RECONNECT_LAST_MS = 1_000;
+/** How long the others may take to come back after an outage that is over for us: as long as it lasted, and this. */
+const OTHERS_RECONNECT_MS = RECONNECT_LAST_MS + 500;
 /** An event loop that does not turn for this long is worth a line in the log. */
 const REPORT_STALL_MS = 5_000;
 /** A look at another process comes this much after the moment from which one may be dead. */
@@ -23,8 +25,12 @@ class LeaseKeeper {
   private lastPulse = -1;
   private lastPulseAt = performance.now();
   private stallReported = false;
-  private connections = 0;
-  private connectedAt = 0;
+  /** When the server last took a heartbeat. */
+  private answeredAt = 0;
+  /** When the last session was lost, while there is no other. */
+  private lostAt: number | null = null;
+  /** Before that it would be rash to take others for dead. */
+  private mayJudgeFrom = 0;
   /** When one of the other processes may be dead. */
   private lookAt = Infinity;
   /** Whether sessions are lent out per transaction: then there is no lock to be held, and the lease alone decides. */
@@ -46,6 +52,7 @@ class LeaseKeeper {
         this.reconnectMs = RECONNECT_FIRST_MS;
       } catch (error) {
         if (this.stopping) break;
+        this.noteLoss();
         this.tell({ kind: 'disconnected', reason: error instanceof Error ? error.message : String(error) });
         await this.pause(this.reconnectMs);
         this.reconnectMs = Math.min(this.reconnectMs * 2, RECONNECT_LAST_MS);
@@ -70,8 +77,7 @@ class LeaseKeeper {
     this.client = client;
     try {
       await client.connect();
-      this.connections += 1;
-      this.connectedAt = performance.now();
+      this.letOthersComeBack();
       client.on('notification', ({ payload }) => this.tell({ kind: 'notified', payload: payload ?? '' }));
       await client.query(`listen "${this.settings.channel}"`);
       const tookLock = await this.beat(client, false);
@@ -124,6 +130,7 @@ class LeaseKeeper {
       return taken;
     }
     Atomics.store(this.proof, 0, sentAt);
+    this.answeredAt = performance.now();
     this.tell({ kind: 'confirmed' });
     this.judge(rows[0]);
     if (taken && !rows[0].holdsLock && !this.pooled) {
@@ -145,17 +152,27 @@ class LeaseKeeper {
   }
 
   private judge({ dead, nextCheckMs }: PeersRow): void {
-    if (dead.length > 0 && this.mayJudge()) this.tell({ kind: 'dead-peers', ids: dead });
+    if (dead.length > 0 && performance.now() >= this.mayJudgeFrom) this.tell({ kind: 'dead-peers', ids: dead });
     // Alone, there is nobody to watch; a newcomer is noticed with the next heartbeat.
     this.lookAt = nextCheckMs === null ? Infinity : performance.now() + Math.max(nextCheckMs, 0) + CHECK_MARGIN_MS;
   }
 
+  /** A server that went silent was lost when it last answered; a session that broke, now. */
+  private noteLoss(): void {
+    const now = performance.now();
+    this.lostAt ??= now - this.answeredAt > STATEMENT_TIMEOUT_MS ? this.answeredAt : now;
+  }
+
   /**
-   * Whether this process may take others for dead. Not within one lease of having lost its own session: whatever cut it off,
-   * a failover for instance, may have kept the others from sending heartbeats as well.
+   * Whatever cost this process its session, a failover for instance, may have kept the others from sending heartbeats as
+   * well, and they may need longer to come back: until then none of them is taken for dead. One lease is enough in any case.
    */
-  private mayJudge(): boolean {
-    return this.connections === 1 || performance.now() - this.connectedAt > this.settings.leaseMs;
+  private letOthersComeBack(): void {
+    if (this.lostAt === null) return;
+    const now = performance.now();
+    const outageMs = now - this.lostAt;
+    this.mayJudgeFrom = now + Math.min(outageMs + OTHERS_RECONNECT_MS, this.settings.leaseMs);
+    this.lostAt = null;
   }
 
   /** A process whose event loop has stood still for longer than it may is as good as dead: its lease is let run out. */

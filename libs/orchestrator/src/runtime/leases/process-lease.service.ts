@@ -24,6 +24,9 @@ const PULSE_MS = 500;
 /** How long leaving may take: a server that lost its network never answers. */
 const LEAVE_WITHIN_MS = 1_000;
 
+/** How long joining waits for the first heartbeat: a thread that gets no session of its own tries on, and holds nothing up. */
+const FIRST_BEAT_WITHIN_MS = 1_000;
+
 /** Between attempts to join again while the database is away. */
 const REJOIN_MS = 500;
 
@@ -90,13 +93,7 @@ export class ProcessLease implements OnModuleInit {
    * promise resolves: with the next heartbeat that the database takes, or when runs were lost, or at the end. Never rejects.
    */
   readonly clearance = (): Promise<void> | null => {
-    if (this.proof.holds || this.left) return null;
-    if (!this.proven) {
-      let resolve = (): void => undefined;
-      const promise = new Promise<void>((resolved) => (resolve = resolved));
-      this.proven = { promise, resolve };
-    }
-    return this.proven.promise;
+    return this.proof.holds || this.left ? null : this.nextProof();
   };
 
   /** Notes that this process executes a root run from now on; whatever of it executed the run before has lost it. */
@@ -146,7 +143,10 @@ export class ProcessLease implements OnModuleInit {
     this.proof = new LeaseProof();
     const process_ = { id: this.id, app, buildId, host: hostname(), pid: process.pid };
     await this.transactions.single((tx) => this.processes.join(tx, process_));
-    if (!this.left) this.startThread();
+    if (this.left) return;
+    this.startThread();
+    // Until the lock is held, a death is only noticed when the lease runs out: nothing is executed before.
+    await withinMs(this.nextProof(), FIRST_BEAT_WITHIN_MS);
   }
 
   private async renew(): Promise<void> {
@@ -170,6 +170,15 @@ export class ProcessLease implements OnModuleInit {
         await new Promise((resolve) => setTimeout(resolve, REJOIN_MS));
       }
     }
+  }
+
+  private nextProof(): Promise<void> {
+    if (!this.proven) {
+      let resolve = (): void => undefined;
+      const promise = new Promise<void>((resolved) => (resolve = resolved));
+      this.proven = { promise, resolve };
+    }
+    return this.proven.promise;
   }
 
   private letGoOn(): void {
