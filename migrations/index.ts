@@ -2,6 +2,7 @@ import { RunsAndHistory1763769600000 } from './0001-runs-and-history.js';
 import { LeasesAndReplay1763942400000 } from './0002-leases-and-replay.js';
 import { Payloads1764028800000 } from './0003-payloads.js';
 import { StandaloneTaskRuns1764115200000 } from './0004-standalone-task-runs.js';
+import { TaskRunsUnchecked1764201600000 } from './0005-task-runs-unchecked.js';
 
 /** Every migration, oldest first. A list, not a glob: it works the same compiled, in tests and inside a bundle. */
 export const migrations = [
@@ -9,4 +10,5 @@ export const migrations = [
   LeasesAndReplay1763942400000,
   Payloads1764028800000,
   StandaloneTaskRuns1764115200000,
+  TaskRunsUnchecked1764201600000,
 ] as const;

@@ -16,12 +16,19 @@ export interface Injected {
 }
 
 const LOOK_AGAIN_MS = 50;
-/** Besides the one that is hit, so many have to be well: somebody has to notice. */
-const WITNESSES = 1;
+/** For so long after a process was killed, not all that were well then are hit as well: somebody has to notice. */
+const SPARED_MS = 3_000;
+
+/** The processes that were well when another one was killed. */
+interface Watch {
+  readonly until: number;
+  readonly slots: ReadonlyMap<Slot, number>;
+}
 
 /** Does what the schedule says, when it says so, and keeps book. */
 export class FaultInjector {
   readonly injected: Injected[] = [];
+  private watches: Watch[] = [];
 
   constructor(
     private readonly fleet: Fleet,
@@ -58,6 +65,9 @@ export class FaultInjector {
   }
 
   private async kill(slot: Slot): Promise<void> {
+    const well = this.fleet.slots.filter(({ condition }) => condition === 'up');
+    const slots = new Map(well.map((other) => [other, other.incarnation]));
+    this.watches.push({ until: performance.now() + SPARED_MS, slots });
     await this.afflict('kill', slot, () => this.fleet.kill(slot));
     this.fleet.launch(slot);
   }
@@ -105,18 +115,26 @@ export class FaultInjector {
     entry.until = Date.now();
   }
 
-  /** The slot that is meant, or the next one whose process is well, as soon as there is one and others are well besides. */
+  /** The slot that is meant, or the next one whose process may be hit, as soon as there is one. */
   private async victim(index: number): Promise<Slot> {
-    const { slots } = this.fleet;
     for (;;) {
-      const well = slots.filter(({ condition }) => condition === 'up');
-      const found = well.find((slot) => slot.index >= index) ?? well[0];
-      if (found && well.length > WITNESSES) {
+      const candidates = this.fleet.slots.filter((slot) => slot.condition === 'up' && this.mayBeHit(slot));
+      const found = candidates.find((slot) => slot.index >= index) ?? candidates[0];
+      if (found) {
         found.condition = 'afflicted'; // at once, so that nobody else chooses it
         return found;
       }
       await pause(LOOK_AGAIN_MS);
     }
+  }
+
+  /** Whether somebody is well besides it, and somebody who was so when others were killed a moment ago. */
+  private mayBeHit(slot: Slot): boolean {
+    const now = performance.now();
+    this.watches = this.watches.filter(({ until }) => until > now);
+    const others = this.fleet.slots.filter((other) => other !== slot && other.condition === 'up');
+    const stillWatch = ({ slots }: Watch): boolean => others.some((other) => slots.get(other) === other.incarnation);
+    return others.length > 0 && this.watches.every(stillWatch);
   }
 
   private async heldBy(pid: number): Promise<string[] | null> {

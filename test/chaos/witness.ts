@@ -57,9 +57,13 @@ export class Witness {
     this.file = openSync(path, 'a');
   }
 
-  /** Resolves when the line is on the disk. Lines that come up at the same time share the way there. */
-  write(line: WitnessRecord): Promise<void> {
-    const text = `${JSON.stringify({ at: Date.now(), ...line })}\n`;
+  /**
+   * Resolves when the line is on the disk. Lines that come up at the same time share the way there.
+   *
+   * @param at when it happened; default: now.
+   */
+  write(line: WitnessRecord, at = Date.now()): Promise<void> {
+    const text = `${JSON.stringify({ at, ...line })}\n`;
     return new Promise((written, failed) => {
       this.waiting.push({ text, written, failed });
       if (!this.writing) void this.writeAll();

@@ -18,7 +18,9 @@ export class BodyWitness {
   constructor(
     private readonly witness: Witness,
     private readonly modules: ModuleRef,
-  ) {}
+  ) {
+    randomUUID(); // what is loaded with the first one is not loaded while a body begins
+  }
 
   /** Notes that the body of a flow begins; it does not wait, because that would be no part of the flow. */
   flowBegins(): void {
@@ -32,10 +34,12 @@ export class BodyWitness {
     work: (token: Token) => Promise<unknown>,
     { atMostOnce = false }: { readonly atMostOnce?: boolean } = {},
   ): Promise<Token> {
+    // First of all: of a process that is stopped right here, the body has begun before.
+    const at = Date.now();
     const { flowRunId, taskRunId } = currentRun();
     const token: Token = { run: flowRunId ?? '', step, exec: randomUUID() };
     const line = { ...token, taskRun: taskRunId ?? '', process: this.process, atMostOnce, saw, drew };
-    await this.witness.write({ kind: 'start', ...line });
+    await this.witness.write({ kind: 'start', ...line }, at);
     await work(token);
     await this.witness.write({ kind: 'end', exec: token.exec });
     return token;

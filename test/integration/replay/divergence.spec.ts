@@ -58,6 +58,12 @@ describe('a resumed flow run whose code asks for something else than it did', ()
     return rows.map(({ message }) => message);
   };
 
+  /** Those that are no changes of its state. */
+  const eventsOf = (id: string): Promise<Record<string, unknown>[]> =>
+    sql(database, 'select event, resource, related, payload from nestor.event where resource_id = $1', [
+      `prefect.flow-run.${id}`,
+    ]);
+
   const expectFailure = async (id: string, second: RelayProcess): Promise<void> => {
     expect(await second.failure(id)).toMatchObject({ code: 'REPLAY_DIVERGED', taskKey: 'Stage.act', unclaimed: 1 });
     expect(second.stage.performed).toEqual([]);
@@ -69,6 +75,16 @@ describe('a resumed flow run whose code asks for something else than it did', ()
     expect(second.stage.performed).toEqual(['act(fickle second)']);
     expect(await waitFor(async () => (await warningsOf(id)).length > 0 && warningsOf(id))).toEqual([
       expect.stringContaining('"Stage.act" was called with inputs that are not recorded'),
+    ]);
+    expect(await waitFor(async () => (await eventsOf(id)).length > 0 && eventsOf(id))).toEqual([
+      expect.objectContaining({
+        event: 'nestor.flow-run.diverged',
+        resource: { 'prefect.resource.id': `prefect.flow-run.${id}`, 'prefect.resource.name': expect.any(String) },
+        related: [
+          { 'prefect.resource.id': expect.stringMatching(/^prefect\.flow\./), 'prefect.resource.role': 'flow' },
+        ],
+        payload: { message: expect.any(String), taskKey: 'Stage.act', unclaimed: 1 },
+      }),
     ]);
   };
 
@@ -84,7 +100,7 @@ describe('a resumed flow run whose code asks for something else than it did', ()
   it.each<[string, Play, [string | null, string | null]]>([
     ['by default, on another build', 'play', ['v1', 'v2']],
     ['where that is asked for, on the same build', 'playLeniently', ['v1', 'v1']],
-  ])('goes on with a warning: %s', async (_, play, builds) => {
+  ])('goes on with a warning, which is an event: %s', async (_, play, builds) => {
     const { id, second } = await playTwice(play, builds);
     await expectWarning(id, second);
   });
@@ -94,6 +110,7 @@ describe('a resumed flow run whose code asks for something else than it did', ()
     expect(await second.result(id)).toEqual(['act(steady) by first', 'act(fickle second) by second']);
     await second.app.close();
     expect(await warningsOf(id)).toEqual([]);
+    expect(await eventsOf(id)).toEqual([]);
   });
 
   it('fails although its code swallows the error', async () => {

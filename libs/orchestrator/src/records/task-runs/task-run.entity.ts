@@ -1,11 +1,10 @@
 import type { Instant } from '@nestor/core';
-import { Check, Column, Entity, Index, PrimaryColumn } from 'typeorm';
+import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
 import { InstantColumn } from '../../persistence/columns/instant.column.js';
-import { RunColumns, stateTypeCheck } from '../run-columns.js';
+import { RunColumns } from '../run-columns.js';
 
 /** One execution of a task. Partitioned by `id`. */
 @Entity('task_run')
-@Check('task_run_state_type_check', stateTypeCheck('state_type'))
 @Index('task_run_flow_run_idx', ['flowRunId', 'id'])
 @Index('task_run_process_idx', ['processId', 'id'], { where: 'process_id is not null' })
 export class TaskRunEntity extends RunColumns {

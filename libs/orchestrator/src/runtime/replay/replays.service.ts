@@ -1,14 +1,19 @@
-import { StateType, type State, type TaskRun } from '@nestor/core';
-import { Inject, Injectable } from '@nestjs/common';
+import { StateType, type Instant, type State, type TaskRun } from '@nestor/core';
+import { Inject, Injectable, Logger } from '@nestjs/common';
+import { newId } from '../../persistence/ids.js';
+import { Transactions } from '../../persistence/transactions.js';
+import { EventsRepository, type NewEvent } from '../../records/events/events.repository.js';
 import { RunValuesRepository, SEED_KEY } from '../../records/run-values/run-values.repository.js';
 import { TaskRunsRepository, type RecordedTaskRun } from '../../records/task-runs/task-runs.repository.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { LogLevel, RunLogs } from '../engine/run-logs.js';
 import { Payloads } from '../payloads/payloads.service.js';
 import { FlowRegistry } from '../registry/flow-registry.js';
+import { DatabaseClock } from '../transitions/database-clock.js';
 import { Journal } from '../transitions/journal.js';
 import type { LiveFlowRun } from '../transitions/live-run.js';
 import type { RecordedCall } from './recorded-call.js';
+import type { ReplayDivergedError } from './replay-diverged.error.js';
 import { Replay, type OnDivergence } from './replay.js';
 
 /** Why the body of a run begins again. */
@@ -26,6 +31,8 @@ export function reasonOf(state: State | null): ReplayReason {
 /** Reads what is recorded of a run, for its body to begin again. */
 @Injectable()
 export class Replays {
+  private readonly logger = new Logger(Replays.name);
+
   constructor(
     private readonly taskRuns: TaskRunsRepository,
     private readonly values: RunValuesRepository,
@@ -33,6 +40,9 @@ export class Replays {
     private readonly payloads: Payloads,
     private readonly logs: RunLogs,
     private readonly registry: FlowRegistry,
+    private readonly events: EventsRepository,
+    private readonly transactions: Transactions,
+    private readonly clock: DatabaseClock,
     @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
   ) {}
 
@@ -47,7 +57,7 @@ export class Replays {
    * another one is warned about.
    */
   async load(live: LiveFlowRun, reason: ReplayReason, onDivergence: OnDivergence | undefined): Promise<Replay> {
-    const { id, name, buildId } = live.created;
+    const { id, buildId } = live.created;
     const [rows, values] = await this.journal.patiently(() =>
       Promise.all([this.taskRuns.recorded(id), this.values.byKey(id)]),
     );
@@ -63,9 +73,37 @@ export class Replays {
       values,
       // A fork is there to do something else; and what a retry finds different, made no difference to a run that failed anyway.
       reason === 'retry' || values.has(SEED_KEY) ? 'run' : (onDivergence ?? byBuild),
-      (error) => this.logs.append({ name, flowRunId: id, taskRunId: null }, LogLevel.Warning, error.message),
+      (error) => this.warn(live, error),
     );
   }
+
+  /** In the log of the run, for who reads it, and as an event, for whoever wants to be told. */
+  private warn({ created }: LiveFlowRun, error: ReplayDivergedError): void {
+    const { id, name } = created;
+    this.logs.append({ name, flowRunId: id, taskRunId: null }, LogLevel.Warning, error.message);
+    const event = divergence(created, error, this.clock.now());
+    this.journal
+      .patiently(() => this.transactions.single((tx) => this.events.insert(tx, event)))
+      .catch((failure: unknown) =>
+        this.logger.warn(`The divergence of flow run ${id} is no event: ${String(failure)}`),
+      );
+  }
+}
+
+/** The event that a resumed run asks for something else than before, and goes on. */
+function divergence(
+  { id, name, flowId }: LiveFlowRun['created'],
+  { message, taskKey, unclaimed }: ReplayDivergedError,
+  occurred: Instant,
+): NewEvent {
+  return {
+    id: newId(),
+    occurred,
+    event: 'nestor.flow-run.diverged',
+    resource: { 'prefect.resource.id': `prefect.flow-run.${id}`, 'prefect.resource.name': name },
+    related: [{ 'prefect.resource.id': `prefect.flow.${flowId}`, 'prefect.resource.role': 'flow' }],
+    payload: { message, taskKey, unclaimed },
+  };
 }
 
 /** Of several records of one call, from several attempts, the one that counts: what completed, else the latest. */
