@@ -223,8 +223,10 @@ function quotedSchema(runner: QueryRunner): string {
  * Every event: the stored ones, and the one that each state change is. State events are not stored a second time; their
  * id is the id of the state. `run_id` is the run whose state changed; look events of a run up by it, it rides the key of
  * the history.
+ *
+ * @param taskRunStates where the states of task runs are read from, which a later migration changes.
  */
-function eventFeed(schema: string): string {
+export function eventFeed(schema: string, taskRunStates = 'task_run_state'): string {
   const stateLabels = `
     'prefect.state-message', left(coalesce(s.message, ''), 100000),
     'prefect.state-name', s.name,
@@ -233,7 +235,7 @@ function eventFeed(schema: string): string {
   const validated = `
     jsonb_build_object('validated_state', jsonb_build_object('type', s.type, 'name', s.name, 'message', s.message))`;
   return `
-    create view ${schema}.event_feed as
+    create or replace view ${schema}.event_feed as
       select e.id, e.occurred, e.event, e.resource_id, e.resource, e.related, e.payload, e.received, e.follows,
              null::uuid as run_id
         from ${schema}.event e
@@ -259,7 +261,7 @@ function eventFeed(schema: string): string {
                'prefect.resource.id', 'prefect.flow-run.' || r.flow_run_id,
                'prefect.resource.role', 'flow-run')) end,
              ${validated}, s.timestamp, s.follows, s.task_run_id
-        from ${schema}.task_run_state s
+        from ${schema}.${taskRunStates} s
         join ${schema}.task_run r on r.id = s.task_run_id
        where not s.event_stored`;
 }

@@ -7,7 +7,7 @@ const TASKS_PER_FLOW_RUN = 1_000;
 
 /**
  * Stores completed task runs as if the application had run them since the week began, a thousand to a flow run: rows like
- * those the engine writes, in the same partitions, with their three states each.
+ * those the engine writes, in the same partitions, with their histories.
  *
  * @param flowName a flow that the application has registered.
  */
@@ -53,7 +53,7 @@ async function createHelpers(client: Client, { from, to, count }: { from: string
       as $$ select pg_temp.id_at(pg_temp.at(number * ${TASKS_PER_FLOW_RUN}), -4 * (number + 1)) $$`);
 }
 
-/** What both kinds of run have in common: a life of 2 ms and an id per state, the first of which follows none. */
+/** The life of a flow run, of 2 ms: an id per state, the first of which follows none. */
 const LIFE = `
   (values (1, 'PENDING', 'Pending', interval '0'),
           (2, 'RUNNING', 'Running', interval '100 microseconds'),
@@ -84,18 +84,14 @@ const STORE_TASK_RUNS = `
     select number, pg_temp.id_at(pg_temp.at(number), 4 * number) as id, pg_temp.at(number) as at, 4 * number as salt,
            number / ${TASKS_PER_FLOW_RUN} as flow_run_number
       from generate_series($1::bigint, $2::bigint) as number
-  ), run as (
-    insert into nestor.task_run (
-      id, created, updated, flow_run_id, name, task_key, dynamic_key, flow_run_run_count, empirical_policy, result,
-      state_id, state_type, state_name, state_timestamp, run_count, expected_start_time, start_time, end_time,
-      total_run_time_us)
-    select id, at, at, pg_temp.flow_run_id(flow_run_number), 'noOp-83C', 'BenchFlows.noOp',
-           '83Csydi3NNkH0XfvKfcNQQ-' || number % ${TASKS_PER_FLOW_RUN}, 1, '{"retries":0,"retryDelaysMs":[]}',
-           '{"$nestor":"undefined"}', pg_temp.id_at(at, salt + 3), 'COMPLETED', 'Completed',
-           at + interval '2 milliseconds', 1, at, at + interval '100 microseconds', at + interval '2 milliseconds', 1900
-      from call
   )
-  insert into nestor.task_run_state (task_run_id, timestamp, id, type, name, follows)
-  select id, at + age, pg_temp.id_at(at, salt + step), type, name,
-         case when step > 1 then pg_temp.id_at(at, salt + step - 1) end
-    from call, ${LIFE} order by id, step`;
+  insert into nestor.task_run (
+    id, created, updated, flow_run_id, name, task_key, dynamic_key, flow_run_run_count, empirical_policy, result,
+    pending_state_id, running_state_id, state_id, state_type, state_name, state_timestamp, run_count,
+    expected_start_time, start_time, end_time, total_run_time_us)
+  select id, at, at, pg_temp.flow_run_id(flow_run_number), 'noOp-83C', 'BenchFlows.noOp',
+         '83Csydi3NNkH0XfvKfcNQQ-' || number % ${TASKS_PER_FLOW_RUN}, 1, '{"retries":0,"retryDelaysMs":[]}',
+         '{"$nestor":"undefined"}', pg_temp.id_at(at, salt + 1), pg_temp.id_at(at, salt + 2), pg_temp.id_at(at, salt + 3),
+         'COMPLETED', 'Completed', at + interval '2 milliseconds', 1, at, at + interval '100 microseconds',
+         at + interval '2 milliseconds', 1900
+    from call`;

@@ -27,7 +27,7 @@ async function count(client: Client, flowRunId: string | null) {
   const ids = runs.map(({ id }) => id);
   const { rows: histories } = await client.query<{ complete: number }>(
     `select count(*)::int as complete
-       from (select from nestor.task_run_state where task_run_id = any($1::uuid[])
+       from (select from nestor.task_run_history where task_run_id = any($1::uuid[])
               group by task_run_id having array_agg(type order by timestamp) = $2::text[]) as histories`,
     [ids, COMPLETE_HISTORY],
   );

@@ -16,7 +16,7 @@ const UNSETTLED = `
                   and not (r.state_type = 'PAUSED' and r.tags ? $1)) as open,
          array(select r.id from nestor.flow_run r
                 where r.root_flow_run_id = r.id and r.state_type = 'PAUSED' and not r.tags ? $1) as paused,
-         (select count(*)::int from nestor.flow_run_state) + (select count(*)::int from nestor.task_run_state) as states`;
+         (select count(*)::int from nestor.flow_run_state) + (select count(*)::int from nestor.task_run_history) as states`;
 
 /** Starts nothing more, resumes what is paused, and waits until every run has ended; gives up on those that do not. */
 export async function settle(fleet: Fleet, server: ChaosServer, note: (line: string) => void): Promise<void> {

@@ -6,7 +6,7 @@ export async function stateNames(database: Pick<TestDatabase, 'url'>, runId: str
   const rows = await sql<{ name: string }>(
     database,
     `select name from (select flow_run_id as run_id, name, timestamp from nestor.flow_run_state
-                       union all select task_run_id, name, timestamp from nestor.task_run_state) as states
+                       union all select task_run_id, name, timestamp from nestor.task_run_history) as states
       where run_id = $1 order by timestamp`,
     [runId],
   );
@@ -49,6 +49,7 @@ export async function illegalHistories(
   database: Pick<TestDatabase, 'url'>,
   { forced = [] }: Steered = {},
 ): Promise<unknown[]> {
+  const historyOf = { flow_run: 'flow_run_state', task_run: 'task_run_history' } as const;
   const problems: unknown[] = [];
   for (const run of ['flow_run', 'task_run'] as const) {
     const beginnings = run === 'flow_run' ? `h.type = 'SCHEDULED' and h.message like 'Forked%'` : `h.name = 'Cached'`;
@@ -59,7 +60,7 @@ export async function illegalHistories(
            select ${run}_id as run_id, id, type, name, message, timestamp, follows,
                   lag(id) over w as before_id, lag(type) over w as before_type,
                   row_number() over (partition by ${run}_id order by timestamp desc) as from_end
-             from nestor.${run}_state
+             from nestor.${historyOf[run]}
            window w as (partition by ${run}_id order by timestamp)
          )
          select '${run}' as run, h.run_id, h.before_type, h.type, h.name
@@ -78,7 +79,7 @@ export async function illegalHistories(
       ...(await sql(
         database,
         `select '${run}' as run, id as run_id, 'no history' as problem from nestor.${run} r
-          where not exists (select from nestor.${run}_state s where s.${run}_id = r.id)`,
+          where not exists (select from nestor.${historyOf[run]} s where s.${run}_id = r.id)`,
       )),
     );
   }

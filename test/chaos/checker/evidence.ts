@@ -64,8 +64,8 @@ export async function gatherEvidence(client: Client, home: string): Promise<Evid
     lines: readWitnesses(home),
     flowRuns: byId(await flowRunsOf(client)),
     taskRuns: byId(await taskRunsOf(client)),
-    flowStates: await statesOf(client, 'flow_run'),
-    taskStates: await statesOf(client, 'task_run'),
+    flowStates: await historiesOf(client, FLOW_RUN_STATES),
+    taskStates: await historiesOf(client, TASK_RUN_STATES),
     fencedAt: await fencesOf(client),
   };
 }
@@ -105,12 +105,20 @@ async function taskRunsOf(client: Client): Promise<StoredTaskRun[]> {
   return rows.map(({ result, ...row }) => ({ ...row, outcome: result === null ? undefined : decode(result) }));
 }
 
-async function statesOf(client: Client, run: 'flow_run' | 'task_run'): Promise<Map<string, StoredState[]>> {
+const FLOW_RUN_STATES = 'select *, flow_run_id as run_id, xmin as written_by from nestor.flow_run_state';
+/** States that are not rows of their own came with the row of their run. */
+const TASK_RUN_STATES = `
+  select h.*, h.task_run_id as run_id, coalesce(s.xmin, r.xmin) as written_by
+    from nestor.task_run_history h
+    join nestor.task_run r on r.id = h.task_run_id
+    left join nestor.task_run_state s on s.task_run_id = h.task_run_id and s.timestamp = h.timestamp`;
+
+async function historiesOf(client: Client, states: string): Promise<Map<string, StoredState[]>> {
   const { rows } = await client.query<StoredState>(
-    `select ${run}_id as "runId", id, type, name, message, state_details as details, follows,
+    `select run_id as "runId", id, type, name, message, state_details as details, follows,
             (extract(epoch from timestamp) * 1000000)::float8 as timestamp,
-            (extract(epoch from pg_xact_commit_timestamp(xmin)) * 1000)::float8 as "committedAt"
-       from nestor.${run}_state order by ${run}_id, timestamp`,
+            (extract(epoch from pg_xact_commit_timestamp(written_by)) * 1000)::float8 as "committedAt"
+       from (${states}) as states order by run_id, timestamp`,
   );
   const histories = new Map<string, StoredState[]>();
   for (const row of rows) {

@@ -69,7 +69,7 @@ export function findIllegalHistories({ flowRuns, taskRuns, flowStates, taskState
 /** I7: every state is one event, and no other event says that a run changed. */
 export async function findUnevenEvents(client: Client): Promise<Violation[]> {
   const { rows } = await client.query<{ problem: string; id: string }>(
-    `with states as (select id from nestor.flow_run_state union all select id from nestor.task_run_state),
+    `with states as (select id from nestor.flow_run_state union all select id from nestor.task_run_history),
           events as (select id from nestor.event_feed where event like 'prefect.%-run.%')
      select 'no event for' as problem, id from states where id not in (select id from events)
      union all

@@ -93,7 +93,7 @@ describe('the journal', () => {
     const run = { kind: 'task-run' as const, id, flowRunId: null, state, policy, ...times, ...counts };
     return {
       ...{ kind: 'save-task-run', lease },
-      write: { created, run, result: null, claim: 0 },
+      write: { created, run, result: null, brief: null, claim: 0 },
       state: { runId: id, state, follows: null, claim: 0 },
     };
   };

@@ -139,7 +139,7 @@ describe('the event feed', () => {
   it('has as many events of states as there are states, over everything written here', async () => {
     const [counts] = await store.dataSource.query<{ states: number; events: number; distinct: number }[]>(
       `select (select count(*) from nestor.flow_run_state) +
-              (select count(*) from nestor.task_run_state where not event_stored) as states,
+              (select count(*) from nestor.task_run_history where not event_stored) as states,
               (select count(*) from nestor.event_feed where run_id is not null) as events,
               (select count(distinct id) from nestor.event_feed where run_id is not null) as distinct`,
     );

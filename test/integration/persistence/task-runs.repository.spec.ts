@@ -1,6 +1,7 @@
 import { awaitingRetry, completed, failed, parseInstant, pending, running } from '@nestor/core';
 import type { TestDatabase } from '@nestor/testing';
 import { newId } from '../../../libs/orchestrator/src/persistence/ids.js';
+import { briefHistoryOf } from '../../../libs/orchestrator/src/records/task-runs/brief-history.js';
 import { testDatabase } from '../../support/database.js';
 import { save, TaskRunStory } from './support/runs.js';
 import { openStore, type Store } from './support/store.js';
@@ -83,6 +84,118 @@ describe('the repository of task runs', () => {
     const { updated: _second, ...after } = (await store.taskRuns.find(story.run.id))!;
     expect(after).toEqual(before);
     expect(await historyOf(story)).toEqual(['Running', 'Completed']);
+  });
+
+  describe('of a run that succeeded at once', () => {
+    /** Its three states, and the write whose row holds them. */
+    const success = (flowRunId: string | null = newId()) => {
+      const story = new TaskRunStory(flowRunId);
+      const states = [pending(), running()].map((state) => story.enter(state).state);
+      const { write, state } = story.enter(completed(), { result: '1' });
+      const history = [...states, state];
+      return {
+        story,
+        states: history.map((one) => one.state),
+        write: { ...write, brief: briefHistoryOf(write, history) },
+      };
+    };
+    const statesStored = async ({ run }: TaskRunStory): Promise<number> => {
+      const [row] = await store.dataSource.query<{ count: number }[]>(
+        'select count(*) as count from nestor.task_run_state where task_run_id = $1',
+        [run.id],
+      );
+      return row!.count;
+    };
+
+    it.each([1, 3])('keeps the history in its row, and tells it as any other: %d at a time', async (count) => {
+      const successes = Array.from({ length: count }, () => success());
+      await store.transactions.single((tx) =>
+        store.taskRuns.save(
+          tx,
+          store.fence,
+          successes.map(({ write }) => write),
+          [],
+        ),
+      );
+      for (const { story, states } of successes) {
+        expect(await store.taskRuns.find(story.run.id)).toMatchObject({ ...rowOf(story), result: '1' });
+        expect(await store.taskRuns.history(story.run.id)).toEqual(states);
+        expect(await store.taskRuns.loadAll([story.run.id])).toEqual([story.run]);
+        expect(await statesStored(story)).toBe(0);
+        const events = await store.events.listByRun(story.run.id, { limit: 10 });
+        expect(events.map(({ id, event, follows }) => ({ id, event, follows }))).toEqual(
+          states.map(({ id, name }, index) => ({
+            ...{ id, event: `prefect.task-run.${name}` },
+            follows: states[index - 1]?.id ?? null,
+          })),
+        );
+      }
+    });
+
+    it.each([1, 2])('writes it twice as once: %d at a time', async (count) => {
+      const successes = Array.from({ length: count }, () => success());
+      const write = () =>
+        store.transactions.single((tx) =>
+          store.taskRuns.save(
+            tx,
+            store.fence,
+            successes.map((one) => one.write),
+            [],
+          ),
+        );
+      await write();
+      expect(await write()).toEqual([true]);
+      for (const { story, states } of successes) {
+        expect(await store.taskRuns.history(story.run.id)).toEqual(states);
+        expect(await statesStored(story)).toBe(0);
+      }
+    });
+
+    it('writes the history out when somebody moves the run on', async () => {
+      const { story, states, write } = success();
+      await store.transactions.single((tx) => store.taskRuns.save(tx, store.fence, [write], []));
+      const next = story.enter(failed({ message: 'Error: on second thoughts' }));
+      await save(store, [next]);
+      expect(await store.taskRuns.history(story.run.id)).toEqual([...states, next.state.state]);
+      expect(await store.taskRuns.find(story.run.id)).toMatchObject({ ...rowOf(story), pendingStateId: null });
+      expect(await statesStored(story)).toBe(4);
+    });
+
+    it('leaves it there when something else about the run changes', async () => {
+      const { story, states, write } = success();
+      await store.transactions.single((tx) => store.taskRuns.save(tx, store.fence, [write], []));
+      await store.transactions.single((tx) => store.taskRuns.supersede(tx, story.created.flowRunId!, story.run.id));
+      expect(await store.taskRuns.history(story.run.id)).toEqual(states);
+      expect(await statesStored(story)).toBe(0);
+    });
+
+    it.each<[string, (story: TaskRunStory) => ReturnType<TaskRunStory['enter']>[]]>([
+      ['that failed', (story) => [pending(), running(), failed()].map((state) => story.enter(state))],
+      [
+        'that was cached',
+        (story) => [pending(), running(), completed({ name: 'Cached' })].map((state) => story.enter(state)),
+      ],
+      [
+        'that has something to say',
+        (story) => [pending(), running({ message: 'So' }), completed()].map((s) => story.enter(s)),
+      ],
+      [
+        'that began again',
+        (story) => [pending(), running(), running(), completed()].map((state) => story.enter(state)),
+      ],
+      [
+        'of which a part is written already',
+        (story) => [pending(), running(), completed()].map((s) => story.enter(s)).slice(1),
+      ],
+    ])('no other run has a brief history: not one %s', (_, live) => {
+      const steps = live(new TaskRunStory(newId()));
+      expect(
+        briefHistoryOf(
+          steps.at(-1)!.write,
+          steps.map(({ state }) => state),
+        ),
+      ).toBeNull();
+    });
   });
 
   it('writes new and known runs in one batch', async () => {

@@ -44,8 +44,11 @@ export abstract class StateColumns {
 type StoredStateDetails = Omit<StateDetails, InstantDetail> & Readonly<Partial<Record<InstantDetail, string>>>;
 type InstantDetail = (typeof INSTANT_DETAILS)[number];
 
+/** What of a stored state is a state. */
+export type StoredState = Pick<StateColumns, 'id' | 'type' | 'name' | 'message' | 'timestamp' | 'stateDetails'>;
+
 /** The stored state as core knows it. */
-export function stateOfRow(row: StateColumns): State {
+export function stateOfRow(row: StoredState): State {
   const details: Record<string, unknown> = { ...row.stateDetails };
   for (const name of INSTANT_DETAILS) {
     const text = row.stateDetails[name];

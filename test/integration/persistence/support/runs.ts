@@ -123,7 +123,7 @@ export class TaskRunStory {
     const state = stateAfter(before, this.run.id, proposed, over.at);
     this.run = advanceTaskRun(this.run, state, 1);
     return {
-      write: { created: this.created, run: this.run, result, claim },
+      write: { created: this.created, run: this.run, result, brief: null, claim },
       state: { runId: this.run.id, state, follows: before?.id ?? null, claim },
     };
   }

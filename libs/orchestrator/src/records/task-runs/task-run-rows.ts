@@ -1,6 +1,6 @@
 import type { RetryPolicy, TaskRun } from '@nestor/core';
-import { stateOfRow } from '../state-columns.js';
-import type { TaskRunStateEntity } from './task-run-state.entity.js';
+import { stateOfRow, type StoredState } from '../state-columns.js';
+import type { BriefHistory } from './brief-history.js';
 import type { TaskRunEntity } from './task-run.entity.js';
 
 /** What never changes about a task run. */
@@ -20,12 +20,14 @@ export interface TaskRunWrite {
   readonly run: TaskRun;
   /** The encoded outcome; `null` while there is none. */
   readonly result: string | null;
+  /** Where its row holds its history; then its states are not written besides. */
+  brief: BriefHistory | null;
   /** The number of the claim on whose behalf it is written: see `WriteFence`. */
   claim: number;
 }
 
 /** The run as the rules see it, from its row and the row of its current state. */
-export function taskRunOfRow(row: TaskRunEntity, state: TaskRunStateEntity | null): TaskRun {
+export function taskRunOfRow(row: TaskRunEntity, state: StoredState | null): TaskRun {
   return {
     kind: 'task-run',
     id: row.id,

@@ -50,6 +50,18 @@ export class TaskRunEntity extends RunColumns {
   })
   superseded!: boolean;
 
+  /** The id of its first state, when the history of a run that succeeded at once is in this row: see view `task_run_history`. */
+  @Column('uuid', {
+    nullable: true,
+    comment:
+      'Not null where the history is brief: Pending, Running and Completed, whose rows task_run_state does not have.',
+  })
+  pendingStateId!: string | null;
+
+  /** The id of its second state, then. */
+  @Column('uuid', { nullable: true })
+  runningStateId!: string | null;
+
   /** Which process executes a run outside any flow run, until it has ended. */
   @Column('uuid', {
     nullable: true,

@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { State, StateType, TaskRun } from '@nestor/core';
+import { formatInstant, type State, type StateType, type TaskRun } from '@nestor/core';
 import { DataSource, In, MoreThan, type Repository } from 'typeorm';
 import { errorCode, SqlState } from '../../persistence/connection/postgres-errors.js';
 import { isId } from '../../persistence/ids.js';
@@ -7,20 +7,18 @@ import { schemaOf } from '../../persistence/schema-of.js';
 import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
 import { preparedStatement, type PreparedStatement, type Tx } from '../../persistence/transactions.js';
 import { fenceParameters, singleFenceParameters, type HeldClaims, type WriteFence } from '../lease-check.js';
-import { stateOfRow } from '../state-columns.js';
+import { stateOfRow, type StoredState } from '../state-columns.js';
 import { newStates, type NewState } from '../stored-state.js';
 import {
   adoptTaskRuns,
   claimedRows,
   firstSuccess,
-  isFirstSuccess,
   LONE_STATES,
   recordFirstSuccess,
   saveLoneTaskRun,
   saveTaskRuns,
 } from './task-run-statements.js';
 import { newTaskRunOfRow, taskRunOfRow, type NewTaskRun, type TaskRunWrite } from './task-run-rows.js';
-import { TaskRunStateEntity } from './task-run-state.entity.js';
 import { TaskRunEntity } from './task-run.entity.js';
 
 /** A task run as the rules see it, and what never changes about it. */
@@ -38,7 +36,6 @@ export type RecordedTaskRun = Pick<
 @Injectable()
 export class TaskRunsRepository {
   private readonly runs: Repository<TaskRunEntity>;
-  private readonly states: Repository<TaskRunStateEntity>;
   private readonly saveStatement: PreparedStatement;
   private readonly recordSuccessStatement: PreparedStatement;
   /** By the number of states less one. */
@@ -47,7 +44,6 @@ export class TaskRunsRepository {
 
   constructor(@Inject(ORCHESTRATOR_DATA_SOURCE) private readonly dataSource: DataSource) {
     this.runs = dataSource.getRepository(TaskRunEntity);
-    this.states = dataSource.getRepository(TaskRunStateEntity);
     const schema = schemaOf(dataSource);
     this.schema = schema;
     this.saveStatement = preparedStatement('save_task_runs', saveTaskRuns(schema));
@@ -61,6 +57,7 @@ export class TaskRunsRepository {
    * Writes runs as they stand, new or not, and appends their states, where the claim they are written for holds. Doing it
    * twice changes nothing.
    *
+   * @param states of those runs whose history is not brief.
    * @returns which claims hold.
    */
   async save(
@@ -93,11 +90,11 @@ export class TaskRunsRepository {
     states: readonly NewState[],
   ): Promise<HeldClaims> {
     const fenced = singleFenceParameters(fence);
-    if (isFirstSuccess(write, states)) {
+    if (write.brief) {
       try {
         const [held] = await tx.query<{ held: boolean }>(this.recordSuccessStatement, [
           ...fenced,
-          ...firstSuccess(write, states),
+          ...firstSuccess(write, write.brief),
         ]);
         return held ? [held.held] : null;
       } catch (error) {
@@ -189,8 +186,9 @@ export class TaskRunsRepository {
     const rows = ids.length === 0 ? [] : await this.runs.findBy({ id: In([...ids]) });
     return Promise.all(
       rows.map(async (row) => {
-        const { id: taskRunId, stateTimestamp: timestamp } = row;
-        const state = timestamp === null ? null : await this.states.findOneBy({ taskRunId, timestamp });
+        const { id, stateTimestamp } = row;
+        const [state = null] =
+          stateTimestamp === null ? [] : await this.states(id, 'timestamp = $2', [formatInstant(stateTimestamp)]);
         return { created: newTaskRunOfRow(row), run: taskRunOfRow(row, state) };
       }),
     );
@@ -210,7 +208,15 @@ export class TaskRunsRepository {
 
   /** Every state the run has been in, oldest first. */
   async history(taskRunId: string): Promise<State[]> {
-    const rows = await this.states.find({ where: { taskRunId }, order: { timestamp: 'ASC' } });
+    const rows = await this.states(taskRunId);
     return rows.map(stateOfRow);
+  }
+
+  private states(taskRunId: string, condition = 'true', parameters: readonly string[] = []): Promise<StoredState[]> {
+    return this.dataSource.query<StoredState[]>(
+      `select id, type, name, message, state_details as "stateDetails", timestamp
+         from ${this.schema}.task_run_history where task_run_id = $1 and ${condition} order by timestamp`,
+      [taskRunId, ...parameters],
+    );
   }
 }

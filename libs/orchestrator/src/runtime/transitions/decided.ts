@@ -149,7 +149,7 @@ export function saveEntry(
   return {
     kind: 'save-task-run',
     lease,
-    write: { created, run: after, result, claim: 0 },
+    write: { created, run: after, result, brief: null, claim: 0 },
     state: { runId: after.id, state: after.state, follows: before.state?.id ?? null, claim: 0 },
   };
 }

@@ -1,6 +1,7 @@
 import type { FlowRunCreation, FlowRunMove } from '../../records/flow-runs/flow-run-rows.js';
 import type { NewRunValue } from '../../records/run-values/run-values.repository.js';
 import type { NewState } from '../../records/stored-state.js';
+import { briefHistoryOf } from '../../records/task-runs/brief-history.js';
 import type { TaskRunWrite } from '../../records/task-runs/task-run-rows.js';
 import type { RunLease } from '../leases/run-lease.js';
 import type { JournalEntry, QueuedEntry } from './journal-entry.js';
@@ -37,8 +38,7 @@ export function foldEntries(entries: readonly QueuedEntry[]): JournalBatch {
   const createdStates: NewState[] = [];
   const moves = new Map<string, FlowRunMove>();
   const moveStates: NewState[] = [];
-  const taskRuns = new Map<string, TaskRunWrite>();
-  const taskStates: NewState[] = [];
+  const tasks = new Map<string, { write: TaskRunWrite; states: readonly NewState[] }>();
   const values: NewRunValue[] = [];
   const outdated = new Set<QueuedEntry>();
 
@@ -64,11 +64,13 @@ export function foldEntries(entries: readonly QueuedEntry[]): JournalBatch {
         moveStates.push(...states);
         break;
       }
-      case 'save-task-run':
+      case 'save-task-run': {
         entry.write.claim = claim;
-        taskRuns.set(entry.write.created.id, entry.write);
-        taskStates.push(...states);
+        const { id } = entry.write.created;
+        const before = tasks.get(id);
+        tasks.set(id, { write: entry.write, states: before ? [...before.states, ...states] : states });
         break;
+      }
       case 'keep-value':
         entry.value.claim = claim;
         values.push(entry.value);
@@ -81,11 +83,22 @@ export function foldEntries(entries: readonly QueuedEntry[]): JournalBatch {
     createdStates,
     moves: [...moves.values()],
     moveStates,
-    taskRuns: [...taskRuns.values()],
-    taskStates,
+    ...taskRows([...tasks.values()]),
     values,
     outdated,
   };
+}
+
+/** The states of a run that succeeded at once are in its row. */
+function taskRows(
+  tasks: readonly { readonly write: TaskRunWrite; readonly states: readonly NewState[] }[],
+): Pick<JournalBatch, 'taskRuns' | 'taskStates'> {
+  const taskStates: NewState[] = [];
+  for (const { write, states } of tasks) {
+    write.brief = briefHistoryOf(write, states);
+    if (!write.brief) taskStates.push(...states);
+  }
+  return { taskRuns: tasks.map(({ write }) => write), taskStates };
 }
 
 function comparedWith({ expectedStateId, expectedEpoch }: FlowRunMove): Partial<FlowRunMove> {
