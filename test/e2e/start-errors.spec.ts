@@ -145,15 +145,15 @@ it('an occupied port takes the embedded server down again', async () => {
 });
 
 it('a schema that a later release has changed beyond recognition is refused, and left alone', async () => {
-  await sql(database, 'update nestor.schema_info set level = 7, oldest_supported_code = 6');
+  await sql(database, 'update nestor.schema_info set level = 1001, oldest_supported_code = 1000');
   try {
     const app = scene.start({ cwd: scene.directory(), env: { DATABASE_URL: database.url } });
     expect(await app.exit).toEqual({ code: 1, signal: null });
     expect(app.errors).toMatch(
-      /^SCHEMA_TOO_NEW: Schema "nestor" is at level 7 and needs code of level 6 or newer, .* Upgrade the nestor package[^\n]*\n$/,
+      /^SCHEMA_TOO_NEW: Schema "nestor" is at level 1001 and needs code of level 1000 or newer, .* Upgrade the nestor package[^\n]*\n$/,
     );
     expect(await sql(database, 'select level, oldest_supported_code as oldest from nestor.schema_info')).toEqual([
-      { level: 7, oldest: 6 },
+      { level: 1001, oldest: 1000 },
     ]);
   } finally {
     await sql(database, 'update nestor.schema_info set level = 1, oldest_supported_code = 1');
@@ -161,7 +161,7 @@ it('a schema that a later release has changed beyond recognition is refused, and
 });
 
 it('a schema that is newer, but still serves this release, is fine', async () => {
-  await sql(database, 'update nestor.schema_info set level = 7');
+  await sql(database, 'update nestor.schema_info set level = 1001');
   try {
     const app = scene.start({ cwd: scene.directory(), env: { DATABASE_URL: database.url } });
     await app.ready();

@@ -1,12 +1,6 @@
 import { StateType, type State } from '@nestor/core';
 import type { NewState } from '../stored-state.js';
-import type { TaskRunWrite } from './task-run-rows.js';
-
-/** What is missing in the row of a run that succeeded at once for its history to be in there: the ids of its first two states. */
-export interface BriefHistory {
-  readonly pendingStateId: string;
-  readonly runningStateId: string;
-}
+import type { BriefHistory, TaskRunWrite } from './task-run-rows.js';
 
 /**
  * The history of a run that is written in its first three states, all as they usually are: it was called, ran once and

@@ -1,6 +1,5 @@
 import type { RetryPolicy, TaskRun } from '@nestor/core';
 import { stateOfRow, type StoredState } from '../state-columns.js';
-import type { BriefHistory } from './brief-history.js';
 import type { TaskRunEntity } from './task-run.entity.js';
 
 /** What never changes about a task run. */
@@ -12,6 +11,12 @@ export interface NewTaskRun {
   readonly taskKey: string;
   readonly dynamicKey: string;
   readonly tags: readonly string[];
+}
+
+/** What is missing in the row of a run that succeeded at once for its history to be in there: the ids of its first two states. */
+export interface BriefHistory {
+  readonly pendingStateId: string;
+  readonly runningStateId: string;
 }
 
 /** A task run as it stands after its latest transition. */

@@ -2,8 +2,7 @@ import { FENCE_WIDTH, leaseCheck, singleLeaseCheck } from '../lease-check.js';
 import { RowSet, type RowColumn } from '../row-set.js';
 import { storedPolicy, storedTags } from '../stored-run.js';
 import { instantParameter, newStates, STATE_COLUMNS } from '../stored-state.js';
-import type { BriefHistory } from './brief-history.js';
-import type { TaskRunWrite } from './task-run-rows.js';
+import type { BriefHistory, TaskRunWrite } from './task-run-rows.js';
 
 /** A task that takes its time is written when it runs, and when it has ended. */
 export const LONE_STATES = [1, 2] as const;
