@@ -43,7 +43,10 @@ export class Transactions {
 
   constructor(@Inject(ORCHESTRATOR_DATA_SOURCE) private readonly dataSource: DataSource) {}
 
-  /** Runs `work` in a transaction of its own: committed when it returns, rolled back when it throws. */
+  /**
+   * Runs `work` in a transaction of its own: committed when it returns, rolled back when it throws. It holds its locks from
+   * statement to statement, however long the event loop takes: not for rows that other processes wait for.
+   */
   async run<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
     return this.withClient(async (client) => {
       await client.query('begin');
@@ -56,6 +59,30 @@ export class Transactions {
         await client.query('rollback').catch((rollbackError: unknown) => rollbackError);
         throw error;
       }
+    });
+  }
+
+  /**
+   * Runs several statements in a transaction of their own: all of them, or none. They are sent in one go, `commit` included, so
+   * that nobody waits for locks of a process whose event loop stands still in between; besides, it is one round trip.
+   *
+   * @param works issue exactly one statement each, at once, that needs none of the others' answers.
+   * @throws the error of the statement that failed first.
+   */
+  async together<T>(works: readonly ((tx: Tx) => Promise<T>)[]): Promise<T[]> {
+    return this.withClient(async (client) => {
+      const tx = this.txOf(client);
+      // Only for now: a statement on its own was measured to take a little longer that way.
+      const connection = client as unknown as { pipeline: boolean };
+      connection.pipeline = true;
+      const begun = client.query('begin');
+      const results = works.map((work) => work(tx));
+      // Where one has failed, the server takes nothing more and makes this a rollback.
+      const ended = client.query('commit');
+      const settled = await Promise.allSettled([begun, ...results, ended]);
+      connection.pipeline = false;
+      for (const one of settled) if (one.status === 'rejected') throw one.reason;
+      return Promise.all(results);
     });
   }
 

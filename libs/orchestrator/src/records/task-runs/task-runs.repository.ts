@@ -58,6 +58,9 @@ export class TaskRunsRepository {
    * twice changes nothing.
    *
    * @param states of those runs whose history is not brief.
+   * @param options.isAlone whether nothing else is written in the transaction (default). Only then is the fastest way open, which may
+   * take a second statement when the first one fails.
+   *
    * @returns which claims hold.
    */
   async save(
@@ -65,11 +68,12 @@ export class TaskRunsRepository {
     fence: WriteFence,
     writes: readonly TaskRunWrite[],
     states: readonly NewState[],
+    { isAlone = true }: { readonly isAlone?: boolean } = {},
   ): Promise<HeldClaims> {
     const [only] = writes;
-    // Alone in its batch: the statement knows one claim, and a row refers to its own by number.
-    if (only && writes.length === 1 && fence.claims.length === 1) return this.saveLone(tx, fence, only, states);
-    return this.saveAny(tx, fence, writes, states);
+    // The statement knows one claim, and a row refers to its own by number.
+    const isLone = isAlone && writes.length === 1 && fence.claims.length === 1;
+    return only && isLone ? this.saveLone(tx, fence, only, states) : this.saveAny(tx, fence, writes, states);
   }
 
   private async saveAny(

@@ -261,8 +261,9 @@ export class Journal {
       }));
     }
     if (batch.taskRuns.length > 0) {
+      const isAlone = statements.length === 0 && batch.moves.length === 0;
       statements.push(async (tx) => ({
-        held: await this.taskRuns.save(tx, fence, batch.taskRuns, batch.taskStates),
+        held: await this.taskRuns.save(tx, fence, batch.taskRuns, batch.taskStates, { isAlone }),
         moved: NOTHING_MOVED,
       }));
     }
@@ -273,15 +274,12 @@ export class Journal {
 
     const only = statements.length === 1 ? statements[0] : undefined;
     if (only) return this.transactions.single(only);
-    return this.transactions.run(async (tx) => {
-      const written: Written[] = [];
-      for (const statement of statements) written.push(await statement(tx));
-      return {
-        // A claim that one statement finds lost is lost, although a lease may be lost between two statements.
-        held: written.map(({ held }) => held).reduce(bothHeld),
-        moved: written.find(({ moved }) => moved.size > 0)?.moved ?? NOTHING_MOVED,
-      };
-    });
+    const written = await this.transactions.together(statements);
+    return {
+      // A claim that one statement finds lost is lost, although a lease may be lost between two statements.
+      held: written.map(({ held }) => held).reduce(bothHeld),
+      moved: written.find(({ moved }) => moved.size > 0)?.moved ?? NOTHING_MOVED,
+    };
   }
 }
 
