@@ -206,6 +206,14 @@ describe('payloads', () => {
       proxy.close();
     });
 
+    it('are read again when the database was away, and once otherwise', async () => {
+      const app = await start();
+      const gets = jest.spyOn(app.get(PayloadTable), 'get');
+      gets.mockRejectedValueOnce(new Error('Connection terminated unexpectedly'));
+      expect(await app.get(Orders).echo({ value: LARGE })).toEqual({ fromTask: LARGE });
+      expect(gets).toHaveBeenCalledTimes(2); // the parameters
+    });
+
     it('may be written twice', async () => {
       const app = await start();
       const table = app.get(PayloadTable);

@@ -49,7 +49,13 @@ export class Replays {
   /** What a column holds, decoded; a database that is away is waited for. */
   read(stored: string): unknown {
     const value = this.payloads.read(stored);
-    return value instanceof Promise ? this.journal.patiently(() => Promise.resolve(this.payloads.read(stored))) : value;
+    if (!(value instanceof Promise)) return value;
+    let first: Promise<unknown> | null = value;
+    return this.journal.patiently(() => {
+      const reading = first ?? Promise.resolve(this.payloads.read(stored));
+      first = null;
+      return reading;
+    });
   }
 
   /**
