@@ -40,7 +40,7 @@ export async function createTestDatabase(options: TestDatabaseOptions = {}): Pro
     return {
       url: withDatabase(server, name),
       drop: async () => {
-        await administer(server, (admin) => admin.query(`drop database if exists ${name} with (force)`));
+        await administer(server, (admin) => dropDatabase(admin, name));
         await embedded?.close();
       },
     };
@@ -65,6 +65,18 @@ async function cloneTemplate(
   if (rowCount === 0) await admin.query(`create database ${escapeIdentifier(template)}`);
   await prepareDatabase({ url: withDatabase(server, template), schema });
   await admin.query(`create database ${name} template ${escapeIdentifier(template)}`);
+}
+
+/**
+ * Drops a database with whatever sessions of our role are left in it. Not `with (force)`: where autovacuum is at work, that
+ * asks for the right to end a superuser's process, while a plain drop tells autovacuum to leave and waits for it.
+ */
+async function dropDatabase(admin: Client, name: string): Promise<void> {
+  await admin.query(
+    `select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and usename = current_user`,
+    [name],
+  );
+  await admin.query(`drop database if exists ${name}`);
 }
 
 async function administer(server: string, work: (admin: Client) => Promise<unknown>): Promise<void> {
