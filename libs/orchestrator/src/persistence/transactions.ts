@@ -72,7 +72,7 @@ export class Transactions {
   async together<T>(works: readonly ((tx: Tx) => Promise<T>)[]): Promise<T[]> {
     return this.withClient(async (client) => {
       const tx = this.txOf(client);
-      // Only for now: a statement on its own was measured to take a little longer that way.
+      // For these alone: everything else waits for its answers anyway.
       const connection = client as unknown as { pipeline: boolean };
       connection.pipeline = true;
       const begun = client.query('begin');
@@ -96,7 +96,7 @@ export class Transactions {
     return this.withClient((client) => work(this.txOf(client)));
   }
 
-  /** With a connection of TypeORM's pool; a query runner around it, which we have no use for, takes a tenth of a short statement. */
+  /** With a connection of TypeORM's pool; a query runner around it, which we have no use for, costs time. */
   private async withClient<T>(work: (client: ClientBase) => Promise<T>): Promise<T> {
     const driver = this.dataSource.driver as unknown as PooledDriver;
     const [client, release] = await driver.obtainMasterConnection();

@@ -37,8 +37,8 @@ export const claimedRows = new RowSet<TaskRunWrite>([['claim', 'integer', ({ cla
 
 /**
  * One row per run and one per state, of the claims that hold. Most runs begin and end between two flushes and are written
- * once, with their history in the row; one that was written before is brought up to date. Rides `task_run_pkey`, one partition per run. Writes in the
- * order of the keys, so that two batches with the same runs, one of them a late repetition, never wait for each other
+ * once, with their history in the row; one that was written before is brought up to date. Rides `task_run_pkey`, one
+ * partition per run. Writes in the order of the keys, so that two batches with the same runs, one of them a late repetition, never wait for each other
  * crosswise; and the later state stays, whichever of the two comes last.
  */
 export const saveTaskRuns = (schema: string): string =>
@@ -127,8 +127,8 @@ export function firstSuccess(
 
 /**
  * One run that succeeded at once, with its brief history. What follows from that is written here and not sent; nothing is
- * looked for that could be there already, because the id is new: a repetition fails by `task_run_pkey`. Measured to take half
- * of the time of the statement for anything.
+ * looked for that could be there already, because the id is new: a repetition fails by `task_run_pkey`. That makes
+ * it cheaper than the statement for anything.
  */
 export const recordFirstSuccess = (schema: string): string => `
   with ${singleLeaseCheck(schema)}, saved as (
