@@ -25,6 +25,8 @@ export interface StoredTaskRun {
   readonly state_name: string;
   readonly run_count: number;
   readonly result: unknown;
+  readonly tags: readonly string[];
+  readonly task_inputs: Readonly<Record<string, readonly unknown[]>>;
 }
 
 /** The task runs of a flow run in the order in which they were called. */
@@ -43,7 +45,8 @@ interface Steered {
  * that do not follow the one before, moves that no run makes. Empty when all is well (invariant I6).
  *
  * An ended run moves on only where somebody retries or restarts it; a run begins in `PENDING`, unless it is a fork, which is
- * scheduled, or what a fork takes over, which is completed from the start.
+ * scheduled, or what a fork takes over, which is completed from the start; it comes there again only to stay, when what it
+ * waits for does not complete.
  */
 export async function illegalHistories(
   database: Pick<TestDatabase, 'url'>,
@@ -70,7 +73,7 @@ export async function illegalHistories(
                                      or r.state_timestamp <> h.timestamp))
              or (h.before_type is null and h.type <> 'PENDING' and not (${beginnings}))
              or (h.run_id <> all ($1::uuid[])
-                 and (h.before_type is not null and h.type = 'PENDING'
+                 and (h.before_type is not null and h.type = 'PENDING' and not (h.before_type = 'PENDING' and h.name = 'NotReady')
                       or h.before_type = 'CANCELLING' and h.type <> 'CANCELLED'
                       or h.before_type in ('COMPLETED', 'FAILED', 'CRASHED', 'CANCELLED')
                          and not (h.name = 'AwaitingRetry' and h.message ~ '^(Retried by hand|Restarted from)')))`,

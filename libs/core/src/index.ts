@@ -40,7 +40,7 @@ export { retryPolicyOf } from './retries/retry-policy.js';
 export type { RetryDelay, RetryOptions } from './retries/retry-policy.js';
 export { cancellationDeadline, stateOfCancelledChild } from './states/cancellation.js';
 export type { Child } from './states/cancellation.js';
-export { returnedState } from './states/returned-state.js';
+export { returnedState, stateAmong } from './states/returned-state.js';
 export { isTerminal, STATE_TYPES, StateType } from './states/state.js';
 export type { ProposedState, State, StateData, StateDetails } from './states/state.js';
 export {

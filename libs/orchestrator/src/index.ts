@@ -1,7 +1,22 @@
 // What an application that embeds the orchestrator may use. What is not listed here is private.
 export { Flow } from './authoring/flow.decorator.js';
 export { Task } from './authoring/task.decorator.js';
-export type { FlowOptions, TaskOptions } from './authoring/flow.options.js';
+export type { FlowOptions } from './authoring/flow.options.js';
+export type { RunOptions } from './authoring/run.options.js';
+export type { TaskOptions } from './authoring/task.options.js';
+export type { FailedAttempt, FailureCondition } from './runtime/registry/definitions.js';
+export { withOptions } from './authoring/with-options.js';
+export type { ReturningStates, WithOptions } from './authoring/with-options.js';
+export { InvalidMappingError, submit, submitAll } from './authoring/submit.js';
+export type { SubmitOptions, Submitting, SubmittingAll } from './authoring/submit.js';
+export { NotDecoratedError } from './authoring/call-view.js';
+export { asCompleted, TaskFuture, TaskFutures, wait } from './authoring/task-future.js';
+export { allowFailure, opaque, quote, unmapped } from './authoring/upstream.js';
+export type { Annotated, Resolvable } from './authoring/upstream.js';
+export { RunState } from './authoring/run-state.js';
+export { cancelledState, completedState, failedState } from './authoring/returned-states.js';
+export type { ReturnedState } from './authoring/returned-states.js';
+export { withTags } from './authoring/tags.js';
 export { branch } from './authoring/branch.js';
 export { currentRun } from './authoring/current-run.js';
 export type { CurrentRun } from './authoring/current-run.js';
@@ -61,9 +76,11 @@ export {
   RunCancelledError,
   RunCrashedError,
   RunEndedError,
+  ReturnedStateError,
   RunHandedBackError,
   RunSuspendedError,
   RunTimeoutError,
+  UpstreamError,
 } from './runtime/engine/engine-errors.js';
 export {
   AmbiguousEngineError,
@@ -89,15 +106,28 @@ export {
   classCodec,
   ClassRegisteredTwiceError,
   dateOfInstant,
+  exponentialBackoff,
   formatInstant,
   InvalidClassCodecError,
   InvalidDurationError,
+  InvalidRetryPolicyError,
   isTerminal,
   MalformedEncodingError,
   msBetween,
   OrchestratorError,
   RecordedError,
+  RunNameTemplateError,
   StateType,
   UnserialisableValueError,
 } from '@nestor/core';
-export type { ClassCodec, Duration, ErrorClass, Instant, State } from '@nestor/core';
+export type {
+  Backoff,
+  ClassCodec,
+  Duration,
+  ErrorClass,
+  ExponentialBackoffOptions,
+  Instant,
+  ProposedState,
+  RetryDelay,
+  State,
+} from '@nestor/core';

@@ -86,7 +86,10 @@ describe('the journal', () => {
       ...{ id: newId(), type: 'PENDING' as const, name: 'Pending', message: null, details: {} },
       timestamp: instantOfMs(Date.now()),
     };
-    const created = { id, name, flowRunId: null, parentTaskRunId: null, taskKey: 'k', dynamicKey: id, tags: [] };
+    const created = {
+      ...{ id, name, flowRunId: null, parentTaskRunId: null, taskKey: 'k', dynamicKey: id },
+      ...{ tags: [], taskVersion: null, inputs: null },
+    };
     const times = { expectedStartTime: null, nextScheduledStartTime: null, startTime: null, endTime: null };
     const policy = { retries: 0, retryDelaysMs: [] };
     const counts = { runCount: 0, flowRunRunCount: 0, totalRunTimeUs: 0 };

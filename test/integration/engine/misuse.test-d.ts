@@ -1,5 +1,18 @@
 // What must not compile, and what must: checked by `npm run check:types`, never run.
-import { Flow, mapTasks, Task, type FlowRunHandle, type Flows } from '@nestor/orchestrator';
+import {
+  exponentialBackoff,
+  Flow,
+  mapTasks,
+  submit,
+  submitAll,
+  Task,
+  unmapped,
+  withOptions,
+  type FlowRunHandle,
+  type Flows,
+  type RunState,
+  type TaskFuture,
+} from '@nestor/orchestrator';
 
 interface Order {
   readonly id: number;
@@ -68,13 +81,96 @@ class Decorated {
   @Task({ retries: 'often' })
   async retriesInWords(): Promise<void> {}
 
-  // @ts-expect-error a flow has one delay, a task may have a list
-  @Flow({ retryDelay: ['1s', '2s'] })
-  async listOfDelays(): Promise<void> {}
-
   // @ts-expect-error there is no such option
   @Flow({ retry: 3 })
   async unknownOption(): Promise<void> {}
+
+  @Flow({ runName: 'order {id}', retryDelay: exponentialBackoff({ from: '1s' }), retries: 3 })
+  async named(order: Order): Promise<void> {
+    void order;
+  }
+
+  @Task({ runName: '{0} of {1}' })
+  async namedByPosition(one: string, other: string): Promise<void> {
+    void [one, other];
+  }
+
+  @Task<Decorated['seeing']>({
+    runName: (order, urgent) => `${order.id} ${urgent === true}`,
+    retryCondition: (error, { args: [order] }) => error instanceof Error && order.id > 0,
+  })
+  async seeing(order: Order, urgent?: boolean): Promise<void> {
+    void [order, urgent];
+  }
+
+  // @ts-expect-error the order has no such field
+  @Flow({ runName: 'order {nmae}' })
+  async misnamed(order: Order): Promise<void> {
+    void order;
+  }
+
+  // @ts-expect-error several parameters are named by position
+  @Task({ runName: '{one}' })
+  async misnamedByPosition(one: string, other: string): Promise<void> {
+    void [one, other];
+  }
+
+  // @ts-expect-error there is nothing to name
+  @Flow({ runName: 'for {customer}' })
+  async namedAfterNothing(): Promise<void> {}
+
+  // @ts-expect-error the name is made of the method's own parameters
+  @Task<Decorated['seeing']>({ runName: (order) => order.nmae })
+  async seeingTooMuch(order: Order, urgent?: boolean): Promise<void> {
+    void [order, urgent];
+  }
+
+  // @ts-expect-error a name is a text
+  @Task<Decorated['seeing']>({ runName: (order) => order.id })
+  async namedByNumber(order: Order, urgent?: boolean): Promise<void> {
+    void [order, urgent];
+  }
+
+  // @ts-expect-error what was declared for one method does not fit another
+  @Task<Decorated['seeing']>({ runName: (order) => `${order.id}` })
+  async ofAnotherType(name: string): Promise<void> {
+    void name;
+  }
+
+  // @ts-expect-error without the type of the method its parameters are not known
+  @Task({ runName: (order) => `${order.id}` })
+  async seeingNothing(order: Order): Promise<void> {
+    void order;
+  }
+
+  // @ts-expect-error a condition says yes or no
+  @Task({ retryCondition: () => 'maybe' })
+  async undecided(): Promise<void> {}
+
+  // @ts-expect-error tags are a list
+  @Flow({ tags: 'nightly' })
+  async oneTag(): Promise<void> {}
+
+  // @ts-expect-error jitter is a share
+  @Task({ retryJitter: '10%' })
+  async jitterInWords(): Promise<void> {}
+
+  // @ts-expect-error a backoff begins somewhere
+  @Task({ retryDelay: exponentialBackoff({ factor: 2 }) })
+  async backoffFromNowhere(): Promise<void> {}
+
+  // @ts-expect-error only tasks run at most once
+  @Flow({ recordStart: true })
+  async flowAtMostOnce(): Promise<void> {}
+
+  // @ts-expect-error only flows diverge
+  @Task({ onDivergence: 'warn' })
+  async divergingTask(): Promise<void> {}
+
+  @Task()
+  async add(one: number, other: number): Promise<number> {
+    return one + other;
+  }
 
   undecorated(): string {
     return '';
@@ -116,4 +212,35 @@ export async function starting(): Promise<unknown[]> {
   // @ts-expect-error the function is asynchronous
   await mapTasks(['a'], (text) => text.length);
   return [result, wrong, lengths, WholeClass];
+}
+
+declare const decorated: Decorated;
+
+export async function calling(): Promise<unknown[]> {
+  const sum: number = await withOptions(decorated, { retries: 2, key: 'sum' }).add(1, 2);
+  const state: RunState<number> = await withOptions(decorated, { returnState: true }).add(1, 2);
+  const future: TaskFuture<number> = submit(decorated).add(sum, state);
+  const sums: number[] = await submitAll(decorated).add([1, future], unmapped(2)).results();
+
+  // @ts-expect-error a name belongs to the definition
+  withOptions(decorated, { name: 'other' });
+  // @ts-expect-error an argument is missing
+  await withOptions(decorated, { retries: 2 }).add(1);
+  // @ts-expect-error the result is a state
+  const value: number = await withOptions(decorated, { returnState: true }).add(1, 2);
+  // @ts-expect-error that one is no asynchronous method
+  withOptions(decorated, { returnState: true }).undecorated();
+  // @ts-expect-error that one is none either
+  submit(decorated).undecorated();
+  // @ts-expect-error a future is no value
+  const early: number = submit(decorated).add(1, 2);
+  // @ts-expect-error a future of another type
+  submit(decorated).add(submit(decorated).seeing({ id: 1 }), 2);
+  // @ts-expect-error calls are made through the provider
+  submit(decorated.add)(1, 2);
+  // @ts-expect-error a submitted call always gives a future
+  submit(decorated, { returnState: true });
+  // @ts-expect-error the elements are of another type
+  submitAll(decorated).add(['one'], 2);
+  return [sum, sums, value, early];
 }

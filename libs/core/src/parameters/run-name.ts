@@ -14,7 +14,7 @@ export class RunNameTemplateError extends OrchestratorError {
 
 /** `{{`, `}}`, a placeholder, or a brace that belongs to none of them. */
 const PARTS = /\{\{|\}\}|\{([^{}]*)\}|[{}]/g;
-const PATH = /^[\p{L}_$][\p{L}\p{N}_$]*(\.[\p{L}\p{N}_$]+)*$/u;
+const PATH = /^[\p{L}\p{N}_$]+(\.[\p{L}\p{N}_$]+)*$/u;
 
 /**
  * The name of a run: its template with every `{name}` replaced by the parameter of that name. `{order.id}` and `{items.0}`

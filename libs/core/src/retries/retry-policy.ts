@@ -41,7 +41,7 @@ export function retryPolicyOf(options: RetryOptions, subject: string): RetryPoli
   }
   const retryDelaysMs = isBackoff(pauses)
     ? pauses.delaysMs(retries)
-    : listOf(pauses).map((pause) => durationMs(pause, `retry delay of ${subject}`));
+    : listOf(pauses).map((pause) => durationMs(pause, `retryDelay of ${subject}`));
   if (retryDelaysMs.length > MAX_RETRY_DELAYS) {
     throw new InvalidRetryPolicyError(
       subject,

@@ -11,9 +11,20 @@ import { cancelled, completed, failed, paused } from './states.js';
  *   whoever returns has dealt with them.
  */
 export function returnedState(value: unknown): ProposedState {
+  return stateAmong(value) ?? completed();
+}
+
+/** The state that a value asks for; `null` when it is an ordinary one. Made for every result, so it looks no further than it must. */
+export function stateAmong(value: unknown): ProposedState | null {
+  if (typeof value !== 'object' || value === null) return null;
   if (isState(value)) return isOfARun(value) ? summedUp([value]) : value;
-  const members = Array.isArray(value) || value instanceof Set ? [...(value as Iterable<unknown>)] : [];
-  return members.length > 0 && members.every(isState) ? summedUp(members) : completed();
+  if (!Array.isArray(value) && !(value instanceof Set)) return null;
+  const states: ProposedState[] = [];
+  for (const member of value as Iterable<unknown>) {
+    if (!isState(member)) return null;
+    states.push(member);
+  }
+  return states.length > 0 ? summedUp(states) : null;
 }
 
 function summedUp(states: readonly ProposedState[]): ProposedState {

@@ -12,6 +12,8 @@ export interface CurrentRun {
   /** The innermost task run; `null` in the body of a flow. */
   readonly taskRunId: string | null;
   readonly taskRunName: string | null;
+  /** Of the innermost run, those of scopes around it included. */
+  readonly tags: readonly string[];
   /** Which attempt of the innermost run this is; counts from 1. */
   readonly attempt: number;
   /** Fires when the attempt is over: it timed out, its flow run ended, or the process stops. */
@@ -43,6 +45,7 @@ export function currentRun(): CurrentRun {
     flowName,
     taskRunId: taskRun?.created.id ?? null,
     taskRunName: taskRun?.created.name ?? null,
+    tags: (taskRun ?? flowRun)?.created.tags ?? [],
     attempt: scope.attempt.number,
     get signal() {
       return scope.attempt.signal;

@@ -1,10 +1,18 @@
 import { Logger, SetMetadata } from '@nestjs/common';
 import type { AuthoredMethod, ProviderClass } from '../runtime/registry/definitions.js';
+import type { CallOptions } from '../runtime/registry/call-options.js';
 import { currentScope } from '../runtime/engine/run-scope.js';
 import { engineFor, isStarting, type CallEngine } from '../runtime/registry/engine-bindings.js';
 
-/** From the dispatching method that stands on the prototype to the one the author wrote. */
-const authoredMethods = new WeakMap<object, AuthoredMethod>();
+/** A decorated method, taken apart. */
+interface Decorated {
+  readonly authored: AuthoredMethod;
+  /** Calls it on an instance, with what the call asks for besides its arguments. */
+  readonly call: (receiver: object, args: unknown[], options: CallOptions | null) => Promise<unknown>;
+}
+
+/** From the dispatching method that stands on the prototype to what is behind it. */
+const decoratedMethods = new WeakMap<object, Decorated>();
 
 /**
  * Puts a dispatching method in the place of the authored one: it hands the call to the engine that the instance belongs
@@ -20,29 +28,34 @@ export function decorate(
 ): void {
   const authored = descriptor.value as AuthoredMethod;
 
-  const dispatch = function (this: object, ...args: unknown[]): Promise<unknown> {
-    // An unbound method has no instance to tell its engine by; it fails as any unbound method does.
-    if (this === undefined || this === null) return authored.apply(this as unknown as object, args);
-    const provider = this.constructor as ProviderClass;
+  const call: Decorated['call'] = (receiver, args, callOptions) => {
+    const provider = receiver.constructor as ProviderClass;
     const scope = currentScope();
     let engine: CallEngine | undefined;
     try {
-      engine = engineFor({ receiver: this, provider, methodName, method: authored }, scope?.engine);
+      engine = engineFor({ receiver, provider, methodName, method: authored }, scope?.engine);
       // Code of a run that is over may call after its application was closed; that does not make its calls ordinary.
       if (!engine) scope?.attempt.assertLive();
     } catch (error) {
       return Promise.reject(error); // an async method throws nothing on the spot
     }
-    if (engine) return engine.call(provider, methodName, this, args);
+    if (engine) return engine.call(provider, methodName, receiver, args, callOptions);
     if (isStarting()) warnOnce(`${provider.name}.${methodName}`);
-    return authored.apply(this, args);
+    if (callOptions?.upstream)
+      return callOptions.upstream.resolve().then((known) => authored.apply(receiver, [...known]));
+    return authored.apply(receiver, args);
+  };
+  const dispatch = function (this: object, ...args: unknown[]): Promise<unknown> {
+    // An unbound method has no instance to tell its engine by; it fails as any unbound method does.
+    if (this === undefined || this === null) return authored.apply(this as unknown as object, args);
+    return call(this, args, null);
   };
   for (const metadata of Reflect.getMetadataKeys(authored) as unknown[]) {
     Reflect.defineMetadata(metadata, Reflect.getMetadata(metadata, authored), dispatch);
   }
   Object.defineProperty(dispatch, 'name', { value: authored.name, configurable: true });
   Object.defineProperty(dispatch, 'length', { value: authored.length, configurable: true });
-  authoredMethods.set(dispatch, authored);
+  decoratedMethods.set(dispatch, { authored, call });
   descriptor.value = dispatch;
   SetMetadata(metadataKey, options)(target, methodName, descriptor);
 }
@@ -59,7 +72,7 @@ function warnOnce(place: string): void {
   );
 }
 
-/** The method the author wrote, for a decorated one. */
-export function authoredMethodOf(decorated: object): AuthoredMethod | undefined {
-  return authoredMethods.get(decorated);
+/** What is behind a decorated method; `undefined` for any other. */
+export function decoratedMethodOf(method: object): Decorated | undefined {
+  return decoratedMethods.get(method);
 }

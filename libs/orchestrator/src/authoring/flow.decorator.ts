@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import type { AsyncMethod, Prototype } from './async-method.js';
+import type { AsyncMethod, Fits, Prototype } from './async-method.js';
 import { decorate } from './decorate.js';
 import type { FlowOptions } from './flow.options.js';
 
@@ -20,11 +20,13 @@ export const FLOW_METADATA = Symbol('nestor.flow');
  * async importAll(params: ImportParams): Promise<ImportReport> { … }
  * ```
  */
-export function Flow(options: FlowOptions = {}) {
-  return <T extends object, M extends AsyncMethod>(
+export function Flow<M extends AsyncMethod = AsyncMethod, const Template extends string = string>(
+  options: FlowOptions<M, Template> = {},
+) {
+  return <T extends object, Decorated extends M>(
     target: Prototype<T>,
     key: string,
-    method: TypedPropertyDescriptor<M>,
+    method: TypedPropertyDescriptor<Decorated & Fits<Decorated, Template>>,
   ): void => {
     decorate(FLOW_METADATA, options, target, key, method as TypedPropertyDescriptor<unknown>);
   };

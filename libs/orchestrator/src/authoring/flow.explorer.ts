@@ -6,11 +6,12 @@ import {
   type ProviderClass,
   type TaskDefinition,
 } from '../runtime/registry/definitions.js';
-import { authoredMethodOf } from './decorate.js';
+import { decoratedMethodOf } from './decorate.js';
 import { FLOW_METADATA } from './flow.decorator.js';
-import type { FlowOptions, TaskOptions } from './flow.options.js';
-import { resolvedName, resolvedPolicy, resolvedTimeoutMs } from './resolve-options.js';
+import type { FlowOptions } from './flow.options.js';
+import { resolvedName, resolvedSettings, resolvedVersion } from './resolve-options.js';
 import { TASK_METADATA } from './task.decorator.js';
+import type { TaskOptions } from './task.options.js';
 
 /** A provider with decorated methods. */
 interface ExploredProvider {
@@ -50,7 +51,7 @@ export class FlowExplorer {
     const prototype = provider.prototype as object;
     return this.scanner.getAllMethodNames(prototype).flatMap((methodName) => {
       const decorated = (prototype as Record<string, unknown>)[methodName];
-      const method = typeof decorated === 'function' ? authoredMethodOf(decorated) : undefined;
+      const method = typeof decorated === 'function' ? decoratedMethodOf(decorated)?.authored : undefined;
       if (!method) return [];
       const place = placeOf({ provider, methodName });
       const common = { provider, methodName, method };
@@ -60,8 +61,9 @@ export class FlowExplorer {
           kind: 'flow' as const,
           ...common,
           name: resolvedName(flow.name, place, place),
-          policy: resolvedPolicy(flow, place),
-          timeoutMs: resolvedTimeoutMs(flow, place),
+          description: flow.description ?? null,
+          version: resolvedVersion(flow.version, method, place),
+          ...resolvedSettings(flow, place),
           receiver,
           onDivergence: flow.onDivergence,
         };
@@ -74,8 +76,10 @@ export class FlowExplorer {
         name,
         taskKey: `${provider.name}.${name}`,
         subject: `task "${provider.name}.${name}"`,
-        policy: resolvedPolicy(task, place),
-        timeoutMs: resolvedTimeoutMs(task, place),
+        description: task.description ?? null,
+        version: resolvedVersion(task.version, method, place),
+        givenVersion: task.version ?? null,
+        ...resolvedSettings(task, place),
         recordStart: task.recordStart ?? false,
       };
     });

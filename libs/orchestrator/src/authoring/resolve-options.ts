@@ -1,7 +1,10 @@
-import { durationMs, OrchestratorError, type RetryPolicy } from '@nestor/core';
-import type { FlowOptions, TaskOptions } from './flow.options.js';
+import { createHash } from 'node:crypto';
+import { durationMs, formatRunName, OrchestratorError, retryPolicyOf } from '@nestor/core';
+import { parametersOf } from '../runtime/engine/parameters.js';
+import type { AuthoredMethod, RunSettings } from '../runtime/registry/definitions.js';
+import type { RunOptions } from './run.options.js';
 
-/** An option of `@Flow()`, `@Task()` or the module has a value that cannot be meant. */
+/** An option of `@Flow()`, `@Task()`, a call or the module has a value that cannot be meant. */
 export class InvalidOptionError extends OrchestratorError {
   readonly code = 'INVALID_OPTION';
 
@@ -16,9 +19,10 @@ export class InvalidOptionError extends OrchestratorError {
 }
 
 /** Characters that the HTTP contract and its clients give a meaning of their own in names, and NUL, which no text column holds. */
-
 const BANNED_IN_NAMES = /[/%&<>\0]/;
 const MAX_NAME = 200;
+const MAX_TAGS = 100;
+const VERSION_LENGTH = 12;
 
 /** The name of a definition. @throws {InvalidOptionError} when it is empty, too long, or has banned characters. */
 export function resolvedName(name: string | undefined, fallback: string, place: string): string {
@@ -33,21 +37,72 @@ export function resolvedName(name: string | undefined, fallback: string, place: 
   return name;
 }
 
+/** The options that a call may change as well. */
+type SettingOptions = Pick<
+  RunOptions,
+  'retries' | 'retryDelay' | 'retryJitter' | 'retryCondition' | 'timeout' | 'tags' | 'runName'
+>;
+
 /**
- * The retry policy that options ask for.
+ * What options say about how runs go.
  *
- * @throws {InvalidOptionError} when `retries` is no whole number from 0.
- * @throws {InvalidDurationError} when a delay is no duration.
+ * @throws {InvalidOptionError} when a name, a tag or a version is empty, too long or not a text.
+ * @throws {InvalidRetryPolicyError} when retries cannot be meant.
+ * @throws {InvalidDurationError} when a delay or the timeout is no duration.
  */
-export function resolvedPolicy({ retries = 0, retryDelay }: FlowOptions | TaskOptions, place: string): RetryPolicy {
+export function resolvedSettings(options: SettingOptions, place: string): RunSettings {
+  const { retries = 0, retryDelay, retryJitter, retryCondition = null, timeout } = options;
   if (!Number.isInteger(retries) || retries < 0) {
     throw new InvalidOptionError(place, 'retries', `is ${retries} and must be a whole number from 0.`);
   }
-  const delays = typeof retryDelay === 'object' ? retryDelay : retryDelay === undefined ? [] : [retryDelay];
-  return { retries, retryDelaysMs: delays.map((delay) => durationMs(delay, `retryDelay of ${place}`)) };
+  return {
+    policy: retryPolicyOf(
+      {
+        retries,
+        ...(retryDelay !== undefined && { retryDelay }),
+        ...(retryJitter !== undefined && { retryJitter }),
+      },
+      place,
+    ),
+    retryCondition,
+    timeoutMs: timeout === undefined ? null : durationMs(timeout, `timeout of ${place}`),
+    tags: resolvedTags(options.tags, place),
+    runName: resolvedRunName(options.runName, place),
+  };
 }
 
-/** The time limit that options ask for. @throws {InvalidDurationError} when it is no duration. */
-export function resolvedTimeoutMs({ timeout }: FlowOptions | TaskOptions, place: string): number | null {
-  return timeout === undefined ? null : durationMs(timeout, `timeout of ${place}`);
+/** The version of a method: the one that was given, or what tells its source apart. */
+export function resolvedVersion(version: string | undefined, method: AuthoredMethod, place: string): string {
+  if (version === undefined)
+    return createHash('sha256').update(method.toString()).digest('hex').slice(0, VERSION_LENGTH);
+  return resolvedText('version', version, place);
+}
+
+/** Tags, each once. @throws {InvalidOptionError} when there are too many, or one cannot be kept. */
+export function resolvedTags(tags: readonly string[] = [], place: string): readonly string[] {
+  if (tags.length > MAX_TAGS) {
+    throw new InvalidOptionError(place, 'tags', `has ${tags.length} entries; ${MAX_TAGS} are allowed.`);
+  }
+  return [...new Set(tags.map((tag) => resolvedText('tags', tag, place)))];
+}
+
+function resolvedText(option: string, text: string, place: string): string {
+  const isFine = typeof text === 'string' && text.length > 0 && text.length <= MAX_NAME && !text.includes('\0');
+  if (isFine) return text;
+  throw new InvalidOptionError(place, option, `must have 1 to ${MAX_NAME} characters and no NUL among them.`);
+}
+
+/** A name that is made is cut rather than refused: what it is made of is known only when a run is created. */
+function resolvedRunName(runName: RunOptions['runName'], place: string): RunSettings['runName'] {
+  if (runName === undefined) return null;
+  if (typeof runName === 'string') {
+    resolvedText('runName', runName, place);
+    return (args) => keepable(formatRunName(runName, parametersOf(args)));
+  }
+  return (args) => keepable((runName as (...args: readonly unknown[]) => string)(...args));
+}
+
+function keepable(name: unknown): string {
+  const text = String(name).replaceAll('\0', '').slice(0, MAX_NAME);
+  return text === '' ? 'unnamed' : text;
 }

@@ -1,7 +1,7 @@
 import 'reflect-metadata';
-import type { AsyncMethod, Prototype } from './async-method.js';
+import type { AsyncMethod, Fits, Prototype } from './async-method.js';
 import { decorate } from './decorate.js';
-import type { TaskOptions } from './flow.options.js';
+import type { TaskOptions } from './task.options.js';
 
 /** Metadata key of {@link Task}. */
 export const TASK_METADATA = Symbol('nestor.task');
@@ -19,11 +19,13 @@ export const TASK_METADATA = Symbol('nestor.task');
  * async fetchPage(url: string): Promise<Page> { … }
  * ```
  */
-export function Task(options: TaskOptions = {}) {
-  return <T extends object, M extends AsyncMethod>(
+export function Task<M extends AsyncMethod = AsyncMethod, const Template extends string = string>(
+  options: TaskOptions<M, Template> = {},
+) {
+  return <T extends object, Decorated extends M>(
     target: Prototype<T>,
     key: string,
-    method: TypedPropertyDescriptor<M>,
+    method: TypedPropertyDescriptor<Decorated & Fits<Decorated, Template>>,
   ): void => {
     decorate(TASK_METADATA, options, target, key, method as TypedPropertyDescriptor<unknown>);
   };

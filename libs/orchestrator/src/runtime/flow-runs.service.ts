@@ -29,10 +29,12 @@ export class WaitTimeoutError extends OrchestratorError {
   readonly code = 'WAIT_TIMED_OUT';
 
   constructor(
-    readonly flowRunId: string,
+    /** What was waited for: `Flow run 0198…`. */
+    readonly subject: string,
     readonly waitedMs: number,
+    readonly flowRunId: string | null = null,
   ) {
-    super(`Flow run ${flowRunId} did not end within ${waitedMs} ms; it goes on. Wait again, or longer.`);
+    super(`${subject} did not end within ${waitedMs} ms; it goes on. Wait again, or longer.`);
   }
 }
 
@@ -143,7 +145,7 @@ export class FlowRuns {
       const end = await this.look(id);
       if (end) return outcomeOfRun(end.row, end.outcome);
       const left = deadline - performance.now();
-      if (left <= 0) throw new WaitTimeoutError(id, timeoutMs);
+      if (left <= 0) throw new WaitTimeoutError(`Flow run ${id}`, timeoutMs, id);
       // Here the engine tells; of other processes' runs only the database does.
       await endOrPause(this.engine.endOf(id), Math.min(this.engine.endOf(id) ? LAST_LOOK_MS : pauseMs, left));
       pauseMs = Math.min(pauseMs * 2, LAST_LOOK_MS);

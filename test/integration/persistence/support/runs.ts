@@ -61,6 +61,7 @@ export class FlowRunStory {
       name: 'calm-otter',
       parameters: '{}',
       tags: [],
+      flowVersion: null,
       buildId: null,
       encodingVersion: 1,
       isLeased: false,
@@ -111,6 +112,8 @@ export class TaskRunStory {
       taskKey: 'Orders.load',
       dynamicKey: 'a-0',
       tags: [],
+      taskVersion: null,
+      inputs: null,
       ...over,
     };
     const policy = { retries: 0, retryDelaysMs: [] };

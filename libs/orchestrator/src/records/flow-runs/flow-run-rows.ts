@@ -14,6 +14,7 @@ export interface NewFlowRun {
   /** Encoded. */
   readonly parameters: string;
   readonly tags: readonly string[];
+  readonly flowVersion: string | null;
   readonly buildId: string | null;
   readonly encodingVersion: number;
   /** Whether the process that creates the run holds its lease, as it does of the root runs it executes. */
@@ -69,9 +70,11 @@ export function flowRunOfRow(row: FlowRunEntity, state: FlowRunStateEntity | nul
 
 /** What the row of a run says about what never changes. */
 export function newFlowRunOfRow(row: FlowRunEntity): NewFlowRun {
-  const { id, flowId, app, rootFlowRunId, parentTaskRunId, name, parameters, tags, buildId, encodingVersion } = row;
+  const { id, flowId, app, rootFlowRunId, parentTaskRunId, name, parameters, tags } = row;
+  const { flowVersion, buildId, encodingVersion } = row;
   return {
-    ...{ id, flowId, app, rootFlowRunId, parentTaskRunId, name, parameters, tags, buildId, encodingVersion },
+    ...{ id, flowId, app, rootFlowRunId, parentTaskRunId, name, parameters, tags },
+    ...{ flowVersion, buildId, encodingVersion },
     isLeased: rootFlowRunId === id,
   };
 }

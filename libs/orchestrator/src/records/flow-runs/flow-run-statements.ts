@@ -11,6 +11,7 @@ const creationColumns: readonly RowColumn<FlowRunCreation>[] = [
   ['root_flow_run_id', 'uuid', ({ created }) => created.rootFlowRunId],
   ['parent_task_run_id', 'uuid', ({ created }) => created.parentTaskRunId],
   ['name', 'text', ({ created }) => created.name],
+  ['flow_version', 'text', ({ created }) => created.flowVersion],
   ['build_id', 'text', ({ created }) => created.buildId],
   ['encoding_version', 'smallint', ({ created }) => created.encodingVersion],
   ['parameters', 'json', ({ created }) => created.parameters],

@@ -13,6 +13,8 @@ export function briefHistoryOf({ created, run }: TaskRunWrite, states: readonly 
     run.state?.type === StateType.Completed &&
     run.runCount === 1 &&
     created.tags.length === 0 &&
+    created.taskVersion === null &&
+    created.inputs === null &&
     isPlain(pending.state, 'Pending') &&
     isPlain(running.state, 'Running') &&
     isPlain(completed.state, 'Completed') &&

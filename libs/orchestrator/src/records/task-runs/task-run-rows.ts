@@ -1,5 +1,6 @@
 import type { RetryPolicy, TaskRun } from '@nestor/core';
 import { stateOfRow, type StoredState } from '../state-columns.js';
+import type { TaskInputs } from './task-inputs.js';
 import type { TaskRunEntity } from './task-run.entity.js';
 
 /** What never changes about a task run. */
@@ -11,6 +12,10 @@ export interface NewTaskRun {
   readonly taskKey: string;
   readonly dynamicKey: string;
   readonly tags: readonly string[];
+  /** The version that its author gave the task; `null` when none was given. */
+  readonly taskVersion: string | null;
+  /** Where its arguments come from; `null` when that is not known of any. */
+  readonly inputs: TaskInputs | null;
 }
 
 /** What is missing in the row of a run that succeeded at once for its history to be in there: the ids of its first two states. */
@@ -51,8 +56,8 @@ export function taskRunOfRow(row: TaskRunEntity, state: StoredState | null): Tas
 
 /** What the row of a run says about what never changes. */
 export function newTaskRunOfRow(row: TaskRunEntity): NewTaskRun {
-  const { id, flowRunId, parentTaskRunId, name, taskKey, dynamicKey, tags } = row;
-  return { id, flowRunId, parentTaskRunId, name, taskKey, dynamicKey, tags };
+  const { id, flowRunId, parentTaskRunId, name, taskKey, dynamicKey, tags, taskVersion, taskInputs } = row;
+  return { id, flowRunId, parentTaskRunId, name, taskKey, dynamicKey, tags, taskVersion, inputs: taskInputs };
 }
 
 const NO_RETRIES: RetryPolicy = { retries: 0, retryDelaysMs: [] };

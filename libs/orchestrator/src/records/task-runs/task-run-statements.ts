@@ -14,6 +14,8 @@ const taskRunColumns: readonly RowColumn<TaskRunWrite>[] = [
   ['name', 'text', ({ created }) => created.name],
   ['task_key', 'text', ({ created }) => created.taskKey],
   ['dynamic_key', 'text', ({ created }) => created.dynamicKey],
+  ['task_version', 'text', ({ created }) => created.taskVersion],
+  ['task_inputs', 'jsonb', ({ created }) => (created.inputs === null ? '{}' : JSON.stringify(created.inputs))],
   ['tags', 'jsonb', ({ created }) => storedTags(created.tags)],
   ['empirical_policy', 'jsonb', ({ run }) => storedPolicy(run.policy)],
   ['flow_run_run_count', 'integer', ({ run }) => run.flowRunRunCount],

@@ -2,6 +2,7 @@ import type { Instant } from '@nestor/core';
 import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
 import { InstantColumn } from '../../persistence/columns/instant.column.js';
 import { RunColumns } from '../run-columns.js';
+import type { TaskInputs } from './task-inputs.js';
 
 /** One execution of a task. Partitioned by `id`. */
 @Entity('task_run')
@@ -41,7 +42,7 @@ export class TaskRunEntity extends RunColumns {
   flowRunRunCount!: number;
 
   @Column('jsonb', { default: () => "'{}'" })
-  taskInputs!: Record<string, unknown>;
+  taskInputs!: TaskInputs;
 
   /** Whether the run was restarted from here or from an earlier task run, so that this record is not replayed. */
   @Column('boolean', {

@@ -295,7 +295,17 @@ export class RunControl {
 function copyOf(row: RecordedTaskRun, flowRunId: string, newIds: ReadonlyMap<string, string>): NewTaskRun {
   const { id, name, taskKey, dynamicKey } = row;
   const parentTaskRunId = row.parentTaskRunId === null ? null : (newIds.get(row.parentTaskRunId) ?? null);
-  return { id: newIds.get(id) ?? newId(), flowRunId, parentTaskRunId, name, taskKey, dynamicKey, tags: [] };
+  return {
+    id: newIds.get(id) ?? newId(),
+    flowRunId,
+    parentTaskRunId,
+    name,
+    taskKey,
+    dynamicKey,
+    tags: [],
+    taskVersion: null,
+    inputs: null,
+  };
 }
 
 function isRoot({ id, rootFlowRunId }: LoadedFlowRun['row']): boolean {

@@ -57,6 +57,12 @@ export class Branch {
     return `${key}-${this.count(`${callee}\0${key}`)}`;
   }
 
+  /** The key of the next call of `callee` that was given this name. */
+  keyNamed(callee: string, name: string): string {
+    const key = `${this.scope}.key:${shortHash(name, INPUTS_LENGTH)}`;
+    return `${key}-${this.count(`${callee}\0${key}`)}`;
+  }
+
   /** The key of the next value of that kind that is drawn here. */
   keyOfValue(kind: string): string {
     return `${this.scope}.${kind}-${this.count(`\0${this.scope}.${kind}`)}`;

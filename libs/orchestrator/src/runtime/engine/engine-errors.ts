@@ -1,4 +1,4 @@
-import { OrchestratorError } from '@nestor/core';
+import { OrchestratorError, type ProposedState } from '@nestor/core';
 
 /** A flow or task took longer than its `timeout`. */
 export class RunTimeoutError extends OrchestratorError {
@@ -9,6 +9,22 @@ export class RunTimeoutError extends OrchestratorError {
     readonly timeoutMs: number,
   ) {
     super(`"${runName}" did not finish within its timeout of ${timeoutMs} ms.`);
+  }
+}
+
+/** A flow or task ended by returning a state that is no success. */
+export class ReturnedStateError extends OrchestratorError {
+  readonly code = 'RETURNED_STATE';
+  readonly stateType: string;
+  readonly stateName: string;
+
+  constructor(
+    readonly runName: string,
+    { type, name, message }: Pick<ProposedState, 'type' | 'name' | 'message'>,
+  ) {
+    super(`"${runName}" ended as ${name === '' ? type : name}${message === null ? '.' : `: ${message}`}`);
+    this.stateType = type;
+    this.stateName = name;
   }
 }
 
@@ -97,6 +113,22 @@ export class OutcomeUnknownError extends OrchestratorError {
     super(
       `"${taskRunName}" was running when its process died, and is to run at most once: whether it did its work is unknown. ` +
         `Find out, and restart the flow run from there.`,
+    );
+  }
+}
+
+/** A call waits for another one that did not complete, so it was not made: its run stays `PENDING`, named `NotReady`. */
+export class UpstreamError extends OrchestratorError {
+  readonly code = 'UPSTREAM_NOT_COMPLETED';
+
+  constructor(
+    readonly upstreamName: string,
+    readonly stateName: string,
+    cause: unknown,
+  ) {
+    super(
+      `It waits for "${upstreamName}", which is ${stateName}. Pass allowFailure(…) to get the error instead of stopping here.`,
+      { cause },
     );
   }
 }

@@ -36,7 +36,7 @@ import { TransitionService } from '../transitions/transition.service.js';
 import { ActiveFlowRuns, type ActiveFlowRun } from './active-flow-runs.js';
 import { Attempt, goesOnElsewhere, type AttemptEnd } from './attempt.js';
 import { RunCancelledError, RunCrashedError, RunHandedBackError, RunSuspendedError } from './engine-errors.js';
-import { failureMessage, outcomeOf, type Outcome } from './outcome.js';
+import { failureMessage, outcomeOf, stackOf, type Outcome } from './outcome.js';
 import type { NewRunOptions } from './new-run-options.js';
 import { argumentsOf, parametersOf } from './parameters.js';
 import { PauseGate } from './pause-gate.js';
@@ -44,6 +44,7 @@ import { LogLevel, RunLogs, type LogSource } from './run-logs.js';
 import { nameOfRun } from './run-names.js';
 import { currentScope, RunScope, withScope } from './run-scope.js';
 import { EngineScopeServices } from './scope-services.js';
+import { tagsInScope, unionOf } from './scoped-tags.js';
 import { waitUntil } from './wait-until.js';
 
 /** Where a subflow is called, and the task run that stands for it there. */
@@ -103,9 +104,10 @@ export class FlowEngine {
         app: this.settings.app,
         rootFlowRunId: root?.created.rootFlowRunId ?? id,
         parentTaskRunId: call?.trackingTask.created.id ?? null,
-        name: options.name ?? nameOfRun(id),
+        name: options.name ?? definition.runName?.(args) ?? nameOfRun(id),
         parameters,
-        tags: options.tags ?? [],
+        tags: unionOf(definition.tags, options.tags ?? [], tagsInScope()),
+        flowVersion: definition.version,
         buildId: this.settings.buildId ?? this.registry.fingerprint,
         encodingVersion,
         isLeased: root === null,
@@ -202,13 +204,13 @@ export class FlowEngine {
       const goesOn = outcome.kind === 'cut-off' && goesOnElsewhere(outcome.end);
       if (replay && !goesOn) await this.closeLeftovers(live, replay);
       if (outcome.kind === 'returned') {
-        const answer = await this.conclude(active, completed(), outcome.stored);
+        const answer = await this.conclude(active, outcome.state ?? completed(), outcome.stored);
         if (answer.state?.type === StateType.Completed) return this.payloads.decode(outcome.encoded);
         throw await this.endedOtherwise(live, answer.state);
       }
       if (outcome.kind === 'cut-off') throw await this.cutOff(live, active, outcome.end);
       this.logFailure(live, outcome.error);
-      const answer = await this.fail(active, outcome, replay);
+      const answer = await this.fail(execution, active, outcome, replay);
       if (answer.state?.type === StateType.Failed) throw outcome.error;
       if (answer.state?.type !== StateType.Scheduled) throw await this.endedOtherwise(live, answer.state);
     }
@@ -268,22 +270,41 @@ export class FlowEngine {
     const outcome = await withScope(scope, () => outcomeOf(body, attempt, this.payloads));
     // Whatever the body made of the error: a run that diverged did not do what it is recorded to have done.
     return replay?.diverged && outcome.kind !== 'cut-off'
-      ? { kind: 'threw', error: replay.diverged, timedOut: false }
+      ? { kind: 'threw', error: replay.diverged, timedOut: false, state: null }
       : outcome;
   }
 
   private async fail(
+    { definition }: FlowExecution,
     active: ActiveFlowRun,
     outcome: Outcome & { kind: 'threw' },
     replay: Replay | null,
   ): Promise<Answer> {
     const { live } = active;
     const message = failureMessage(outcome.error);
-    const details = replay?.diverged ? { retriable: false } : {};
-    const state = outcome.timedOut ? timedOut({ message }) : failed({ message, details });
+    const isRetriable = !replay?.diverged && (await this.isWorthRetrying(definition, live, outcome.error));
+    const details = isRetriable ? {} : { retriable: false };
+    const state = outcome.state ?? (outcome.timedOut ? timedOut : failed)({ message, details });
     const context = { runId: live.created.id, subject: `error of "${live.created.name}"` };
     const { stored } = await this.payloads.sealError(outcome.error, message, context);
     return this.conclude(active, state, stored);
+  }
+
+  /** Asked only while retries remain; what the condition throws is no reason to try again. */
+  private async isWorthRetrying(
+    { retryCondition, policy }: FlowDefinition,
+    { created, image }: LiveFlowRun,
+    error: unknown,
+  ): Promise<boolean> {
+    if (!retryCondition || image.runCount > policy.retries) return true;
+    try {
+      const parameters = (await this.replays.read(created.parameters)) as Record<string, unknown>;
+      const failedAttempt = { attempt: image.runCount, args: argumentsOf(parameters) as never, runName: created.name };
+      return await retryCondition(error, failedAttempt);
+    } catch (failure) {
+      this.logs.append(sourceOf({ created }), LogLevel.Error, `Its retryCondition failed. ${stackOf(failure)}`);
+      return false;
+    }
   }
 
   /**
@@ -378,8 +399,7 @@ export class FlowEngine {
   }
 
   private logFailure(live: LiveFlowRun, error: unknown): void {
-    const stack = error instanceof Error && error.stack !== undefined ? error.stack : failureMessage(error);
-    this.logs.append(sourceOf(live), LogLevel.Error, `The attempt failed. ${stack}`);
+    this.logs.append(sourceOf(live), LogLevel.Error, `The attempt failed. ${stackOf(error)}`);
   }
 }
 
@@ -398,7 +418,7 @@ async function reopenedOrEnded({ whole }: ActiveFlowRun, reopened: Promise<void>
   letGo();
 }
 
-function sourceOf({ created }: LiveFlowRun): LogSource {
+function sourceOf({ created }: Pick<LiveFlowRun, 'created'>): LogSource {
   return { name: created.name, flowRunId: created.id, taskRunId: null };
 }
 

@@ -1,6 +1,13 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import type { CallEngine } from '../registry/engine-bindings.js';
-import type { AuthoredMethod, FlowDefinition, ProviderClass, TaskDefinition } from '../registry/definitions.js';
+import type { CallOptions, TracedRun } from '../registry/call-options.js';
+import type {
+  AuthoredMethod,
+  FlowDefinition,
+  ProviderClass,
+  RunSettings,
+  TaskDefinition,
+} from '../registry/definitions.js';
 import { placeOf } from '../registry/definitions.js';
 import { LeaseLostError } from '../leases/run-lease.js';
 import { FlowRegistry } from '../registry/flow-registry.js';
@@ -19,11 +26,22 @@ import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { FlowEngine, type FlowExecution } from './flow-engine.js';
 import type { NewRunOptions } from './new-run-options.js';
 import { currentScope, outsideAnyScope, type RunScope } from './run-scope.js';
+import { unionOf } from './scoped-tags.js';
 import { TaskEngine } from './task-engine.js';
 import { callAfter } from './wait-until.js';
 
 /** What is left of the drain once runs have been cut off: their last states still have to be written. */
 const LAST_WRITES_MS = 5_000;
+
+/** A call of a decorated method. */
+interface Call<Definition extends FlowDefinition | TaskDefinition = FlowDefinition | TaskDefinition> {
+  readonly definition: Definition;
+  readonly receiver: object;
+  readonly args: readonly unknown[];
+  readonly options: CallOptions | null;
+}
+type FlowCall = Call<FlowDefinition>;
+type TaskCall = Call<TaskDefinition>;
 
 /** A run that was started in the background. */
 interface StartedRun {
@@ -63,39 +81,30 @@ export class OrchestratorEngine implements CallEngine {
   }
 
   /** @throws {EngineStoppingError} when the application shuts down and the call comes from outside any run. */
-  call(provider: ProviderClass, methodName: string, receiver: object, args: readonly unknown[]): Promise<unknown> {
-    const definition = this.registry.find(provider, methodName);
-    if (!definition) throw new Error(`${provider.name}.${methodName} is bound to an engine that does not know it.`);
+  call(
+    provider: ProviderClass,
+    methodName: string,
+    receiver: object,
+    args: readonly unknown[],
+    options: CallOptions | null = null,
+  ): Promise<unknown> {
+    const known = this.registry.find(provider, methodName);
+    if (!known) throw new Error(`${provider.name}.${methodName} is bound to an engine that does not know it.`);
+    const definition = options ? changed(known, options) : known;
+    const call: Call = { definition, receiver, args, options };
     const scope = currentScope();
-    if (scope?.engine === this) return this.callWithin(scope, definition, receiver, args);
+    if (scope?.engine === this) return this.callWithin(scope, call);
     // A run of another application cannot have parts here: its records are elsewhere.
-    return scope
-      ? outsideAnyScope(() => this.callFromOutside(definition, receiver, args))
-      : this.callFromOutside(definition, receiver, args);
+    return scope ? outsideAnyScope(() => this.callFromOutside(call)) : this.callFromOutside(call);
   }
 
-  private callWithin(
-    scope: RunScope,
-    definition: FlowDefinition | TaskDefinition,
-    receiver: object,
-    args: readonly unknown[],
-  ): Promise<unknown> {
-    return definition.kind === 'task'
-      ? this.callTask(definition, receiver, args)
-      : this.callSubflow(scope, definition, receiver, args);
+  private callWithin(scope: RunScope, call: Call): Promise<unknown> {
+    return isTaskCall(call) ? this.callTask(call) : this.callSubflow(scope, call as FlowCall);
   }
 
-  private callFromOutside(
-    definition: FlowDefinition | TaskDefinition,
-    receiver: object,
-    args: readonly unknown[],
-  ): Promise<unknown> {
-    if (this.stopping) return Promise.reject(new EngineStoppingError(placeOf(definition)));
-    const called =
-      definition.kind === 'task'
-        ? this.callTask(definition, receiver, args)
-        : quietWhenCutOff(this.callFlow(definition, receiver, args));
-    return this.tracked(called);
+  private callFromOutside(call: Call): Promise<unknown> {
+    if (this.stopping) return Promise.reject(new EngineStoppingError(placeOf(call.definition)));
+    return this.tracked(isTaskCall(call) ? this.callTask(call) : quietWhenCutOff(this.callFlow(call as FlowCall)));
   }
 
   /**
@@ -172,34 +181,32 @@ export class OrchestratorEngine implements CallEngine {
     await this.idleWithin(LAST_WRITES_MS);
   }
 
-  private async callFlow(definition: FlowDefinition, receiver: object, args: readonly unknown[]): Promise<unknown> {
-    const live = await this.flowEngine.create(definition, args);
+  private async callFlow({ definition, receiver, args, options }: FlowCall): Promise<unknown> {
+    const known = options?.upstream ? await options.upstream.resolve() : args;
+    const live = await this.flowEngine.create(definition, known);
+    if (options?.trace) options.trace.run = traceOf(live);
     return this.execute(newExecution(live, definition, receiver));
   }
 
   /** A flow within a run: a run of its own, and a task run in the caller that stands for it. */
-  private callSubflow(
-    caller: RunScope,
-    definition: FlowDefinition,
-    receiver: object,
-    args: readonly unknown[],
-  ): Promise<unknown> {
+  private callSubflow(caller: RunScope, { definition, receiver, args, options }: FlowCall): Promise<unknown> {
     const task = {
       name: definition.name,
       subject: `flow "${definition.name}"`,
       taskKey: `flow:${definition.name}`,
-      policy: NO_RETRIES,
-      timeoutMs: null,
       recordStart: false,
+      givenVersion: null,
+      ...SUBFLOW_SETTINGS,
     };
-    const body = (trackingTask: LiveTaskRun): Promise<unknown> =>
-      this.flowEngine.executeSubflow({ caller, trackingTask }, definition, receiver, args, this);
-    return this.taskEngine.run({ task, args, body }, this, this.around());
+    const body = (trackingTask: LiveTaskRun, known: readonly unknown[]): Promise<unknown> =>
+      this.flowEngine.executeSubflow({ caller, trackingTask }, definition, receiver, known, this);
+    return this.taskEngine.run({ task, args, body, options }, this, this.around());
   }
 
-  private callTask(definition: TaskDefinition, receiver: object, args: readonly unknown[]): Promise<unknown> {
-    const body = (): Promise<unknown> => definition.method.apply(receiver, args as unknown[]);
-    return this.taskEngine.run({ task: definition, args, body }, this, this.around());
+  private callTask({ definition, receiver, args, options }: TaskCall): Promise<unknown> {
+    const body = (_: LiveTaskRun, known: readonly unknown[]): Promise<unknown> =>
+      definition.method.apply(receiver, known as unknown[]);
+    return this.taskEngine.run({ task: definition, args, body, options }, this, this.around());
   }
 
   private around(): Attempt {
@@ -243,7 +250,32 @@ function newExecution(live: LiveFlowRun, definition: FlowDefinition, receiver: o
   return { live, definition, receiver, reason: null, outerGate: null };
 }
 
-const NO_RETRIES = { retries: 0, retryDelaysMs: [] } as const;
+/** The run of the subflow is tried again, not the task run that stands for it. */
+const SUBFLOW_SETTINGS: RunSettings = {
+  policy: { retries: 0, retryDelaysMs: [] },
+  retryCondition: null,
+  timeoutMs: null,
+  tags: [],
+  runName: null,
+};
+
+function isTaskCall(call: Call): call is TaskCall {
+  return call.definition.kind === 'task';
+}
+
+/** The definition as a call wants it. */
+function changed(known: FlowDefinition | TaskDefinition, { settings }: CallOptions): FlowDefinition | TaskDefinition {
+  for (const _ in settings) {
+    const tags = settings.tags ? unionOf(known.tags, settings.tags) : known.tags;
+    return { ...known, ...settings, tags };
+  }
+  return known;
+}
+
+function traceOf(live: LiveFlowRun): TracedRun {
+  const { id, name } = live.created;
+  return { kind: 'flow-run', id, name, key: id, state: () => live.image.state };
+}
 
 /** What a call gets whose run is over, or goes on elsewhere. */
 const CUT_OFF = [RunEndedError, RunCancelledError, RunHandedBackError, RunSuspendedError, LeaseLostError] as const;

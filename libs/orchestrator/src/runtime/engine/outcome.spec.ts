@@ -31,6 +31,7 @@ describe('outcomeOf', () => {
       kind: 'returned',
       encoded: '{"a":{"$nestor":"bigint","value":"1"}}',
       stored: '{"a":{"$nestor":"bigint","value":"1"}}',
+      state: null,
     });
     expect(one.ended?.reason).toBe('its attempt is over');
   });
@@ -46,6 +47,7 @@ describe('outcomeOf', () => {
       kind: 'threw',
       error,
       timedOut: false,
+      state: null,
     });
   });
 
@@ -54,7 +56,7 @@ describe('outcomeOf', () => {
     const run = (): never => {
       throw error;
     };
-    expect(await outcomeOf(body(run), attempt())).toEqual({ kind: 'threw', error, timedOut: false });
+    expect(await outcomeOf(body(run), attempt())).toEqual({ kind: 'threw', error, timedOut: false, state: null });
   });
 
   it('a body that returns what cannot be recorded has thrown', async () => {
@@ -66,6 +68,7 @@ describe('outcomeOf', () => {
     ).toMatchObject({
       kind: 'threw',
       timedOut: false,
+      state: null,
       error: { code: 'UNSERIALISABLE_VALUE', subject: 'result of task "load"' },
     });
   });
@@ -115,7 +118,7 @@ describe('outcomeOf', () => {
       expect(one.ended).toBeNull();
 
       await jest.advanceTimersByTimeAsync(1);
-      expect(outcome).toMatchObject({ kind: 'threw', timedOut: true });
+      expect(outcome).toMatchObject({ kind: 'threw', timedOut: true, state: null });
       expect((outcome as { error: unknown }).error).toBeInstanceOf(RunTimeoutError);
       expect(one.ended?.reason).toBe('it timed out');
     });
@@ -129,7 +132,7 @@ describe('outcomeOf', () => {
       );
       await jest.advanceTimersByTimeAsync(10);
       fail(new Error('too late'));
-      expect(await settled).toMatchObject({ kind: 'threw', timedOut: true });
+      expect(await settled).toMatchObject({ kind: 'threw', timedOut: true, state: null });
     });
   });
 
@@ -177,6 +180,7 @@ describe('outcomeOf', () => {
         kind: 'returned',
         encoded: '1',
         stored: expect.stringContaining('"store":"slow"'),
+        state: null,
       });
     });
 

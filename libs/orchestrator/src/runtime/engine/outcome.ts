@@ -1,12 +1,26 @@
+import { failed, isTerminal, StateType, stateAmong, type ProposedState } from '@nestor/core';
 import type { Payloads } from '../payloads/payloads.service.js';
 import type { Attempt, AttemptEnd } from './attempt.js';
-import { RunTimeoutError } from './engine-errors.js';
+import { ReturnedStateError, RunTimeoutError } from './engine-errors.js';
 import { callAfter } from './wait-until.js';
 
 /** How one attempt of a body ended. */
 export type Outcome =
-  | { readonly kind: 'returned'; readonly encoded: string; /** What its row holds. */ readonly stored: string }
-  | { readonly kind: 'threw'; readonly error: unknown; readonly timedOut: boolean }
+  | {
+      readonly kind: 'returned';
+      readonly encoded: string;
+      /** What its row holds. */
+      readonly stored: string;
+      /** The state that it asked for; `null` for an ordinary value. */
+      readonly state: ProposedState | null;
+    }
+  | {
+      readonly kind: 'threw';
+      readonly error: unknown;
+      readonly timedOut: boolean;
+      /** The state that it asked for, by returning it; `null` when it threw. */
+      readonly state: ProposedState | null;
+    }
   /** Somebody ended the attempt while the body was running: the run around it is over, or the process stops. */
   | { readonly kind: 'cut-off'; readonly end: AttemptEnd };
 
@@ -69,33 +83,45 @@ class BodyRun {
     }
   }
 
-  private returned(value: unknown): void {
+  private returned(returned: unknown): void {
+    const state = stateAmong(returned);
+    if (state && state.type !== StateType.Completed) return this.returnedFailure(state, returned);
+    const value = state ? valueOf(returned, state) : returned;
     try {
       const context = { runId: this.body.runId, subject: `result of ${this.body.subject}` };
       const encoded = this.payloads.encode(value, context.subject);
       const sealed = this.payloads.seal(encoded, context);
-      if (typeof sealed === 'string') return this.settle({ kind: 'returned', encoded, stored: sealed });
+      if (typeof sealed === 'string') return this.settle({ kind: 'returned', encoded, stored: sealed, state });
       this.finish();
       sealed.then(
-        (stored) => this.resolve({ kind: 'returned', encoded, stored }),
-        (error: unknown) => this.resolve({ kind: 'threw', error, timedOut: false }),
+        (stored) => this.resolve({ kind: 'returned', encoded, stored, state }),
+        (error: unknown) => this.resolve({ kind: 'threw', error, timedOut: false, state: null }),
       );
     } catch (error) {
       this.threw(error); // it has no form
     }
   }
 
+  /** A state that is no success ends the attempt as an error would; one that is no end at all is a mistake. */
+  private returnedFailure(state: ProposedState, returned: unknown): void {
+    const message = state.message ?? `It returned a state that is no end of a run: ${state.type}.`;
+    const ending = isTerminal(state.type) ? state : failed({ message });
+    const given = returned === state ? (returned as { readonly error?: unknown }).error : undefined;
+    const error = given ?? new ReturnedStateError(this.attempt.runName, ending);
+    this.settle({ kind: 'threw', error, timedOut: false, state: ending });
+  }
+
   /** What a body throws that was asked to end is how it ends, not a failure of its own. */
   private threw(error: unknown): void {
     const { ended } = this.attempt;
-    this.settle(ended ? { kind: 'cut-off', end: ended } : { kind: 'threw', error, timedOut: false });
+    this.settle(ended ? { kind: 'cut-off', end: ended } : { kind: 'threw', error, timedOut: false, state: null });
   }
 
   private timeOut(timeoutMs: number): void {
     const error = new RunTimeoutError(this.attempt.runName, timeoutMs);
     this.attempt.onCutOff = null; // this is how it ends
     this.attempt.end('it timed out');
-    this.settle({ kind: 'threw', error, timedOut: true });
+    this.settle({ kind: 'threw', error, timedOut: true, state: null });
   }
 
   private settle(outcome: Outcome): void {
@@ -110,12 +136,22 @@ class BodyRun {
   }
 }
 
+/** What the caller of a body that returned a state gets: what an author's state carries; states of other runs as they stand. */
+function valueOf(returned: unknown, state: ProposedState): unknown {
+  return returned === state ? (returned as { readonly result?: unknown }).result : returned;
+}
+
 const MAX_MESSAGE = 10_000;
 
 /** `TypeError: x is not a function`: the message of a failed state, bounded because people read it. */
 export function failureMessage(error: unknown): string {
   const text = textOf(error).replaceAll('\0', '\\0'); // PostgreSQL's text holds no NUL
   return text.length > MAX_MESSAGE ? `${text.slice(0, MAX_MESSAGE)}…` : text;
+}
+
+/** What a log shows of an error: where it came from, if that is known. */
+export function stackOf(error: unknown): string {
+  return error instanceof Error && error.stack !== undefined ? error.stack : failureMessage(error);
 }
 
 function textOf(error: unknown): string {

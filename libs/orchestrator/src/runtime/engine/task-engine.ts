@@ -3,6 +3,7 @@ import {
   completed,
   crashed,
   failed,
+  notReady,
   pending,
   running,
   StateType,
@@ -14,33 +15,43 @@ import { Injectable } from '@nestjs/common';
 import { newId } from '../../persistence/ids.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
 import { Payloads } from '../payloads/payloads.service.js';
-import type { TaskDefinition } from '../registry/definitions.js';
+import type { CallOptions, TracedRun, Upstream } from '../registry/call-options.js';
+import type { RunSettings, TaskDefinition } from '../registry/definitions.js';
 import type { CallEngine } from '../registry/engine-bindings.js';
 import { Replays } from '../replay/replays.service.js';
 import type { RecordedCall } from '../replay/recorded-call.js';
 import { newTaskRun, type LiveTaskRun } from '../transitions/live-run.js';
 import { TransitionService, type TaskRunAnswer } from '../transitions/transition.service.js';
 import { Attempt, goesOnElsewhere, type AttemptEnd } from './attempt.js';
-import { OutcomeUnknownError } from './engine-errors.js';
-import { failureMessage, outcomeOf, type Outcome } from './outcome.js';
-import { LogLevel, RunLogs } from './run-logs.js';
+import { OutcomeUnknownError, UpstreamError } from './engine-errors.js';
+import { failureMessage, outcomeOf, stackOf, type Outcome } from './outcome.js';
+import { LogLevel, RunLogs, type LogSource } from './run-logs.js';
 import { currentScope, RunScope, withScope } from './run-scope.js';
 import { EngineScopeServices } from './scope-services.js';
+import { tagsInScope, unionOf } from './scoped-tags.js';
+import { noteOrigin, taskInputsOf } from './input-origins.js';
 import { waitUntil } from './wait-until.js';
 
 /** What is called: a decorated method, or the task run that stands for a subflow. */
-type CalledTask = Pick<TaskDefinition, 'name' | 'subject' | 'taskKey' | 'policy' | 'timeoutMs' | 'recordStart'>;
+type CalledTask = Pick<
+  TaskDefinition,
+  'name' | 'subject' | 'taskKey' | 'givenVersion' | 'recordStart' | keyof RunSettings
+>;
 
 /** A call that becomes a task run. */
 interface TaskCall {
   readonly task: CalledTask;
   readonly args: readonly unknown[];
-  /** @param run the task run this is an attempt of. */
-  readonly body: (run: LiveTaskRun) => Promise<unknown>;
+  /**
+   * @param run the task run this is an attempt of.
+   * @param args those of the call; where it waited for them, what came.
+   */
+  readonly body: (run: LiveTaskRun, args: readonly unknown[]) => Promise<unknown>;
+  readonly options: CallOptions | null;
 }
 
 /** A call on its way: what is called, by whom, and which record it has. */
-interface Execution extends TaskCall {
+interface Execution extends Omit<TaskCall, 'args'> {
   readonly caller: RunScope | undefined;
   readonly engine: CallEngine;
   /** The attempt that called it. */
@@ -49,6 +60,10 @@ interface Execution extends TaskCall {
   readonly dynamicKey: string;
   /** What is recorded of it, when it had begun in a process that is gone. */
   readonly known: UnfinishedCall | undefined;
+  /** Once they have come, those that it waited for. */
+  args: readonly unknown[];
+  /** Its run, once it has begun. */
+  live: LiveTaskRun | null;
   /** What the caller got; set as soon as it has it. */
   promise: Promise<unknown> | null;
 }
@@ -62,6 +77,7 @@ interface Begun {
 }
 
 type UnfinishedCall = Extract<RecordedCall, { kind: 'unfinished' }>;
+type FinishedCall = Exclude<RecordedCall, { kind: 'unfinished' }>;
 
 // Made once: a task that succeeds at once enters three states, and most tasks do.
 const PENDING = pending();
@@ -91,17 +107,25 @@ export class TaskEngine {
    *
    * @param around the attempt that called it; when that ends, so does this run.
    */
-  run({ task, args, body }: TaskCall, engine: CallEngine, around: Attempt): Promise<unknown> {
+  run({ task, args, body, options }: TaskCall, engine: CallEngine, around: Attempt): Promise<unknown> {
     if (around.ended) return quietly(Promise.reject(around.endError));
     const caller = currentScope();
     const id = newId();
-    const dynamicKey = caller ? caller.branch.keyOf(task.taskKey, args, this.payloads.classes) : id;
+    const dynamicKey = caller ? this.keyOf(caller, task, options?.upstream?.marks ?? args, options) : id;
     // Claimed before anything is awaited: calls are told apart by the order in which they are made.
     const replay = caller?.place.replay;
     const known = replay?.claim(task.taskKey, dynamicKey);
-    if (known && known.kind !== 'unfinished') return this.outcomeOfRecord(known.kind, known.result);
+    if (known && known.kind !== 'unfinished') {
+      if (options?.trace) options.trace.run = recordedTrace(known);
+      return this.outcomeOfRecord(known);
+    }
 
-    const execution: Execution = { task, args, body, caller, engine, around, id, dynamicKey, known, promise: null };
+    const execution: Execution = {
+      ...{ task, args, body, options, caller, engine, around, id, dynamicKey, known },
+      live: null,
+      promise: null,
+    };
+    if (options?.trace) options.trace.run = traceOf(execution);
     const mustWait = (replay && !known) || caller?.place.gate?.isClosed;
     execution.promise = mustWait ? this.executeLater(execution) : this.executeInTurn(execution);
     return execution.promise;
@@ -135,14 +159,13 @@ export class TaskEngine {
   private async execute(execution: Execution): Promise<unknown> {
     const { task, around, known, caller } = execution;
     const flowAttempt = caller?.flowRun?.image.runCount ?? 0;
-    const begun: Begun = {
-      execution,
-      live: known ? resumed(known, caller) : this.begun(execution, flowAttempt),
-      flowAttempt,
-    };
+    const live = known ? resumed(known, caller) : this.begun(execution, flowAttempt);
+    const begun: Begun = { execution, live, flowAttempt };
+    execution.live = live;
     const before = known?.image.state ?? null;
     if (before?.type === StateType.Running && task.recordStart) return this.giveUp(begun);
     if (before === null) this.propose(begun, PENDING).inPassing();
+    if (execution.options?.upstream) await this.awaitUpstream(begun, execution.options.upstream);
     const started = before?.details.scheduledTime ? this.startAt(begun, before) : this.start(begun, before);
     if (started) await started;
     for (;;) {
@@ -150,8 +173,8 @@ export class TaskEngine {
       if (begun.live.lease?.lost) throw begun.live.lease.lost;
       const outcome = await this.attempt(begun);
       if (outcome.kind === 'returned') {
-        await this.propose(begun, COMPLETED, outcome.stored).durable();
-        return this.payloads.decode(outcome.encoded);
+        await this.propose(begun, outcome.state ?? COMPLETED, outcome.stored).durable();
+        return noteOrigin(this.payloads.decode(outcome.encoded), execution.id);
       }
       if (outcome.kind === 'cut-off') throw this.close(begun, outcome.end);
 
@@ -159,7 +182,9 @@ export class TaskEngine {
       const context = { runId: execution.id, subject: `error of ${task.subject}` };
       const sealing = this.payloads.sealError(outcome.error, message, context);
       const { encoded, stored } = sealing instanceof Promise ? await sealing : sealing;
-      const state = (outcome.timedOut ? timedOut : failed)({ message });
+      const isRetriable = task.retryCondition === null || (await this.isWorthRetrying(begun, outcome.error));
+      const details = isRetriable ? {} : { retriable: false };
+      const state = outcome.state ?? (outcome.timedOut ? timedOut : failed)({ message, details });
       const proposal = this.propose(begun, state, stored);
       this.logFailure(begun.live, outcome.error);
       if (proposal.answer.verdict.kind === 'accept') {
@@ -170,6 +195,48 @@ export class TaskEngine {
       const next = proposal.answer.state;
       if (next?.details.scheduledTime !== undefined) await this.startAt(begun, next);
     }
+  }
+
+  /** What a call is recognised by within its run: its inputs, unless it was named. */
+  private keyOf(
+    { branch }: RunScope,
+    { taskKey }: CalledTask,
+    inputs: readonly unknown[],
+    options: CallOptions | null,
+  ): string {
+    const key = options?.key ?? null;
+    return key === null ? branch.keyOf(taskKey, inputs, this.payloads.classes) : branch.keyNamed(taskKey, key);
+  }
+
+  /** Asked only while retries remain; what the condition throws is no reason to try again. */
+  private async isWorthRetrying({ execution, live }: Begun, error: unknown): Promise<boolean> {
+    const { task, args } = execution;
+    if (!task.retryCondition || live.image.runCount > task.policy.retries) return true;
+    try {
+      return await task.retryCondition(error, {
+        attempt: live.image.runCount,
+        args: args as never,
+        runName: live.created.name,
+      });
+    } catch (failure) {
+      this.logs.append(sourceOf(live), LogLevel.Error, `Its retryCondition failed. ${stackOf(failure)}`);
+      return false;
+    }
+  }
+
+  /** Waits for what its arguments depend on. If that did not complete, the run never starts: it stays `NotReady`. */
+  private async awaitUpstream(begun: Begun, upstream: Upstream): Promise<void> {
+    const { execution } = begun;
+    try {
+      execution.args = await upstream.resolve();
+    } catch (error) {
+      if (execution.around.ended) throw this.close(begun, execution.around.ended);
+      if (error instanceof UpstreamError) {
+        await this.propose(begun, notReady({ message: error.message })).durable();
+      }
+      throw error;
+    }
+    if (execution.around.ended) throw this.close(begun, execution.around.ended);
   }
 
   /** Enters `RUNNING`: in passing, unless it has to be known that it did before it does anything. */
@@ -227,22 +294,24 @@ export class TaskEngine {
   }
 
   /** What a recorded call gives its caller: what it gave it before. */
-  private async outcomeOfRecord(kind: 'completed' | 'failed', result: string | null): Promise<unknown> {
+  private async outcomeOfRecord({ kind, result, created }: FinishedCall): Promise<unknown> {
     const outcome = result === null ? undefined : await this.replays.read(result);
-    if (kind === 'completed') return outcome;
+    if (kind === 'completed') return noteOrigin(outcome, created.id);
     throw outcome;
   }
 
-  private begun({ task, caller, id, dynamicKey }: Execution, flowAttempt: number): LiveTaskRun {
+  private begun({ task, caller, id, dynamicKey, args, options }: Execution, flowAttempt: number): LiveTaskRun {
     const flowRun = caller?.flowRun ?? null;
     const created = {
       id,
       flowRunId: flowRun?.created.id ?? null,
       parentTaskRunId: caller?.place.taskRun?.created.id ?? null,
-      name: `${task.name}-${id.slice(-3)}`,
+      name: task.runName?.(args) ?? `${task.name}-${id.slice(-3)}`,
       taskKey: task.taskKey,
       dynamicKey,
-      tags: NO_TAGS,
+      tags: unionOf(task.tags, tagsInScope()),
+      taskVersion: task.givenVersion,
+      inputs: options?.upstream ? options.upstream.inputs() : taskInputsOf(args),
     };
     return newTaskRun(created, task.policy, flowAttempt, flowRun?.lease ?? this.process.ownLease);
   }
@@ -263,21 +332,33 @@ export class TaskEngine {
     const run = {
       subject: task.subject,
       runId: live.created.id,
-      run: () => body(live),
+      run: () => body(live, execution.args),
       timeoutMs: task.timeoutMs,
       clearance: caller?.flowRun ? this.process.clearance : null,
     };
     return withScope(scope, () => outcomeOf(run, attempt, this.payloads));
   }
 
-  private logFailure({ created }: LiveTaskRun, error: unknown): void {
-    const stack = error instanceof Error && error.stack !== undefined ? error.stack : failureMessage(error);
-    const source = { name: created.name, flowRunId: created.flowRunId, taskRunId: created.id };
-    this.logs.append(source, LogLevel.Error, `The attempt failed. ${stack}`);
+  private logFailure(live: LiveTaskRun, error: unknown): void {
+    this.logs.append(sourceOf(live), LogLevel.Error, `The attempt failed. ${stackOf(error)}`);
   }
 }
 
-const NO_TAGS: readonly string[] = [];
+function sourceOf({ created }: LiveTaskRun): LogSource {
+  return { name: created.name, flowRunId: created.flowRunId, taskRunId: created.id };
+}
+
+function traceOf(execution: Execution): TracedRun {
+  const { task, known, dynamicKey } = execution;
+  const id = known?.created.id ?? execution.id;
+  return { kind: 'task-run', id, name: task.name, key: dynamicKey, state: () => execution.live?.image.state ?? null };
+}
+
+function recordedTrace({ created, kind }: RecordedCall): TracedRun {
+  const { id, name, dynamicKey } = created;
+  const state = kind === 'completed' ? COMPLETED : failed();
+  return { kind: 'task-run', id, name, key: dynamicKey, state: () => state };
+}
 
 function resumed({ created, image }: UnfinishedCall, caller: RunScope | undefined): LiveTaskRun {
   return { created, image, lease: caller?.flowRun?.lease ?? null };

@@ -7,16 +7,41 @@ export type ProviderClass = abstract new (...args: never[]) => object;
 /** The undecorated method, called with its instance as `this`. */
 export type AuthoredMethod = (this: object, ...args: unknown[]) => Promise<unknown>;
 
+/** An attempt that failed, as a condition sees it. */
+export interface FailedAttempt<Args extends readonly unknown[]> {
+  /** Counts from 1. */
+  readonly attempt: number;
+  readonly args: Args;
+  readonly runName: string;
+}
+
+/** Whether a failure is worth another attempt. */
+export type FailureCondition<Args extends readonly unknown[] = never> = (
+  error: unknown,
+  failed: FailedAttempt<Args>,
+) => boolean | Promise<boolean>;
+
+/** What a call may change about a definition: see `withOptions`. */
+export interface RunSettings {
+  readonly policy: RetryPolicy;
+  /** `null` when every failure is worth another attempt. */
+  readonly retryCondition: FailureCondition | null;
+  /** `null` when it may take as long as it likes. */
+  readonly timeoutMs: number | null;
+  readonly tags: readonly string[];
+  /** What a run is called; `null` for the default. */
+  readonly runName: ((args: readonly unknown[]) => string) | null;
+}
+
 /** A decorated method with its options resolved: what the engine needs to run it. */
-interface Definition {
+interface Definition extends RunSettings {
   /** Unique among flows, or among the tasks of its provider. */
   readonly name: string;
   readonly provider: ProviderClass;
   readonly methodName: string;
   readonly method: AuthoredMethod;
-  readonly policy: RetryPolicy;
-  /** `null` when it may take as long as it likes. */
-  readonly timeoutMs: number | null;
+  readonly description: string | null;
+  readonly version: string;
 }
 
 export interface FlowDefinition extends Definition {
@@ -33,6 +58,8 @@ export interface TaskDefinition extends Definition {
   readonly taskKey: string;
   /** For messages: `task "Orders.ship"`. */
   readonly subject: string;
+  /** The version that was given, which every run of it carries; `null` where it is only told by the source. */
+  readonly givenVersion: string | null;
   /** Whether it must run at most once. */
   readonly recordStart: boolean;
 }

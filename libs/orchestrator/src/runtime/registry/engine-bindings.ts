@@ -1,3 +1,4 @@
+import type { CallOptions } from './call-options.js';
 import type { AuthoredMethod, ProviderClass } from './definitions.js';
 import { AmbiguousEngineError } from './registry-errors.js';
 
@@ -6,7 +7,13 @@ export interface CallEngine {
   /** Whether `method` is what is registered here for that class and name; one that it overrides is not. */
   knows(provider: ProviderClass, methodName: string, method: AuthoredMethod): boolean;
   /** Runs the method as the flow or task that it is. */
-  call(provider: ProviderClass, methodName: string, receiver: object, args: readonly unknown[]): Promise<unknown>;
+  call(
+    provider: ProviderClass,
+    methodName: string,
+    receiver: object,
+    args: readonly unknown[],
+    options?: CallOptions | null,
+  ): Promise<unknown>;
 }
 
 // Decorated methods are found on prototypes that several applications in one process may share, so which engine is whose

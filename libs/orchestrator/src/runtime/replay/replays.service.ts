@@ -139,7 +139,17 @@ function recordedCall(
   images: ReadonlyMap<string, TaskRun>,
 ): RecordedCall | null {
   const { id, parentTaskRunId, name, taskKey, dynamicKey, result } = row;
-  const created = { id, flowRunId, parentTaskRunId, name, taskKey, dynamicKey, tags: [] };
+  const created = {
+    id,
+    flowRunId,
+    parentTaskRunId,
+    name,
+    taskKey,
+    dynamicKey,
+    tags: [],
+    taskVersion: null,
+    inputs: null,
+  };
   const kind = kindOf(row, attempt);
   if (kind === null) return null;
   const isOfThisAttempt = row.flowRunRunCount === attempt;
