@@ -22,8 +22,9 @@ describe('the repository of task runs', () => {
     (await store.taskRuns.history(story.run.id)).map(({ name }) => name);
 
   /** What a row says of the run as it stands. */
-  const rowOf = ({ created, run }: TaskRunStory) => ({
+  const rowOf = ({ created: { inputs, ...created }, run }: TaskRunStory) => ({
     ...created,
+    taskInputs: inputs ?? {},
     flowRunRunCount: run.flowRunRunCount,
     empiricalPolicy: run.policy,
     stateId: run.state?.id,
