@@ -42,6 +42,9 @@ export type { EmbeddedConnection, EmbeddedPostgresOptions } from './persistence/
 export { Flows, FlowRunHandle, FlowStarter } from './runtime/flows.service.js';
 export { InvalidRunOptionError } from './runtime/engine/new-run-options.js';
 export type { NewRunOptions } from './runtime/engine/new-run-options.js';
+export { InvalidParametersError } from './runtime/parameters/invalid-parameters.error.js';
+export type { ParameterProblem } from './runtime/parameters/invalid-parameters.error.js';
+export type { JsonSchema, ParameterSchema } from './runtime/parameters/parameter-schema.js';
 export { FlowRuns, InvalidQueryError, WaitTimeoutError } from './runtime/flow-runs.service.js';
 export { Readiness } from './runtime/readiness.service.js';
 export type { ListFlowRuns } from './runtime/flow-runs.service.js';

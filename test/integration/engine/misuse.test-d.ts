@@ -172,6 +172,14 @@ class Decorated {
     return one + other;
   }
 
+  // @ts-expect-error parameters are validated or they are not
+  @Flow({ validateParameters: 'strictly' })
+  async validatedInWords(): Promise<void> {}
+
+  // @ts-expect-error tasks take what they are given
+  @Task({ validateParameters: true })
+  async validatedTask(): Promise<void> {}
+
   undecorated(): string {
     return '';
   }
@@ -208,10 +216,14 @@ export async function starting(): Promise<unknown[]> {
   // @ts-expect-error tags are a list
   await flows.with({ tags: 'a' }).start(Decorated, 'good', { id: 1 });
 
+  const title: 'Parameters' = flows.parameterSchema(Decorated, 'good').title;
+  // @ts-expect-error only methods that return promises are flows
+  flows.parameterSchema(Decorated, 'undecorated');
+
   const lengths: number[] = await mapTasks(['a'], async (text, index) => text.length + index, { concurrency: 2 });
   // @ts-expect-error the function is asynchronous
   await mapTasks(['a'], (text) => text.length);
-  return [result, wrong, lengths, WholeClass];
+  return [result, wrong, title, lengths, WholeClass];
 }
 
 declare const decorated: Decorated;

@@ -9,6 +9,7 @@ import {
 import { decoratedMethodOf } from './decorate.js';
 import { FLOW_METADATA } from './flow.decorator.js';
 import type { FlowOptions } from './flow.options.js';
+import { parametersOfMethod } from './parameters/method-parameters.js';
 import { resolvedName, resolvedSettings, resolvedVersion } from './resolve-options.js';
 import { TASK_METADATA } from './task.decorator.js';
 import type { TaskOptions } from './task.options.js';
@@ -57,15 +58,23 @@ export class FlowExplorer {
       const common = { provider, methodName, method };
       const flow = Reflect.getMetadata(FLOW_METADATA, decorated as object) as FlowOptions | undefined;
       if (flow) {
+        const name = resolvedName(flow.name, place, place);
         return {
           kind: 'flow' as const,
           ...common,
-          name: resolvedName(flow.name, place, place),
+          name,
           description: flow.description ?? null,
           version: resolvedVersion(flow.version, method, place),
           ...resolvedSettings(flow, place),
           receiver,
           onDivergence: flow.onDivergence,
+          parameters: parametersOfMethod({
+            flowName: name,
+            prototype,
+            methodName,
+            length: method.length,
+            isValidated: flow.validateParameters ?? true,
+          }),
         };
       }
       const task = (Reflect.getMetadata(TASK_METADATA, decorated as object) ?? {}) as TaskOptions;

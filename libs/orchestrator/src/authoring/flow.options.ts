@@ -18,4 +18,10 @@ export interface FlowOptions<M extends AsyncMethod = AsyncMethod, Template exten
    * Default: `fail` when the same build runs, `warn` when the code was deployed anew in between.
    */
   readonly onDivergence?: OnDivergence;
+  /**
+   * Checks the parameters by the types of the method before its code runs, and converts what can be taken for them: a text
+   * `"5"` for a number, plain data for a class with decorators of class-validator. A run whose parameters are wrong fails with
+   * `InvalidParametersError` and is not tried again. Default `true`. See "Parameters" in the documentation of flows.
+   */
+  readonly validateParameters?: boolean;
 }

@@ -3,6 +3,7 @@ import { Injectable } from '@nestjs/common';
 import { FlowRuns } from './flow-runs.service.js';
 import { checkedRunOptions, type NewRunOptions } from './engine/new-run-options.js';
 import { OrchestratorEngine } from './engine/orchestrator-engine.js';
+import type { ParameterSchema } from './parameters/parameter-schema.js';
 import { FlowRegistry } from './registry/flow-registry.js';
 
 /** A run that was started: its id, and a way to its end. */
@@ -70,6 +71,19 @@ export class Flows {
     ...args: FlowArgs<T, K>
   ): Promise<FlowRunHandle<FlowResult<T, K>>> {
     return this.starter.start(provider, method, ...args);
+  }
+
+  /**
+   * What a flow takes, as a JSON schema: for a form that starts it, or for whoever calls it from outside. It says what the
+   * types and decorators of the method say; of a type without any, such as an interface, that is nothing.
+   *
+   * @throws {FlowNotRegisteredError} when the method is no flow of this application.
+   */
+  parameterSchema<T extends object, K extends FlowName<T>>(
+    provider: abstract new (...args: never[]) => T,
+    method: K,
+  ): ParameterSchema {
+    return this.registry.getFlow(provider, method).parameters.schema;
   }
 }
 

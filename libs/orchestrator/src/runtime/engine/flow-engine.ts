@@ -22,6 +22,7 @@ import { RunObserver } from '../control/run-observer.service.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { LeaseLostError } from '../leases/run-lease.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
+import { InvalidParametersError } from '../parameters/invalid-parameters.error.js';
 import { Payloads } from '../payloads/payloads.service.js';
 import type { CallEngine } from '../registry/engine-bindings.js';
 import type { FlowDefinition } from '../registry/definitions.js';
@@ -38,7 +39,7 @@ import { Attempt, goesOnElsewhere, type AttemptEnd } from './attempt.js';
 import { RunCancelledError, RunCrashedError, RunHandedBackError, RunSuspendedError } from './engine-errors.js';
 import { failureMessage, outcomeOf, stackOf, type Outcome } from './outcome.js';
 import type { NewRunOptions } from './new-run-options.js';
-import { argumentsOf, parametersOf } from './parameters.js';
+import { argumentsOf, callWithParameters, parametersOf } from './parameters.js';
 import { PauseGate } from './pause-gate.js';
 import { LogLevel, RunLogs, type LogSource } from './run-logs.js';
 import { nameOfRun } from './run-names.js';
@@ -263,7 +264,7 @@ export class FlowEngine {
     const body = {
       subject: `flow "${definition.name}"`,
       runId: live.created.id,
-      run: () => definition.method.apply(receiver, args),
+      run: () => callWithParameters(definition, receiver, args, attempt),
       timeoutMs: definition.timeoutMs,
       clearance: this.process.clearance,
     };
@@ -282,7 +283,8 @@ export class FlowEngine {
   ): Promise<Answer> {
     const { live } = active;
     const message = failureMessage(outcome.error);
-    const isRetriable = !replay?.diverged && (await this.isWorthRetrying(definition, live, outcome.error));
+    const isFinal = replay?.diverged != null || outcome.error instanceof InvalidParametersError;
+    const isRetriable = !isFinal && (await this.isWorthRetrying(definition, live, outcome.error));
     const details = isRetriable ? {} : { retriable: false };
     const state = outcome.state ?? (outcome.timedOut ? timedOut : failed)({ message, details });
     const context = { runId: live.created.id, subject: `error of "${live.created.name}"` };

@@ -1,7 +1,9 @@
 import { classCodec, ClassRegistry } from '@nestor/core';
 import { decode, encode } from '@nestor/core';
 import * as fc from 'fast-check';
-import { argumentsOf, parametersOf } from './parameters.js';
+import { Attempt } from './attempt.js';
+import { RunEndedError } from './engine-errors.js';
+import { argumentsOf, callWithParameters, parametersOf } from './parameters.js';
 
 class AuditParams {
   constructor(
@@ -132,5 +134,35 @@ describe('the parameters of a registered class', () => {
     });
     const params = new AuditParams('a.json');
     expect(parametersOf([params], new ClassRegistry([codec]))).toEqual({ 0: params });
+  });
+});
+
+describe('callWithParameters', () => {
+  const schema = { title: 'Parameters', type: 'object', properties: {} } as const;
+  const receiver = { owner: 'me' };
+  const called: unknown[] = [];
+  const method = async function (this: object, ...args: unknown[]): Promise<string> {
+    called.push([this, ...args]);
+    return 'done';
+  };
+  beforeEach(() => called.splice(0));
+
+  it.each([
+    ['as they are where nothing is checked', null, [1]],
+    ['as they are given back', () => ['one'], ['one']],
+    ['once they are given back', async () => ['one'], ['one']],
+  ])('hands the arguments on %s', async (_, validated, expected) => {
+    const flow = { method, parameters: { schema, validated } };
+    expect(await callWithParameters(flow, receiver, [1], new Attempt('run', 1, null))).toBe('done');
+    expect(called).toEqual([[receiver, ...expected]]);
+  });
+
+  it('calls nothing for an attempt that has ended meanwhile', async () => {
+    const attempt = new Attempt('run', 1, null);
+    const flow = { method, parameters: { schema, validated: async () => [1] } };
+    const call = callWithParameters(flow, receiver, [1], attempt);
+    attempt.end('it timed out');
+    await expect(call).rejects.toThrow(RunEndedError);
+    expect(called).toEqual([]);
   });
 });

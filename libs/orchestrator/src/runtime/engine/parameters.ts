@@ -1,4 +1,6 @@
 import type { ClassRegistry } from '@nestor/core';
+import type { FlowDefinition } from '../registry/definitions.js';
+import type { Attempt } from './attempt.js';
 
 /**
  * The parameters of a run, by name: the fields of the one object a flow takes. Arguments of any other form are named by
@@ -13,6 +15,25 @@ export function parametersOf(args: readonly unknown[], classes?: ClassRegistry):
 /** The arguments that parameters were made of. */
 export function argumentsOf(parameters: Readonly<Record<string, unknown>>): unknown[] {
   return isPositional(parameters) ? Object.values(parameters) : [parameters];
+}
+
+/**
+ * Calls the method of a flow with arguments that it can take. An attempt that ends while they are checked calls nothing.
+ *
+ * @throws {InvalidParametersError} or rejects with it, before any code of the method has run, when it cannot take them.
+ */
+export function callWithParameters(
+  { method, parameters }: Pick<FlowDefinition, 'method' | 'parameters'>,
+  receiver: object,
+  args: readonly unknown[],
+  attempt: Attempt,
+): Promise<unknown> {
+  const valid = parameters.validated ? parameters.validated(args) : args;
+  if (!(valid instanceof Promise)) return method.apply(receiver, [...valid]);
+  return valid.then((all) => {
+    attempt.assertLive();
+    return method.apply(receiver, [...all]);
+  });
 }
 
 /** Whether the fields are named `"0"`, `"1"`, …; those of an object come in that order by themselves. */

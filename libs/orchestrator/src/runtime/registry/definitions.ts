@@ -1,4 +1,5 @@
 import type { RetryPolicy } from '@nestor/core';
+import type { FlowParameters } from '../parameters/flow-parameters.js';
 import type { OnDivergence } from '../replay/replay.js';
 
 /** A class whose instances carry decorated methods. */
@@ -50,6 +51,7 @@ export interface FlowDefinition extends Definition {
   readonly receiver: () => Promise<object>;
   /** `undefined` leaves it to the build: see `Replays`. */
   readonly onDivergence: OnDivergence | undefined;
+  readonly parameters: FlowParameters;
 }
 
 export interface TaskDefinition extends Definition {
