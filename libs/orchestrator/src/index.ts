@@ -27,6 +27,7 @@ export { InvalidOptionError } from './authoring/resolve-options.js';
 
 export { OrchestratorModule } from './orchestrator.module.js';
 export type {
+  CacheOptions,
   EmbeddedDatabaseOptions,
   OrchestratorExtras,
   OrchestratorOptions,
@@ -46,6 +47,7 @@ export { InvalidParametersError } from './runtime/parameters/invalid-parameters.
 export type { ParameterProblem } from './runtime/parameters/invalid-parameters.error.js';
 export type { JsonSchema, ParameterSchema } from './runtime/parameters/parameter-schema.js';
 export { FlowRuns, InvalidQueryError, WaitTimeoutError } from './runtime/flow-runs.service.js';
+export { Results } from './runtime/results.service.js';
 export { Readiness } from './runtime/readiness.service.js';
 export type { ListFlowRuns } from './runtime/flow-runs.service.js';
 export type { FlowRunView, FlowRunWithHistory, TaskRunView } from './runtime/flow-run.view.js';
@@ -74,8 +76,10 @@ export {
 
 export {
   EngineStoppingError,
+  MissingResultError,
   NoCurrentRunError,
   OutcomeUnknownError,
+  PausedRunError,
   RunCancelledError,
   RunCrashedError,
   RunEndedError,
@@ -83,6 +87,7 @@ export {
   RunHandedBackError,
   RunSuspendedError,
   RunTimeoutError,
+  UnfinishedRunError,
   UpstreamError,
 } from './runtime/engine/engine-errors.js';
 export {
@@ -105,6 +110,18 @@ export {
   SchemaTooNewError,
 } from './persistence/connection/database-errors.js';
 
+export {
+  combined,
+  DEFAULT_CACHE_POLICY,
+  excluding,
+  FLOW_PARAMETERS,
+  INPUTS,
+  NO_CACHE,
+  RUN_ID,
+  TASK_SOURCE,
+  UncacheableInputError,
+} from '@nestor/core';
+export type { CachePolicy } from '@nestor/core';
 export {
   classCodec,
   ClassRegisteredTwiceError,

@@ -20,7 +20,9 @@ import { FlowRunsRepository } from './records/flow-runs/flow-runs.repository.js'
 import { FlowsRepository } from './records/flows/flows.repository.js';
 import { LogsRepository } from './records/logs/logs.repository.js';
 import { PayloadsRepository } from './records/payloads/payloads.repository.js';
+import { TaskCacheRepository } from './records/task-cache/task-cache.repository.js';
 import { TaskRunsRepository } from './records/task-runs/task-runs.repository.js';
+import { TaskCache } from './runtime/caching/task-cache.service.js';
 import { ENGINE_SETTINGS, type EngineSettings } from './runtime/engine-settings.js';
 import { FlowEngine } from './runtime/engine/flow-engine.js';
 import { EngineScopeServices } from './runtime/engine/scope-services.js';
@@ -41,10 +43,11 @@ import { RunLogs } from './runtime/engine/run-logs.js';
 import { TaskEngine } from './runtime/engine/task-engine.js';
 import { FlowRuns } from './runtime/flow-runs.service.js';
 import { Flows } from './runtime/flows.service.js';
-import { PartitionKeeper } from './runtime/maintenance/partition-keeper.js';
+import { Housekeeping } from './runtime/maintenance/housekeeping.service.js';
 import { PAYLOAD_SETTINGS, payloadSettings } from './runtime/payloads/payload-options.js';
 import { PayloadTable } from './runtime/payloads/payload-table.js';
 import { Payloads } from './runtime/payloads/payloads.service.js';
+import { Results } from './runtime/results.service.js';
 import { Readiness } from './runtime/readiness.service.js';
 import { FlowRegistry } from './runtime/registry/flow-registry.js';
 import { DatabaseClock } from './runtime/transitions/database-clock.js';
@@ -122,12 +125,14 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
       LogsRepository,
       EventsRepository,
       PayloadsRepository,
+      TaskCacheRepository,
       DatabaseClock,
       ProcessLease,
       Notifier,
       Journal,
       PayloadTable,
       Payloads,
+      TaskCache,
       TransitionService,
       StoredRuns,
       RunLogs,
@@ -145,18 +150,19 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
       Shutdown,
       FlowExplorer,
       FlowRegistrar,
-      PartitionKeeper,
+      Housekeeping,
       Flows,
       FlowRuns,
+      Results,
       Readiness,
     ],
-    exports: [Flows, FlowRuns, RunControl, Readiness],
+    exports: [Flows, FlowRuns, Results, RunControl, Readiness],
   };
 }
 
 function engineSettings(options: OrchestratorOptions): EngineSettings {
-  const { app, buildId, drainMs, cancelGraceMs, maxStallMs, maxRecoveries } = resolveOptions(options);
-  return { app, buildId, drainMs, cancelGraceMs, maxStallMs, maxRecoveries };
+  const { database: _, schema: __, ...settings } = resolveOptions(options);
+  return settings;
 }
 
 function dataSourceSettings(options: OrchestratorOptions): DataSourceSettings {

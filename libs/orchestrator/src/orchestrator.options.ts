@@ -62,6 +62,18 @@ export interface OrchestratorOptions {
   readonly errors?: readonly ErrorClass[];
   /** How parameters, results and errors are kept. */
   readonly payloads?: PayloadOptions;
+  /** Whether results are kept where neither task nor flow says so (`persistResult`). Default `true`. */
+  readonly persistResults?: boolean;
+  /** What holds for outcomes that tasks remember across runs. */
+  readonly cache?: CacheOptions;
+}
+
+/** What holds for the outcomes that all tasks of the application remember across runs. */
+export interface CacheOptions {
+  /** Tasks run although their outcome is remembered, and remember the new one, unless they say otherwise. Default `false`. */
+  readonly refresh?: boolean;
+  /** Nothing is remembered, nor looked for, whatever tasks say. Default `false`. */
+  readonly disabled?: boolean;
 }
 
 /** Options that must be known before the others can be computed. */
@@ -82,6 +94,8 @@ interface ResolvedOptions {
   readonly cancelGraceMs: number;
   readonly maxStallMs: number;
   readonly maxRecoveries: number;
+  readonly persistResults: boolean;
+  readonly cache: { readonly refresh: boolean; readonly isDisabled: boolean };
 }
 
 export const DEFAULT_OPTIONS = {
@@ -117,6 +131,8 @@ export function resolveOptions(options: OrchestratorOptions): ResolvedOptions {
     ),
     maxStallMs: durationMs(options.maxStall ?? DEFAULT_OPTIONS.maxStall, 'option "maxStall" of OrchestratorModule'),
     maxRecoveries: wholeNumber(options.maxRecoveries ?? DEFAULT_OPTIONS.maxRecoveries, 'maxRecoveries', 0),
+    persistResults: options.persistResults ?? true,
+    cache: { refresh: options.cache?.refresh ?? false, isDisabled: options.cache?.disabled ?? false },
   };
 }
 

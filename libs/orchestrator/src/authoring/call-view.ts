@@ -4,6 +4,7 @@ import type { RunSettings } from '../runtime/registry/definitions.js';
 import { decoratedMethodOf } from './decorate.js';
 import { resolvedSettings } from './resolve-options.js';
 import type { RunOptions } from './run.options.js';
+import type { TaskOptions } from './task.options.js';
 
 /** A method was called through `withOptions` or `submit` that is neither a flow nor a task. */
 export class NotDecoratedError extends OrchestratorError {
@@ -20,8 +21,9 @@ export class NotDecoratedError extends OrchestratorError {
 
 /** What a call may change about the options of the method, for this call alone. */
 export interface CallChanges extends Pick<
-  RunOptions,
-  'retries' | 'retryDelay' | 'retryJitter' | 'retryCondition' | 'timeout' | 'tags' | 'runName'
+  RunOptions & TaskOptions,
+  | ('retries' | 'retryDelay' | 'retryJitter' | 'retryCondition' | 'timeout' | 'tags' | 'runName' | 'persistResult')
+  | ('cachePolicy' | 'cacheKey' | 'resultKey' | 'cacheExpiration' | 'refreshCache' | 'cacheIsolation')
 > {
   /**
    * Names the call within its part of the run, so that a resumed run recognises it by that and not by its inputs. Worth it
@@ -54,7 +56,10 @@ export function callView(provider: object, via: string, handle: CallHandler): ob
 }
 
 /** What a call asks for, resolved once for all calls of a view. */
-export function resolvedChanges(changes: CallChanges, via: string): Pick<CallOptions, 'settings' | 'key'> {
+export function resolvedChanges(
+  changes: CallChanges,
+  via: string,
+): Pick<CallOptions, 'settings' | 'key' | 'refreshCache'> {
   const all = resolvedSettings(changes, via);
   const given = (...names: (keyof CallChanges)[]): boolean => names.some((name) => changes[name] !== undefined);
   const settings: Partial<RunSettings> = {
@@ -63,6 +68,9 @@ export function resolvedChanges(changes: CallChanges, via: string): Pick<CallOpt
     ...(given('timeout') && { timeoutMs: all.timeoutMs }),
     ...(given('tags') && { tags: all.tags }),
     ...(given('runName') && { runName: all.runName }),
+    ...(given('persistResult') && { persistResult: all.persistResult }),
+    ...(given('cachePolicy', 'cacheKey', 'resultKey') && { caching: all.caching }),
   };
-  return { settings, key: changes.key ?? null };
+  const refreshCache = given('refreshCache') ? (changes.refreshCache ?? null) : null;
+  return { settings, key: changes.key ?? null, refreshCache };
 }

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import { durationMs, formatRunName, OrchestratorError, retryPolicyOf } from '@nestor/core';
-import { parametersOf } from '../runtime/engine/parameters.js';
-import type { AuthoredMethod, RunSettings } from '../runtime/registry/definitions.js';
+import { durationMs, formatRunName, OrchestratorError, retryPolicyOf, type CachePolicy } from '@nestor/core';
+import { argumentsOf, parametersOf } from '../runtime/engine/parameters.js';
+import type { AuthoredMethod, RunSettings, TaskCaching } from '../runtime/registry/definitions.js';
 import type { RunOptions } from './run.options.js';
+import type { TaskOptions } from './task.options.js';
 
 /** An option of `@Flow()`, `@Task()`, a call or the module has a value that cannot be meant. */
 export class InvalidOptionError extends OrchestratorError {
@@ -39,8 +40,9 @@ export function resolvedName(name: string | undefined, fallback: string, place: 
 
 /** The options that a call may change as well. */
 type SettingOptions = Pick<
-  RunOptions,
-  'retries' | 'retryDelay' | 'retryJitter' | 'retryCondition' | 'timeout' | 'tags' | 'runName'
+  RunOptions & TaskOptions,
+  | ('retries' | 'retryDelay' | 'retryJitter' | 'retryCondition' | 'timeout' | 'tags' | 'runName' | 'persistResult')
+  | ('cachePolicy' | 'cacheKey' | 'resultKey' | 'cacheExpiration' | 'refreshCache' | 'cacheIsolation')
 >;
 
 /**
@@ -68,14 +70,55 @@ export function resolvedSettings(options: SettingOptions, place: string): RunSet
     timeoutMs: timeout === undefined ? null : durationMs(timeout, `timeout of ${place}`),
     tags: resolvedTags(options.tags, place),
     runName: resolvedRunName(options.runName, place),
+    persistResult: options.persistResult ?? null,
+    caching: resolvedCaching(options, place),
   };
 }
 
-/** The version of a method: the one that was given, or what tells its source apart. */
-export function resolvedVersion(version: string | undefined, method: AuthoredMethod, place: string): string {
-  if (version === undefined)
-    return createHash('sha256').update(method.toString()).digest('hex').slice(0, VERSION_LENGTH);
-  return resolvedText('version', version, place);
+function resolvedCaching(options: SettingOptions, place: string): TaskCaching | null {
+  const { cacheExpiration, refreshCache = null, cacheIsolation = 'read-committed', persistResult } = options;
+  const policy = resolvedCachePolicy(options, place);
+  if (policy === null || policy.kind === 'none') return null;
+  if (persistResult === false) {
+    throw new InvalidOptionError(place, 'persistResult', 'is false, but its outcome is to be remembered; choose one.');
+  }
+  if (cacheIsolation !== 'read-committed' && cacheIsolation !== 'serializable') {
+    const problem = `is ${String(cacheIsolation)} and must be "read-committed" or "serializable".`;
+    throw new InvalidOptionError(place, 'cacheIsolation', problem);
+  }
+  return {
+    policy,
+    expirationMs: cacheExpiration === undefined ? null : durationMs(cacheExpiration, `cacheExpiration of ${place}`),
+    refresh: refreshCache,
+    isSerialized: cacheIsolation === 'serializable',
+  };
+}
+
+function resolvedCachePolicy({ cachePolicy, cacheKey, resultKey }: SettingOptions, place: string): CachePolicy | null {
+  const given = Object.entries({ cachePolicy, cacheKey, resultKey }).filter(([, value]) => value !== undefined);
+  if (given.length > 1) {
+    const names = given.map(([name]) => name).join(' and ');
+    throw new InvalidOptionError(place, given[0]?.[0] ?? '', `is given beside others (${names}); give one of them.`);
+  }
+  if (resultKey !== undefined) {
+    resolvedText('resultKey', resultKey, place);
+    return { kind: 'function', keyOf: (inputs) => formatRunName(resultKey, inputs) };
+  }
+  if (cacheKey !== undefined) {
+    const keyOf = cacheKey as (...args: readonly unknown[]) => string | null;
+    return { kind: 'function', keyOf: (inputs) => keyOf(...argumentsOf(inputs)) };
+  }
+  return cachePolicy ?? null;
+}
+
+/** What tells the source of a method apart, and the version: the one that was given, else that. */
+export function resolvedVersion(
+  version: string | undefined,
+  method: AuthoredMethod,
+  place: string,
+): { readonly source: string; readonly version: string } {
+  const source = createHash('sha256').update(method.toString()).digest('hex').slice(0, VERSION_LENGTH);
+  return { source, version: version === undefined ? source : resolvedText('version', version, place) };
 }
 
 /** Tags, each once. @throws {InvalidOptionError} when there are too many, or one cannot be kept. */

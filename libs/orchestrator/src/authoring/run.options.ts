@@ -36,6 +36,12 @@ export interface RunOptions<M extends AsyncMethod = AsyncMethod, Template extend
    * ends the run. Default: every failure is.
    */
   readonly retryCondition?: FailureCondition<Parameters<M>>;
+  /**
+   * Whether the result is kept. Of a flow: also those of its tasks that say nothing about it. A result that is not kept cannot
+   * be looked up, and a task without one runs again when its flow run begins again. Default: that of the flow around, else of
+   * the module, else `true`.
+   */
+  readonly persistResult?: boolean;
   /** How long one attempt may take before it fails as `TimedOut`; the next attempt has as long again. Default: no limit. */
   readonly timeout?: Duration;
 }

@@ -1,3 +1,4 @@
+import type { CachePolicy, Duration } from '@nestor/core';
 import type { AsyncMethod } from './async-method.js';
 import type { RunOptions } from './run.options.js';
 
@@ -16,4 +17,29 @@ export interface TaskOptions<M extends AsyncMethod = AsyncMethod, Template exten
    * fails with `OutcomeUnknownError` instead of running again. Costs one commit more. Default `false`: at least once.
    */
   readonly recordStart?: boolean;
+  /**
+   * What the outcome is remembered by, across runs and processes: `INPUTS`, `TASK_SOURCE`, `FLOW_PARAMETERS`, `RUN_ID`, any
+   * `combined(…)` of them, `excluding(INPUTS, 'client')`. A call whose outcome is remembered ends as `COMPLETED`, named `Cached`,
+   * without running. Only results are remembered, no failures. Default: nothing is remembered.
+   */
+  readonly cachePolicy?: CachePolicy;
+  /**
+   * The key an outcome is remembered under, made of the arguments; `null`: it is not. Takes the place of `cachePolicy`. Tasks
+   * that give the same key share the outcome.
+   */
+  readonly cacheKey?: (...args: Parameters<M>) => string | null;
+  /**
+   * The key an outcome is remembered under, as a template: `'report-{day}'`. Takes the place of the others, and is what
+   * `Results.find` takes.
+   */
+  readonly resultKey?: string;
+  /** How long an outcome is remembered, from its completion. Default: until it is replaced. */
+  readonly cacheExpiration?: Duration;
+  /** Runs the task although its outcome is remembered, and remembers the new one. Default: that of the module, else `false`. */
+  readonly refreshCache?: boolean;
+  /**
+   * What happens when several calls ask for an outcome that is not remembered yet: `read-committed` lets all of them run;
+   * `serializable` lets one run, across processes, while the others wait for its outcome. Default `read-committed`.
+   */
+  readonly cacheIsolation?: 'read-committed' | 'serializable';
 }

@@ -6,6 +6,7 @@ import { LogEntity } from './logs/log.entity.js';
 import { ProcessEntity } from './processes/process.entity.js';
 import { RunValueEntity } from './run-values/run-value.entity.js';
 import { PayloadEntity } from './payloads/payload.entity.js';
+import { TaskCacheEntity } from './task-cache/task-cache.entity.js';
 import { TaskRunStateEntity } from './task-runs/task-run-state.entity.js';
 import { TaskRunEntity } from './task-runs/task-run.entity.js';
 
@@ -21,4 +22,5 @@ export const entities = [
   ProcessEntity,
   RunValueEntity,
   PayloadEntity,
+  TaskCacheEntity,
 ] as const;

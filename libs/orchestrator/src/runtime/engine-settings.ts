@@ -10,6 +10,17 @@ export interface EngineSettings {
   readonly maxStallMs: number;
   /** How often a run is taken over from a dead process before it is given up. */
   readonly maxRecoveries: number;
+  /** Whether results are kept where neither task nor flow says so. */
+  readonly persistResults: boolean;
+  readonly cache: CacheSettings;
+}
+
+/** What holds for outcomes that are remembered across runs, where a task does not say otherwise. */
+interface CacheSettings {
+  /** Whether tasks run although their outcome is remembered. */
+  readonly refresh: boolean;
+  /** Whether nothing is remembered, nor looked for, whatever tasks say. */
+  readonly isDisabled: boolean;
 }
 
 /** Injection token of the {@link EngineSettings}. */

@@ -10,6 +10,7 @@ import { LogsRepository } from '../records/logs/logs.repository.js';
 import { TaskRunsRepository } from '../records/task-runs/task-runs.repository.js';
 import { Payloads } from './payloads/payloads.service.js';
 import { outcomeOfRun } from './outcome-of-run.js';
+import { PausedRunError, UnfinishedRunError } from './engine/engine-errors.js';
 import { OrchestratorEngine } from './engine/orchestrator-engine.js';
 import {
   flowRunView,
@@ -150,6 +151,21 @@ export class FlowRuns {
       await endOrPause(this.engine.endOf(id), Math.min(this.engine.endOf(id) ? LAST_LOOK_MS : pauseMs, left));
       pauseMs = Math.min(pauseMs * 2, LAST_LOOK_MS);
     }
+  }
+
+  /**
+   * What an ended run gave, without waiting.
+   *
+   * @throws {FlowRunNotFoundError} when there is no such run.
+   * @throws {UnfinishedRunError} when it has not ended, {@link PausedRunError} when it is paused.
+   * @throws {MissingResultError} when its result was not kept, and the other errors of {@link result}.
+   */
+  async outcome(id: string): Promise<unknown> {
+    const end = await this.look(id);
+    if (end) return outcomeOfRun(end.row, end.outcome);
+    const { stateType, stateName } = await this.get(id);
+    if (stateType === StateType.Paused) throw new PausedRunError(id);
+    throw new UnfinishedRunError(id, stateName ?? 'new');
   }
 
   /**

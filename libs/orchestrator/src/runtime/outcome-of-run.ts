@@ -1,16 +1,17 @@
 import { StateType } from '@nestor/core';
 import type { FlowRunEntity } from '../records/flow-runs/flow-run.entity.js';
-import { RunCancelledError, RunCrashedError } from './engine/engine-errors.js';
+import { MissingResultError, RunCancelledError, RunCrashedError } from './engine/engine-errors.js';
 
 /**
  * What an ended run gave.
  *
  * @param outcome what its row holds, decoded.
- * @throws what its flow threw, {@link RunCancelledError} or {@link RunCrashedError}.
+ * @throws what its flow threw, {@link RunCancelledError}, {@link RunCrashedError} or {@link MissingResultError}.
  */
 export function outcomeOfRun(row: FlowRunEntity, outcome: unknown): unknown {
   switch (row.stateType) {
     case StateType.Completed:
+      if (row.result === null) throw new MissingResultError(row.id);
       return outcome;
     case StateType.Failed:
       if (row.result === null) throw new RunCrashedError(row.id, `it is ${row.stateName}, set by hand.`);

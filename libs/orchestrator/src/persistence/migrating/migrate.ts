@@ -4,7 +4,7 @@ import { SchemaPermissionError } from '../connection/database-errors.js';
 import { errorCode, SqlState } from '../connection/postgres-errors.js';
 import { appliedMigrations, refuseTooNewSchema } from './schema-state.js';
 
-/** Partitions exist at least this far ahead; a process that runs on keeps it so (`PartitionKeeper`). */
+/** Partitions exist at least this far ahead; a process that runs on keeps it so (`Housekeeping`). */
 const PARTITIONS_AHEAD = `interval '3 weeks'`;
 
 /**

@@ -65,6 +65,38 @@ export class RunCrashedError extends OrchestratorError {
   }
 }
 
+/** The run completed, and its result was not kept: it has `persistResult: false`, or somebody set its state by hand. */
+export class MissingResultError extends OrchestratorError {
+  readonly code = 'RESULT_MISSING';
+
+  constructor(readonly runId: string) {
+    super(
+      `Run ${runId} completed, and its result was not kept: persistResult is false for it, or its state was set by hand.`,
+    );
+  }
+}
+
+/** The run has not ended, so it has no result yet. */
+export class UnfinishedRunError extends OrchestratorError {
+  readonly code = 'RUN_UNFINISHED';
+
+  constructor(
+    readonly flowRunId: string,
+    readonly stateName: string,
+  ) {
+    super(`Flow run ${flowRunId} has not ended: it is ${stateName}. Wait for it with FlowRuns.result().`);
+  }
+}
+
+/** The run is paused, so it has no result until somebody resumes it. */
+export class PausedRunError extends OrchestratorError {
+  readonly code = 'RUN_PAUSED';
+
+  constructor(readonly flowRunId: string) {
+    super(`Flow run ${flowRunId} is paused; it goes on when somebody resumes it.`);
+  }
+}
+
 /** The application is shutting down and starts nothing new. */
 export class EngineStoppingError extends OrchestratorError {
   readonly code = 'ENGINE_STOPPING';

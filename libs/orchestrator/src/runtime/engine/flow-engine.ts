@@ -205,7 +205,8 @@ export class FlowEngine {
       const goesOn = outcome.kind === 'cut-off' && goesOnElsewhere(outcome.end);
       if (replay && !goesOn) await this.closeLeftovers(live, replay);
       if (outcome.kind === 'returned') {
-        const answer = await this.conclude(active, outcome.state ?? completed(), outcome.stored);
+        const result = this.persists(definition) ? outcome.stored : null;
+        const answer = await this.conclude(active, outcome.state ?? completed(), result);
         if (answer.state?.type === StateType.Completed) return this.payloads.decode(outcome.encoded);
         throw await this.endedOtherwise(live, answer.state);
       }
@@ -257,6 +258,7 @@ export class FlowEngine {
       attempt,
       replay,
       gate: active.gate,
+      persistResults: this.persists(definition),
       services: this.services,
     });
     // Every attempt gets what is recorded, the first one too: what would differ in a resumed run differs at once.
@@ -314,14 +316,17 @@ export class FlowEngine {
    *
    * @throws what the caller of a run gets that ends, or leaves the process, as it waits: there it comes to the same outcome.
    */
-  private async conclude(active: ActiveFlowRun, state: ProposedState, result: string): Promise<Answer> {
+  private async conclude(active: ActiveFlowRun, state: ProposedState, result: string | null): Promise<Answer> {
     const { live, gate, whole } = active;
     for (;;) {
       while (gate.reopened) {
         if (whole.ended) throw await this.cutOff(live, active, whole.ended);
         await reopenedOrEnded(active, gate.reopened);
       }
-      const answer = await this.transitions.proposeForFlowRun(live, state, { result, unlessPaused: true });
+      const answer = await this.transitions.proposeForFlowRun(live, state, {
+        ...(result !== null && { result }),
+        unlessPaused: true,
+      });
       if (answer.state?.type !== StateType.Paused) return answer;
       // Somebody paused it a moment ago. It may have been resumed again since: the observer looks after the gate is closed.
       gate.close();
@@ -386,6 +391,11 @@ export class FlowEngine {
       id,
       state ? `it is ${state.name}${state.message ? `: ${state.message}` : ''}.` : 'it is gone.',
     );
+  }
+
+  /** Whether its result is kept, and those of its tasks that say nothing about it. */
+  private persists({ persistResult }: FlowDefinition): boolean {
+    return persistResult ?? currentScope()?.place.persistResults ?? this.settings.persistResults;
   }
 
   private policyOf({ policy }: FlowDefinition): FlowRunPolicy {

@@ -196,6 +196,7 @@ export class OrchestratorEngine implements CallEngine {
       taskKey: `flow:${definition.name}`,
       recordStart: false,
       givenVersion: null,
+      source: definition.source,
       ...SUBFLOW_SETTINGS,
     };
     const body = (trackingTask: LiveTaskRun, known: readonly unknown[]): Promise<unknown> =>
@@ -257,6 +258,8 @@ const SUBFLOW_SETTINGS: RunSettings = {
   timeoutMs: null,
   tags: [],
   runName: null,
+  caching: null,
+  persistResult: true,
 };
 
 function isTaskCall(call: Call): call is TaskCall {

@@ -29,6 +29,8 @@ interface Place {
   readonly replay: Replay | null;
   /** Closed while the flow run is paused; `null` outside flows. */
   readonly gate: PauseGate | null;
+  /** Whether results of tasks are kept that say nothing about it. */
+  readonly persistResults: boolean;
   readonly services: ScopeServices;
 }
 

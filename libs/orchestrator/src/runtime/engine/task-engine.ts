@@ -1,4 +1,5 @@
 import {
+  cached,
   cancelled,
   completed,
   crashed,
@@ -11,12 +12,14 @@ import {
   type ProposedState,
   type State,
 } from '@nestor/core';
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import { newId } from '../../persistence/ids.js';
+import { TaskCache } from '../caching/task-cache.service.js';
+import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
 import { Payloads } from '../payloads/payloads.service.js';
 import type { CallOptions, TracedRun, Upstream } from '../registry/call-options.js';
-import type { RunSettings, TaskDefinition } from '../registry/definitions.js';
+import type { RunSettings, TaskCaching, TaskDefinition } from '../registry/definitions.js';
 import type { CallEngine } from '../registry/engine-bindings.js';
 import { Replays } from '../replay/replays.service.js';
 import type { RecordedCall } from '../replay/recorded-call.js';
@@ -26,6 +29,7 @@ import { Attempt, goesOnElsewhere, type AttemptEnd } from './attempt.js';
 import { OutcomeUnknownError, UpstreamError } from './engine-errors.js';
 import { failureMessage, outcomeOf, stackOf, type Outcome } from './outcome.js';
 import { LogLevel, RunLogs, type LogSource } from './run-logs.js';
+import { parametersOf } from './parameters.js';
 import { currentScope, RunScope, withScope } from './run-scope.js';
 import { EngineScopeServices } from './scope-services.js';
 import { tagsInScope, unionOf } from './scoped-tags.js';
@@ -35,7 +39,7 @@ import { waitUntil } from './wait-until.js';
 /** What is called: a decorated method, or the task run that stands for a subflow. */
 type CalledTask = Pick<
   TaskDefinition,
-  'name' | 'subject' | 'taskKey' | 'givenVersion' | 'recordStart' | keyof RunSettings
+  'name' | 'subject' | 'taskKey' | 'givenVersion' | 'source' | 'recordStart' | keyof RunSettings
 >;
 
 /** A call that becomes a task run. */
@@ -84,6 +88,7 @@ const PENDING = pending();
 const RUNNING = running();
 const RERUNNING = running({ name: 'Rerunning' });
 const COMPLETED = completed();
+const CACHED = cached();
 
 /** Runs tasks: decides their states in memory, tells the journal, and gives the caller what was recorded. */
 @Injectable()
@@ -95,6 +100,8 @@ export class TaskEngine {
     private readonly logs: RunLogs,
     private readonly services: EngineScopeServices,
     private readonly process: ProcessLease,
+    private readonly cache: TaskCache,
+    @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
   ) {}
 
   /**
@@ -115,13 +122,14 @@ export class TaskEngine {
     // Claimed before anything is awaited: calls are told apart by the order in which they are made.
     const replay = caller?.place.replay;
     const known = replay?.claim(task.taskKey, dynamicKey);
-    if (known && known.kind !== 'unfinished') {
+    if (known && known.kind !== 'unfinished' && !isForgotten(known, this.persists(task, caller))) {
       if (options?.trace) options.trace.run = recordedTrace(known);
       return this.outcomeOfRecord(known);
     }
 
+    const unfinished = known?.kind === 'unfinished' ? known : undefined;
     const execution: Execution = {
-      ...{ task, args, body, options, caller, engine, around, id, dynamicKey, known },
+      ...{ task, args, body, options, caller, engine, around, id, dynamicKey, known: unfinished },
       live: null,
       promise: null,
     };
@@ -157,7 +165,7 @@ export class TaskEngine {
   }
 
   private async execute(execution: Execution): Promise<unknown> {
-    const { task, around, known, caller } = execution;
+    const { task, known, caller } = execution;
     const flowAttempt = caller?.flowRun?.image.runCount ?? 0;
     const live = known ? resumed(known, caller) : this.begun(execution, flowAttempt);
     const begun: Begun = { execution, live, flowAttempt };
@@ -168,12 +176,71 @@ export class TaskEngine {
     if (execution.options?.upstream) await this.awaitUpstream(begun, execution.options.upstream);
     const started = before?.details.scheduledTime ? this.startAt(begun, before) : this.start(begun, before);
     if (started) await started;
+    const { caching } = task;
+    return caching && !this.settings.cache.isDisabled
+      ? this.executeRemembering(begun, caching)
+      : this.executeAttempts(begun, null);
+  }
+
+  /** Ends with the outcome that is remembered, if there is one; otherwise executes it and remembers what came of it. */
+  private async executeRemembering(begun: Begun, caching: TaskCaching): Promise<unknown> {
+    const { around, id, options, task, caller } = begun.execution;
+    const key = await this.cacheKeyOf(begun, caching);
+    if (key === null) return this.executeAttempts(begun, null);
+    const release = caching.isSerialized ? await this.cache.lock(key, id, around.signal) : null;
+    try {
+      if (around.ended) throw this.close(begun, around.ended);
+      const refresh = options?.refreshCache ?? caching.refresh ?? this.settings.cache.refresh;
+      const found = refresh ? null : await this.cache.find(key);
+      if (around.ended) throw this.close(begun, around.ended);
+      if (found) return await this.concludeCached(begun, found.value);
+      if (!this.persists(task, caller)) return await this.executeAttempts(begun, null);
+      return await this.executeAttempts(begun, (stored) => this.cache.remember(key, stored, id, caching.expirationMs));
+    } finally {
+      await release?.();
+    }
+  }
+
+  private async concludeCached(begun: Begun, value: unknown): Promise<unknown> {
+    const { id, task } = begun.execution;
+    const subject = `result of ${task.subject}`;
+    const stored = await this.payloads.seal(this.payloads.encode(value, subject), { runId: id, subject });
+    await this.propose(begun, CACHED, stored).durable();
+    return noteOrigin(value, id);
+  }
+
+  /** What its outcome is remembered under; one that cannot be told apart from others is not remembered, and the log says why. */
+  private async cacheKeyOf({ execution, live }: Begun, { policy }: TaskCaching): Promise<string | null> {
+    const { task, args, caller, id } = execution;
+    const flowRun = caller?.flowRun?.created ?? null;
+    const parameters = flowRun && ((await this.replays.read(flowRun.parameters)) as Record<string, unknown>);
+    try {
+      return this.cache.keyOf(policy, {
+        taskKey: task.taskKey,
+        inputs: parametersOf(args, this.payloads.classes),
+        source: task.source,
+        flowParameters: parameters,
+        flowRunId: flowRun?.id ?? null,
+        taskRunId: id,
+      });
+    } catch (error) {
+      this.logs.append(sourceOf(live), LogLevel.Error, `Its outcome is not remembered. ${stackOf(error)}`);
+      return null;
+    }
+  }
+
+  /** @param remember called with what the row of the run holds, once that is durable. */
+  private async executeAttempts(begun: Begun, remember: ((stored: string) => Promise<void>) | null): Promise<unknown> {
+    const { execution } = begun;
+    const { task, around, caller } = execution;
     for (;;) {
       if (around.ended) throw this.close(begun, around.ended);
       if (begun.live.lease?.lost) throw begun.live.lease.lost;
       const outcome = await this.attempt(begun);
       if (outcome.kind === 'returned') {
-        await this.propose(begun, outcome.state ?? COMPLETED, outcome.stored).durable();
+        const result = this.persists(task, caller) ? outcome.stored : null;
+        await this.propose(begun, outcome.state ?? COMPLETED, result).durable();
+        if (remember) await remember(outcome.stored);
         return noteOrigin(this.payloads.decode(outcome.encoded), execution.id);
       }
       if (outcome.kind === 'cut-off') throw this.close(begun, outcome.end);
@@ -195,6 +262,11 @@ export class TaskEngine {
       const next = proposal.answer.state;
       if (next?.details.scheduledTime !== undefined) await this.startAt(begun, next);
     }
+  }
+
+  /** Whether its result is kept. */
+  private persists(task: CalledTask, caller: RunScope | undefined): boolean {
+    return task.persistResult ?? caller?.place.persistResults ?? this.settings.persistResults;
   }
 
   /** What a call is recognised by within its run: its inputs, unless it was named. */
@@ -325,6 +397,7 @@ export class TaskEngine {
       flowName: caller?.place.flowName ?? null,
       replay: caller?.place.replay ?? null,
       gate: caller?.place.gate ?? null,
+      persistResults: this.persists(task, caller),
       taskRun: live,
       attempt,
       services: this.services,
@@ -362,6 +435,11 @@ function recordedTrace({ created, kind }: RecordedCall): TracedRun {
 
 function resumed({ created, image }: UnfinishedCall, caller: RunScope | undefined): LiveTaskRun {
   return { created, image, lease: caller?.flowRun?.lease ?? null };
+}
+
+/** A result that was not kept: then the call is made again. */
+function isForgotten({ kind, result }: FinishedCall, persists: boolean): boolean {
+  return kind === 'completed' && result === null && !persists;
 }
 
 /** The same promise, which nobody has to await. */

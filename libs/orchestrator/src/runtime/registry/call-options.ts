@@ -8,6 +8,8 @@ export interface CallOptions {
   readonly settings: Partial<RunSettings>;
   /** Names the call, so that it is recognised by that in place of its inputs; `null` for the usual way. */
   readonly key: string | null;
+  /** As the option of tasks; `null`: as the task says. */
+  readonly refreshCache: boolean | null;
   /** Told at once which run the call is. */
   readonly trace: CallTrace | null;
   /** What the arguments wait for; `null` when they are all there. */

@@ -1,4 +1,4 @@
-import type { RetryPolicy } from '@nestor/core';
+import type { CachePolicy, RetryPolicy } from '@nestor/core';
 import type { FlowParameters } from '../parameters/flow-parameters.js';
 import type { OnDivergence } from '../replay/replay.js';
 
@@ -22,8 +22,23 @@ export type FailureCondition<Args extends readonly unknown[] = never> = (
   failed: FailedAttempt<Args>,
 ) => boolean | Promise<boolean>;
 
+/** How the outcome of a task is remembered across runs. */
+export interface TaskCaching {
+  readonly policy: CachePolicy;
+  /** `null`: until it is replaced. */
+  readonly expirationMs: number | null;
+  /** Whether the task runs although its outcome is remembered, and replaces that; `null` leaves it to the module. */
+  readonly refresh: boolean | null;
+  /** Whether of several calls with the same key one runs and the others wait for its outcome. */
+  readonly isSerialized: boolean;
+}
+
 /** What a call may change about a definition: see `withOptions`. */
 export interface RunSettings {
+  /** `null` for a task whose outcomes are not remembered, and for flows. */
+  readonly caching: TaskCaching | null;
+  /** Whether results are kept with their runs; `null` leaves it to the flow around, and to the module. */
+  readonly persistResult: boolean | null;
   readonly policy: RetryPolicy;
   /** `null` when every failure is worth another attempt. */
   readonly retryCondition: FailureCondition | null;
@@ -43,6 +58,8 @@ interface Definition extends RunSettings {
   readonly method: AuthoredMethod;
   readonly description: string | null;
   readonly version: string;
+  /** Tells the source of the method apart. */
+  readonly source: string;
 }
 
 export interface FlowDefinition extends Definition {
