@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { Flow, Task } from '@nestor/orchestrator';
+import { Flow, Task, type TransactionContext } from '@nestor/orchestrator';
 
 type Code = (...inputs: any[]) => Promise<unknown>;
 
@@ -64,6 +64,16 @@ export class Stage {
   @Task()
   async act(...inputs: unknown[]): Promise<any> {
     return this.performing('act', inputs);
+  }
+
+  @Task({ onRollback: 'undo' })
+  async reserve(...inputs: unknown[]): Promise<any> {
+    return this.performing('reserve', inputs);
+  }
+
+  /** Takes back what `reserve` did. */
+  async undo({ args }: TransactionContext): Promise<void> {
+    await this.performing('undo', args);
   }
 
   @Task()

@@ -10,6 +10,7 @@ import { decoratedMethodOf } from './decorate.js';
 import { FLOW_METADATA } from './flow.decorator.js';
 import type { FlowOptions } from './flow.options.js';
 import { parametersOfMethod } from './parameters/method-parameters.js';
+import { resolvedTransactionHooks } from './resolve-transaction-hooks.js';
 import { resolvedName, resolvedSettings, resolvedVersion } from './resolve-options.js';
 import { TASK_METADATA } from './task.decorator.js';
 import type { TaskOptions } from './task.options.js';
@@ -89,6 +90,7 @@ export class FlowExplorer {
         ...resolvedVersion(task.version, method, place),
         givenVersion: task.version ?? null,
         ...resolvedSettings(task, place),
+        transactionHooks: resolvedTransactionHooks(task, prototype, place),
         recordStart: task.recordStart ?? false,
       };
     });

@@ -1,6 +1,11 @@
 import type { CachePolicy, Duration } from '@nestor/core';
+import type { TransactionContext } from '../runtime/transactions/transaction-hooks.js';
 import type { AsyncMethod } from './async-method.js';
 import type { RunOptions } from './run.options.js';
+
+type OneTransactionHook<M extends AsyncMethod> =
+  string | ((context: TransactionContext<Parameters<M>, Awaited<ReturnType<M>>>) => unknown);
+type TransactionHookOption<M extends AsyncMethod> = OneTransactionHook<M> | readonly OneTransactionHook<M>[];
 
 /** How a method behaves as a task. */
 export interface TaskOptions<M extends AsyncMethod = AsyncMethod, Template extends string = string> extends RunOptions<
@@ -17,6 +22,16 @@ export interface TaskOptions<M extends AsyncMethod = AsyncMethod, Template exten
    * fails with `OutcomeUnknownError` instead of running again. Costs one commit more. Default `false`: at least once.
    */
   readonly recordStart?: boolean;
+  /**
+   * Called when the transaction commits that the task is part of; outside any, when the task has completed. A function, or the
+   * name of a method of the same provider. Default: none.
+   */
+  readonly onCommit?: TransactionHookOption<M>;
+  /**
+   * Called when what the task did is to be taken back: the transaction that it is part of failed, or the task itself did.
+   * Recorded as a task run, so that it is not repeated. A function, or the name of a method of the same provider. Default: none.
+   */
+  readonly onRollback?: TransactionHookOption<M>;
   /**
    * What the outcome is remembered by, across runs and processes: `INPUTS`, `TASK_SOURCE`, `FLOW_PARAMETERS`, `RUN_ID`, any
    * `combined(…)` of them, `excluding(INPUTS, 'client')`. A call whose outcome is remembered ends as `COMPLETED`, named `Cached`,

@@ -30,7 +30,15 @@ export interface LoadedTaskRun {
 /** What replay needs to know of a task run. */
 export type RecordedTaskRun = Pick<
   TaskRunEntity,
-  'id' | 'parentTaskRunId' | 'name' | 'taskKey' | 'dynamicKey' | 'flowRunRunCount' | 'stateType' | 'result'
+  | 'id'
+  | 'parentTaskRunId'
+  | 'name'
+  | 'taskKey'
+  | 'dynamicKey'
+  | 'flowRunRunCount'
+  | 'stateType'
+  | 'stateName'
+  | 'result'
 >;
 
 @Injectable()
@@ -134,7 +142,7 @@ export class TaskRunsRepository {
   recorded(flowRunId: string): Promise<RecordedTaskRun[]> {
     return this.dataSource.query<RecordedTaskRun[]>(
       `select id, parent_task_run_id as "parentTaskRunId", name, task_key as "taskKey", dynamic_key as "dynamicKey",
-              flow_run_run_count as "flowRunRunCount", state_type as "stateType", result
+              flow_run_run_count as "flowRunRunCount", state_type as "stateType", state_name as "stateName", result
          from ${this.schema}.task_run where flow_run_id = $1 and not superseded order by id`,
       [flowRunId],
     );

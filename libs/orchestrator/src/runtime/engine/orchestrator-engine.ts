@@ -195,19 +195,20 @@ export class OrchestratorEngine implements CallEngine {
       subject: `flow "${definition.name}"`,
       taskKey: `flow:${definition.name}`,
       recordStart: false,
+      transactionHooks: null,
       givenVersion: null,
       source: definition.source,
       ...SUBFLOW_SETTINGS,
     };
     const body = (trackingTask: LiveTaskRun, known: readonly unknown[]): Promise<unknown> =>
       this.flowEngine.executeSubflow({ caller, trackingTask }, definition, receiver, known, this);
-    return this.taskEngine.run({ task, args, body, options }, this, this.around());
+    return this.taskEngine.run({ task, args, body, options, receiver }, this, this.around());
   }
 
   private callTask({ definition, receiver, args, options }: TaskCall): Promise<unknown> {
     const body = (_: LiveTaskRun, known: readonly unknown[]): Promise<unknown> =>
       definition.method.apply(receiver, known as unknown[]);
-    return this.taskEngine.run({ task: definition, args, body, options }, this, this.around());
+    return this.taskEngine.run({ task: definition, args, body, options, receiver }, this, this.around());
   }
 
   private around(): Attempt {

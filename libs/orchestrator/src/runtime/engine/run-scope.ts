@@ -5,6 +5,8 @@ import type { Attempt } from './attempt.js';
 import type { Replay } from '../replay/replay.js';
 import type { PauseGate } from './pause-gate.js';
 import { Branch } from './branch.js';
+import { stackOf } from './outcome.js';
+import { LogLevel } from './run-logs.js';
 
 /** What the code of a run may ask of the engine it runs in. */
 export interface ScopeServices {
@@ -12,8 +14,18 @@ export interface ScopeServices {
   readonly log: (scope: RunScope, level: number, message: string) => void;
   /** The database's time. */
   readonly clock: () => Date;
+  readonly outcomes: KeyedOutcomes;
   /** Keeps a value that a flow run drew, encoded. */
   readonly keepValue: (flowRun: LiveFlowRun, key: string, value: string) => void;
+}
+
+/** What is remembered across runs under the key of a transaction. */
+export interface KeyedOutcomes {
+  /** What was committed under the key; `null` when nothing was. The same again when the run is replayed. */
+  readonly find: (scope: RunScope, key: string) => Promise<{ readonly value: unknown } | null>;
+  readonly remember: (scope: RunScope, key: string, value: unknown) => Promise<void>;
+  /** Waits for the lock of the key; gives how to let go of it. */
+  readonly lock: (scope: RunScope, key: string) => Promise<() => Promise<void>>;
 }
 
 /** Where the code of a run stands. */
@@ -66,6 +78,10 @@ export class RunScope {
 
   log(level: number, message: string): void {
     this.place.services.log(this, level, message);
+  }
+
+  logError(message: string, error: unknown): void {
+    this.log(LogLevel.Error, `${message} ${stackOf(error)}`);
   }
 }
 

@@ -1,9 +1,12 @@
 import { dateOfInstant } from '@nestor/core';
 import { Injectable } from '@nestjs/common';
+import { newId } from '../../persistence/ids.js';
+import { TaskCache } from '../caching/task-cache.service.js';
+import { Payloads } from '../payloads/payloads.service.js';
 import { TransitionService } from '../transitions/transition.service.js';
 import { RunLogs, type LogSource } from './run-logs.js';
 import type { LiveFlowRun } from '../transitions/live-run.js';
-import type { RunScope, ScopeServices } from './run-scope.js';
+import type { KeyedOutcomes, RunScope, ScopeServices } from './run-scope.js';
 
 /** What the code of runs may ask of this engine: one object for all of them. */
 @Injectable()
@@ -11,9 +14,35 @@ export class EngineScopeServices implements ScopeServices {
   constructor(
     private readonly transitions: TransitionService,
     private readonly logs: RunLogs,
+    private readonly cache: TaskCache,
+    private readonly payloads: Payloads,
   ) {}
 
   readonly clock = (): Date => dateOfInstant(this.transitions.now());
+
+  readonly outcomes: KeyedOutcomes = {
+    find: async (scope, key) => {
+      const { flowRun, replay } = scope.place;
+      const drawn = scope.branch.keyOfValue(`transaction ${key}`);
+      const recorded = replay?.values.get(drawn);
+      if (recorded !== undefined) return this.payloads.decode(recorded) as { readonly value: unknown } | null;
+      const remembered = await this.cache.find(key);
+      const found = remembered && { value: remembered.value };
+      if (flowRun) this.keepValue(flowRun, drawn, this.payloads.encode(found, `transaction "${key}"`));
+      return found;
+    },
+    remember: async ({ place: { taskRun, flowRun } }, key, value) => {
+      const runId = taskRun?.created.id ?? flowRun?.created.id ?? newId();
+      const subject = `value of transaction "${key}"`;
+      const stored = await this.payloads.seal(this.payloads.encode(value, subject), { runId, subject });
+      await this.cache.remember(key, stored, taskRun?.created.id ?? null, null);
+    },
+    lock: async ({ attempt }, key) => {
+      const unlock = await this.cache.lock(key, newId(), attempt.signal);
+      if (unlock) return unlock;
+      throw attempt.endError;
+    },
+  };
 
   readonly keepValue = (flowRun: LiveFlowRun, key: string, value: string): void =>
     this.transitions.keepValue(flowRun, key, value);

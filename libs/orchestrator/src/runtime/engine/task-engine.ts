@@ -25,6 +25,13 @@ import { Replays } from '../replay/replays.service.js';
 import type { RecordedCall } from '../replay/recorded-call.js';
 import { newTaskRun, type LiveTaskRun } from '../transitions/live-run.js';
 import { TransitionService, type TaskRunAnswer } from '../transitions/transition.service.js';
+import {
+  currentTransaction,
+  outsideTransactions,
+  Transaction,
+  withTransaction,
+  type TransactionPart,
+} from '../transactions/transaction.js';
 import { Attempt, goesOnElsewhere, type AttemptEnd } from './attempt.js';
 import { OutcomeUnknownError, UpstreamError } from './engine-errors.js';
 import { failureMessage, outcomeOf, stackOf, type Outcome } from './outcome.js';
@@ -33,13 +40,14 @@ import { parametersOf } from './parameters.js';
 import { currentScope, RunScope, withScope } from './run-scope.js';
 import { EngineScopeServices } from './scope-services.js';
 import { tagsInScope, unionOf } from './scoped-tags.js';
+import { EndedTask, type TransactionEffects } from './ended-task.js';
 import { noteOrigin, taskInputsOf } from './input-origins.js';
 import { waitUntil } from './wait-until.js';
 
 /** What is called: a decorated method, or the task run that stands for a subflow. */
 type CalledTask = Pick<
   TaskDefinition,
-  'name' | 'subject' | 'taskKey' | 'givenVersion' | 'source' | 'recordStart' | keyof RunSettings
+  'name' | 'subject' | 'taskKey' | 'givenVersion' | 'source' | 'transactionHooks' | 'recordStart' | keyof RunSettings
 >;
 
 /** A call that becomes a task run. */
@@ -52,6 +60,8 @@ interface TaskCall {
    */
   readonly body: (run: LiveTaskRun, args: readonly unknown[]) => Promise<unknown>;
   readonly options: CallOptions | null;
+  /** Whose methods its hooks may be; `null` for what has none. */
+  readonly receiver: object | null;
 }
 
 /** A call on its way: what is called, by whom, and which record it has. */
@@ -71,6 +81,9 @@ interface Execution extends Omit<TaskCall, 'args'> {
   /** What the caller got; set as soon as it has it. */
   promise: Promise<unknown> | null;
 }
+
+/** A call that has ended, as far as the transaction around it is concerned. */
+type EndedCall = Pick<Execution, 'task' | 'args' | 'caller' | 'engine' | 'around' | 'receiver'>;
 
 /** A call that has begun. */
 interface Begun {
@@ -114,7 +127,7 @@ export class TaskEngine {
    *
    * @param around the attempt that called it; when that ends, so does this run.
    */
-  run({ task, args, body, options }: TaskCall, engine: CallEngine, around: Attempt): Promise<unknown> {
+  run({ task, args, body, options, receiver }: TaskCall, engine: CallEngine, around: Attempt): Promise<unknown> {
     if (around.ended) return quietly(Promise.reject(around.endError));
     const caller = currentScope();
     const id = newId();
@@ -124,12 +137,13 @@ export class TaskEngine {
     const known = replay?.claim(task.taskKey, dynamicKey);
     if (known && known.kind !== 'unfinished' && !isForgotten(known, this.persists(task, caller))) {
       if (options?.trace) options.trace.run = recordedTrace(known);
-      return this.outcomeOfRecord(known);
+      const call: EndedCall = { task, args, caller, engine, around, receiver };
+      return this.outcomeOfRecord(known, call);
     }
 
     const unfinished = known?.kind === 'unfinished' ? known : undefined;
     const execution: Execution = {
-      ...{ task, args, body, options, caller, engine, around, id, dynamicKey, known: unfinished },
+      ...{ task, args, body, options, receiver, caller, engine, around, id, dynamicKey, known: unfinished },
       live: null,
       promise: null,
     };
@@ -236,14 +250,22 @@ export class TaskEngine {
     for (;;) {
       if (around.ended) throw this.close(begun, around.ended);
       if (begun.live.lease?.lost) throw begun.live.lease.lost;
-      const outcome = await this.attempt(begun);
+      const outer = currentTransaction();
+      const own = outer && new Transaction(outer, outer.mode, NOTHING);
+      const outcome = await (own ? withTransaction(own, () => this.attempt(begun)) : this.attempt(begun));
       if (outcome.kind === 'returned') {
         const result = this.persists(task, caller) ? outcome.stored : null;
         await this.propose(begun, outcome.state ?? COMPLETED, result).durable();
-        if (remember) await remember(outcome.stored);
-        return noteOrigin(this.payloads.decode(outcome.encoded), execution.id);
+        const value = noteOrigin(this.payloads.decode(outcome.encoded), execution.id);
+        const keep = remember && ((): Promise<void> => remember(outcome.stored));
+        if (own || task.transactionHooks) {
+          const takeBack = (): Promise<void> => this.takeBack(begun.live, result);
+          await join(own ?? null, this.endedTask(execution, execution.id, value, { remember: keep, takeBack }));
+        } else await keep?.();
+        return value;
       }
       if (outcome.kind === 'cut-off') throw this.close(begun, outcome.end);
+      await own?.rollBack();
 
       const message = failureMessage(outcome.error);
       const context = { runId: execution.id, subject: `error of ${task.subject}` };
@@ -256,12 +278,56 @@ export class TaskEngine {
       this.logFailure(begun.live, outcome.error);
       if (proposal.answer.verdict.kind === 'accept') {
         await proposal.durable();
+        if (task.transactionHooks) await this.failedTask(execution, execution.id).rollBack();
         throw this.payloads.decode(encoded);
       }
       proposal.inPassing();
       const next = proposal.answer.state;
       if (next?.details.scheduledTime !== undefined) await this.startAt(begun, next);
     }
+  }
+
+  /** A task that completed, as a part of the transaction around it. */
+  private endedTask(
+    call: EndedCall,
+    taskRunId: string,
+    result: unknown,
+    { remember, takeBack }: Pick<TransactionEffects, 'remember' | 'takeBack'>,
+  ): EndedTask {
+    const { task, args, caller, receiver } = call;
+    const transaction = currentTransaction();
+    const flowRun = caller?.flowRun?.created ?? null;
+    const context = {
+      ...{ taskRunId, taskName: task.name, flowRunId: flowRun?.id ?? null, args, result },
+      get: (name: string) => transaction?.get(name),
+    };
+    const source = { name: task.name, flowRunId: context.flowRunId, taskRunId };
+    return new EndedTask(context, task.transactionHooks, receiver ?? {}, {
+      ...{ remember, takeBack },
+      compensate: (key, work) => this.compensate(call, key, work),
+      report: (message, error) => this.logs.append(source, LogLevel.Error, `${message} ${stackOf(error)}`),
+    });
+  }
+
+  /** One that failed: what it did is taken back, as far as its own hooks can. */
+  private failedTask(call: EndedCall, taskRunId: string): EndedTask {
+    return this.endedTask(call, taskRunId, undefined, { remember: null, takeBack: null });
+  }
+
+  /** A task run of its own, which a run that is resumed does not repeat; unless its caller is over, and nothing is recorded any more. */
+  private compensate({ task, caller, engine, around }: EndedCall, key: string, work: () => unknown): Promise<unknown> {
+    const body = async (): Promise<unknown> => work();
+    if (around.ended || !caller) return body();
+    const name = `${task.name} rollback`;
+    const compensation = { ...COMPENSATION, name, subject: `task "${name}"`, taskKey: `rollback:${task.taskKey}` };
+    const options = { settings: {}, key, refreshCache: null, trace: null, upstream: null };
+    const call = { task: compensation, args: [], body, options, receiver: null };
+    // It is not itself part of what is taken back.
+    return outsideTransactions(() => withScope(caller, () => this.run(call, engine, around)));
+  }
+
+  private takeBack(live: LiveTaskRun, result: string | null): Promise<void> {
+    return this.transitions.takeBack(live.created.id, live, live.lease, result);
   }
 
   /** Whether its result is kept. */
@@ -366,10 +432,19 @@ export class TaskEngine {
   }
 
   /** What a recorded call gives its caller: what it gave it before. */
-  private async outcomeOfRecord({ kind, result, created }: FinishedCall): Promise<unknown> {
+  private async outcomeOfRecord({ kind, result, created }: FinishedCall, call: EndedCall): Promise<unknown> {
     const outcome = result === null ? undefined : await this.replays.read(result);
-    if (kind === 'completed') return noteOrigin(outcome, created.id);
-    throw outcome;
+    const transaction = currentTransaction();
+    if (kind === 'failed') {
+      if (call.task.transactionHooks) await this.failedTask(call, created.id).rollBack();
+      throw outcome;
+    }
+    if (transaction) {
+      const lease = call.caller?.flowRun?.lease ?? null;
+      const takeBack = (): Promise<void> => this.transitions.takeBack(created.id, null, lease, result);
+      transaction.add(this.endedTask(call, created.id, outcome, { remember: null, takeBack }));
+    }
+    return noteOrigin(outcome, created.id);
   }
 
   private begun({ task, caller, id, dynamicKey, args, options }: Execution, flowAttempt: number): LiveTaskRun {
@@ -436,6 +511,22 @@ function recordedTrace({ created, kind }: RecordedCall): TracedRun {
 function resumed({ created, image }: UnfinishedCall, caller: RunScope | undefined): LiveTaskRun {
   return { created, image, lease: caller?.flowRun?.lease ?? null };
 }
+
+/** Makes it part of a transaction; outside any, it commits by itself. */
+async function join(own: Transaction | null, part: EndedTask): Promise<void> {
+  if (!own?.outer) return part.commit();
+  own.add(part);
+  own.status = 'staged';
+  own.outer.add(own);
+}
+
+const NOTHING: TransactionPart = { commit: () => Promise.resolve(), rollBack: () => Promise.resolve() };
+
+/** What a hook does that takes something back, as a task. */
+const COMPENSATION: Omit<CalledTask, 'name' | 'subject' | 'taskKey'> = {
+  ...{ policy: { retries: 0, retryDelaysMs: [] }, retryCondition: null, timeoutMs: null, tags: [], runName: null },
+  ...{ caching: null, persistResult: true, givenVersion: null, source: '', recordStart: false, transactionHooks: null },
+};
 
 /** A result that was not kept: then the call is made again. */
 function isForgotten({ kind, result }: FinishedCall, persists: boolean): boolean {

@@ -1,5 +1,6 @@
 import type { CachePolicy, RetryPolicy } from '@nestor/core';
 import type { FlowParameters } from '../parameters/flow-parameters.js';
+import type { TransactionHooks } from '../transactions/transaction-hooks.js';
 import type { OnDivergence } from '../replay/replay.js';
 
 /** A class whose instances carry decorated methods. */
@@ -79,6 +80,8 @@ export interface TaskDefinition extends Definition {
   readonly subject: string;
   /** The version that was given, which every run of it carries; `null` where it is only told by the source. */
   readonly givenVersion: string | null;
+  /** `null` when it has none. */
+  readonly transactionHooks: TransactionHooks | null;
   /** Whether it must run at most once. */
   readonly recordStart: boolean;
 }

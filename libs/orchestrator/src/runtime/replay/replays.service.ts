@@ -118,15 +118,20 @@ function latestByCall(rows: readonly RecordedTaskRun[], attempt: number | null):
   for (const row of rows) {
     const key = `${row.taskKey}\0${row.dynamicKey}`;
     const before = latest.get(key);
-    if (kindOf(row, attempt) === null || before?.stateType === StateType.Completed) continue;
+    if (kindOf(row, attempt) === null || (before && kindOf(before, attempt) === 'completed')) continue;
     latest.set(key, row);
   }
   return latest;
 }
 
 /** What a record means for the attempt that begins again; `null` when nothing: the call is made anew. */
-function kindOf({ stateType, flowRunRunCount }: RecordedTaskRun, attempt: number | null): RecordedCall['kind'] | null {
-  if (stateType === StateType.Completed) return 'completed';
+function kindOf(
+  { stateType, stateName, flowRunRunCount }: RecordedTaskRun,
+  attempt: number | null,
+): RecordedCall['kind'] | null {
+  // What was taken back has been done for the attempt that did so, and for no other.
+  if (stateType === StateType.Completed && (stateName !== 'RolledBack' || flowRunRunCount === attempt))
+    return 'completed';
   if (flowRunRunCount !== attempt) return null;
   if (stateType === StateType.Failed) return 'failed';
   return stateType === StateType.Cancelled || stateType === StateType.Crashed ? null : 'unfinished';

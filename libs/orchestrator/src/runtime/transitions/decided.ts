@@ -61,9 +61,10 @@ export function decidedTaskRun(
   proposed: ProposedState,
   clock: Instant,
   flowRunRunCount: number,
+  policy: Policy<TaskRun> = nativeTaskRunPolicy,
 ): Decided<TaskRun> {
   const now = instantOf(run, clock);
-  const verdict = verdictOf(nativeTaskRunPolicy, run, proposed, now, {});
+  const verdict = verdictOf(policy, run, proposed, now, {});
   const state = enteredState(verdict, now);
   if (!state) return { answer: { verdict, state: run.state }, after: null };
   return { answer: { verdict, state }, after: advanceTaskRun(run, state, flowRunRunCount) as Entered<TaskRun> };

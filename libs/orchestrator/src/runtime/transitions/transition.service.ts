@@ -1,6 +1,7 @@
 import {
   flowRunPolicy,
   isTerminal,
+  rolledBack,
   StateType,
   type Facts,
   type FlowRun,
@@ -14,6 +15,7 @@ import { FlowRunNotFoundError } from '../../records/flow-runs/flow-run-not-found
 import type { FlowRunEntity } from '../../records/flow-runs/flow-run.entity.js';
 import { newFlowRunOfRow, type LeaseChange, type NewFlowRun } from '../../records/flow-runs/flow-run-rows.js';
 import { FlowRunsRepository, type LoadedFlowRun } from '../../records/flow-runs/flow-runs.repository.js';
+import { TaskRunsRepository } from '../../records/task-runs/task-runs.repository.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
 import { RunLease } from '../leases/run-lease.js';
 import { DatabaseClock } from './database-clock.js';
@@ -52,6 +54,7 @@ export class TransitionService {
     private readonly flowRuns: FlowRunsRepository,
     private readonly process: ProcessLease,
     private readonly transactions: Transactions,
+    private readonly taskRuns: TaskRunsRepository,
   ) {}
 
   /** Database time. */
@@ -190,6 +193,38 @@ export class TransitionService {
     const entry = saveEntry(live.created, live.image, after, live.lease, result);
     live.image = after;
     return new TaskRunAnswer(answer, entry, this.journal);
+  }
+
+  /**
+   * Notes that what a completed task run did was taken back. That changes nothing about its outcome: a run that is resumed in
+   * this attempt gets it as before. Durable when this resolves.
+   *
+   * @param live `null` when it completed in a process that is gone.
+   */
+  async takeBack(
+    taskRunId: string,
+    live: LiveTaskRun | null,
+    lease: RunLease | null,
+    result: string | null,
+  ): Promise<void> {
+    const known = live ?? (await this.recordedTaskRun(taskRunId, lease));
+    if (known?.image.state?.type !== StateType.Completed || known.image.state.name === 'RolledBack') return;
+    const { answer, after } = decidedTaskRun(
+      known.image,
+      rolledBack(),
+      this.clock.now(),
+      known.image.flowRunRunCount,
+      [],
+    );
+    if (!after) return;
+    const entry = saveEntry(known.created, known.image, after, lease, result);
+    known.image = after;
+    await new TaskRunAnswer(answer, entry, this.journal).durable();
+  }
+
+  private async recordedTaskRun(id: string, lease: RunLease | null): Promise<LiveTaskRun | null> {
+    const [found] = await this.journal.patiently(() => this.taskRuns.load([id]));
+    return found ? { created: found.created, image: found.run, lease } : null;
   }
 
   private decideForFlowRun(
