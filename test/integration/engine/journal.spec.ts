@@ -168,6 +168,14 @@ describe('the journal', () => {
     });
   });
 
+  it('writes what comes in at whatever moment, also while a flush comes to its end', async () => {
+    for (let moment = 0; moment < 30; moment += 1) {
+      await journal.write(entryOf());
+      for (let passed = 0; passed < moment; passed += 1) await null;
+      expect(await journal.write(entryOf())).toBe('written');
+    }
+  });
+
   it('fails alone an entry that the database refuses, and writes the rest of its batch', async () => {
     const entries = Array.from({ length: 9 }, (_, n) => entryOf(n === 4 ? { name: 'not\0text' } : {}));
     const outcomes = await Promise.allSettled(entries.map((entry) => journal.write(entry)));

@@ -181,7 +181,11 @@ export class Journal {
     this.flushScheduled = true;
     setImmediate(() => {
       this.flushScheduled = false;
-      this.flushing = this.flushAll().finally(() => (this.flushing = null));
+      this.flushing = this.flushAll().finally(() => {
+        this.flushing = null;
+        // What came in between its last look at the queue and now was left to it, and nobody else would write it.
+        if (this.queue.length > 0) this.scheduleFlush();
+      });
     });
   }
 
