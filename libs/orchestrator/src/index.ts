@@ -59,6 +59,7 @@ export type { FlowRunView, FlowRunWithHistory, TaskRunView } from './runtime/flo
 export { RunControl } from './runtime/control/run-control.service.js';
 export type { ForcedState, ForkOptions } from './runtime/control/run-control.service.js';
 export { RunControlRefusedError, TaskRunNotFoundError } from './runtime/control/run-control-errors.js';
+export { RunRequest } from './runtime/nest/run-request.js';
 export { LeaseLostError } from './runtime/leases/run-lease.js';
 export { ReplayDivergedError } from './runtime/replay/replay-diverged.error.js';
 export { aesPayloads } from './runtime/payloads/aes-payloads.js';
@@ -96,8 +97,10 @@ export {
 } from './runtime/engine/engine-errors.js';
 export {
   AmbiguousEngineError,
+  EnhancerNotAppliedError,
   FlowNotRegisteredError,
   FlowRegisteredTwiceError,
+  OrchestratorImportedTwiceError,
   TaskRegisteredTwiceError,
 } from './runtime/registry/registry-errors.js';
 export { FlowRunNotFoundError } from './records/flow-runs/flow-run-not-found.error.js';

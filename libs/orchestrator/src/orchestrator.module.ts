@@ -1,5 +1,5 @@
 import { Logger, Module, type DynamicModule } from '@nestjs/common';
-import { DiscoveryModule } from '@nestjs/core';
+import { DiscoveryModule, ModulesContainer } from '@nestjs/core';
 import { getDataSourceToken, TypeOrmModule } from '@nestjs/typeorm';
 import { migrations } from '../../../migrations/index.js';
 import { FlowExplorer } from './authoring/flow.explorer.js';
@@ -48,8 +48,11 @@ import { PAYLOAD_SETTINGS, payloadSettings } from './runtime/payloads/payload-op
 import { PayloadTable } from './runtime/payloads/payload-table.js';
 import { Payloads } from './runtime/payloads/payloads.service.js';
 import { Results } from './runtime/results.service.js';
+import { Enhancers } from './runtime/nest/enhancers.service.js';
+import { RunContexts } from './runtime/nest/run-contexts.service.js';
 import { Readiness } from './runtime/readiness.service.js';
 import { FlowRegistry } from './runtime/registry/flow-registry.js';
+import { OrchestratorImportedTwiceError } from './runtime/registry/registry-errors.js';
 import { DatabaseClock } from './runtime/transitions/database-clock.js';
 import { Journal } from './runtime/transitions/journal.js';
 import { TransitionService } from './runtime/transitions/transition.service.js';
@@ -100,14 +103,17 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
       TypeOrmModule.forRootAsync({
         name,
         imports: [optionsModule],
-        inject: [ORCHESTRATOR_OPTIONS],
-        useFactory: (options: OrchestratorOptions) => ({
-          type: 'postgres' as const,
-          name, // @nestjs/typeorm 11 looks here for what it has to close
-          // What fails here (a wrong URL, a schema that is too new) is not mended by trying again.
-          toRetry: () => false,
-          settings: dataSourceSettings(options),
-        }),
+        inject: [ORCHESTRATOR_OPTIONS, ModulesContainer],
+        useFactory: (options: OrchestratorOptions, modules: ModulesContainer) => {
+          assertImportedOnce(modules); // before anything is opened that would have to be closed
+          return {
+            type: 'postgres' as const,
+            name, // @nestjs/typeorm 11 looks here for what it has to close
+            // What fails here (a wrong URL, a schema that is too new) is not mended by trying again.
+            toRetry: () => false,
+            settings: dataSourceSettings(options),
+          };
+        },
         dataSourceFactory: (factoryOptions) =>
           openDataSource((factoryOptions as unknown as { settings: DataSourceSettings }).settings),
       }),
@@ -148,6 +154,8 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
       RunObserver,
       RunControl,
       Shutdown,
+      RunContexts,
+      Enhancers,
       FlowExplorer,
       FlowRegistrar,
       Housekeeping,
@@ -158,6 +166,12 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
     ],
     exports: [Flows, FlowRuns, Results, RunControl, Readiness],
   };
+}
+
+/** Two in one application would both claim the methods of every provider, and what is injected would be that of either. */
+function assertImportedOnce(modules: ModulesContainer): void {
+  const imported = [...modules.values()].filter(({ metatype }) => metatype === OrchestratorModule);
+  if (imported.length > 1) throw new OrchestratorImportedTwiceError();
 }
 
 function engineSettings(options: OrchestratorOptions): EngineSettings {

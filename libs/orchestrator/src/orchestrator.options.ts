@@ -57,7 +57,8 @@ export interface OrchestratorOptions {
   readonly codecs?: readonly ClassCodec[];
   /**
    * Classes whose errors come back as such when they were recorded, so that `instanceof` works. They are told apart by the
-   * name of the class, and made without calling its constructor; one that has private fields needs a codec. Default: none.
+   * name of the class, and made without calling its constructor; one that has private fields needs a codec. Nest's own HTTP
+   * exceptions need not be listed. Default: none beside them.
    */
   readonly errors?: readonly ErrorClass[];
   /** How parameters, results and errors are kept. */
@@ -78,7 +79,7 @@ export interface CacheOptions {
 
 /** Options that must be known before the others can be computed. */
 export interface OrchestratorExtras {
-  /** Tells the orchestrators of one process apart. Default `nestor`; name every further one. */
+  /** The name of our data source in `@nestjs/typeorm`; give another where one of yours has it. Default `nestor`. */
   readonly name?: string;
 }
 

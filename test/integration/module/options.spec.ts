@@ -81,6 +81,19 @@ describe('The options of the module', () => {
     expect(rows).toEqual([{ app: 'shop', build_id: 'abc123' }]);
   });
 
+  it('can come from a provider that is there', async () => {
+    @Injectable()
+    class Settings {
+      create(): OrchestratorOptions {
+        return { database: { url: database.url }, schema: 'existing' };
+      }
+    }
+    @Module({ providers: [Settings], exports: [Settings] })
+    class SettingsModule {}
+    const orchestrator = OrchestratorModule.forRootAsync({ imports: [SettingsModule], useExisting: Settings });
+    expect(await runsIn(orchestrator)).toEqual(['Greeter.greet Completed']);
+  });
+
   it('are checked before anything is opened', async () => {
     const orchestrator = OrchestratorModule.forRoot({ database: { url: database.url }, drain: '5 fortnights' as '5s' });
     await expect(runsIn(orchestrator)).rejects.toMatchObject({

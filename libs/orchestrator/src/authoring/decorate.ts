@@ -2,6 +2,7 @@ import { Logger, SetMetadata } from '@nestjs/common';
 import type { AuthoredMethod, ProviderClass } from '../runtime/registry/definitions.js';
 import type { CallOptions } from '../runtime/registry/call-options.js';
 import { currentScope } from '../runtime/engine/run-scope.js';
+import { standInFor } from '../runtime/nest/stand-in.js';
 import { engineFor, isStarting, type CallEngine } from '../runtime/registry/engine-bindings.js';
 
 /** A decorated method, taken apart. */
@@ -50,11 +51,7 @@ export function decorate(
     if (this === undefined || this === null) return authored.apply(this as unknown as object, args);
     return call(this, args, null);
   };
-  for (const metadata of Reflect.getMetadataKeys(authored) as unknown[]) {
-    Reflect.defineMetadata(metadata, Reflect.getMetadata(metadata, authored), dispatch);
-  }
-  Object.defineProperty(dispatch, 'name', { value: authored.name, configurable: true });
-  Object.defineProperty(dispatch, 'length', { value: authored.length, configurable: true });
+  standInFor(authored, dispatch);
   decoratedMethods.set(dispatch, { authored, call });
   descriptor.value = dispatch;
   SetMetadata(metadataKey, options)(target, methodName, descriptor);

@@ -1,11 +1,20 @@
-import { Injectable, type InjectionToken } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { DiscoveryService, MetadataScanner, ModuleRef } from '@nestjs/core';
 import {
+  directInvocation,
+  Enhancers,
+  type DecoratedMethod,
+  type ProviderWrapper,
+} from '../runtime/nest/enhancers.service.js';
+import { RunContexts } from '../runtime/nest/run-contexts.service.js';
+import {
   placeOf,
+  type AuthoredMethod,
   type FlowDefinition,
   type ProviderClass,
   type TaskDefinition,
 } from '../runtime/registry/definitions.js';
+import type { LiveFlowRun } from '../runtime/transitions/live-run.js';
 import { decoratedMethodOf } from './decorate.js';
 import { FLOW_METADATA } from './flow.decorator.js';
 import type { FlowOptions } from './flow.options.js';
@@ -30,25 +39,41 @@ export class FlowExplorer {
     private readonly discovery: DiscoveryService,
     private readonly scanner: MetadataScanner,
     private readonly moduleRef: ModuleRef,
+    private readonly contexts: RunContexts,
+    private readonly enhancers: Enhancers,
   ) {}
 
-  /** @throws {InvalidOptionError} and {@link InvalidDurationError} for options that cannot be meant. */
+  /**
+   * @throws {InvalidOptionError} and {@link InvalidDurationError} for options that cannot be meant.
+   * @throws {EnhancerNotAppliedError} when a method is decorated with a guard or its like that Nest would leave out.
+   */
   explore(): readonly ExploredProvider[] {
-    const explored: ExploredProvider[] = [];
-    for (const wrapper of [...this.discovery.getProviders(), ...this.discovery.getControllers()]) {
-      const instance = (wrapper.isDependencyTreeStatic() && !wrapper.isTransient ? wrapper.instance : null) as unknown;
-      const provider = providerClassOf(instance, wrapper.metatype);
-      if (!provider || wrapper.isAlias) continue;
-      const receiver = async (): Promise<object> => (instance as object | null) ?? this.fresh(wrapper.token);
-      const definitions = this.definitionsOf(provider, receiver);
-      if (definitions.length > 0) explored.push({ provider, instance: instance as object | null, definitions });
-    }
-    return explored;
+    return [
+      ...this.exploreAll(this.discovery.getProviders(), (method) => this.enhancers.invocationOf(method)),
+      // What is around the methods of controllers belongs to their requests: Nest applies it before a run begins.
+      ...this.exploreAll(this.discovery.getControllers(), ({ method }) => directInvocation(method)),
+    ];
+  }
+
+  private exploreAll(wrappers: readonly ProviderWrapper[], invocationOf: InvocationOf): ExploredProvider[] {
+    return wrappers.flatMap((wrapper) => this.exploreOne(wrapper, invocationOf) ?? []);
+  }
+
+  private exploreOne(wrapper: ProviderWrapper, invocationOf: InvocationOf): ExploredProvider | null {
+    const instance = (wrapper.isDependencyTreeStatic() && !wrapper.isTransient ? wrapper.instance : null) as unknown;
+    const provider = providerClassOf(instance, wrapper.metatype);
+    if (!provider || wrapper.isAlias) return null;
+    const receiver = async (live: LiveFlowRun): Promise<object> =>
+      (instance as object | null) ?? this.instanceFor(live, wrapper);
+    const definitions = this.definitionsOf(wrapper, provider, receiver, invocationOf);
+    return definitions.length > 0 ? { provider, instance: instance as object | null, definitions } : null;
   }
 
   private definitionsOf(
+    wrapper: ProviderWrapper,
     provider: ProviderClass,
     receiver: FlowDefinition['receiver'],
+    invocationOf: InvocationOf,
   ): (FlowDefinition | TaskDefinition)[] {
     const prototype = provider.prototype as object;
     return this.scanner.getAllMethodNames(prototype).flatMap((methodName) => {
@@ -56,7 +81,8 @@ export class FlowExplorer {
       const method = typeof decorated === 'function' ? decoratedMethodOf(decorated)?.authored : undefined;
       if (!method) return [];
       const place = placeOf({ provider, methodName });
-      const common = { provider, methodName, method };
+      const invoke = invocationOf({ wrapper, provider, methodName, decorated: decorated as AuthoredMethod, method });
+      const common = { provider, methodName, method, invoke };
       const flow = Reflect.getMetadata(FLOW_METADATA, decorated as object) as FlowOptions | undefined;
       if (flow) {
         const name = resolvedName(flow.name, place, place);
@@ -96,10 +122,13 @@ export class FlowExplorer {
     });
   }
 
-  private fresh(token: InjectionToken): Promise<object> {
-    return this.moduleRef.resolve(token as string, undefined, { strict: false });
+  private async instanceFor(live: LiveFlowRun, wrapper: ProviderWrapper): Promise<object> {
+    const contextId = await this.contexts.ofFlowRun(live);
+    return this.moduleRef.resolve<object>(wrapper.token as string, contextId, { strict: false });
   }
 }
+
+type InvocationOf = (method: DecoratedMethod) => FlowDefinition['invoke'];
 
 /** The class whose prototype carries the methods: that of the instance, or the one Nest will instantiate. */
 function providerClassOf(instance: unknown, metatype: unknown): ProviderClass | null {

@@ -134,14 +134,17 @@ export class OrchestratorEngine implements CallEngine {
 
   private async executeClaimed(live: LiveFlowRun): Promise<unknown> {
     const definition = this.registry.getFlowById(live.created.flowId);
-    let receiver: object;
+    const receiver = await this.receiverFor(live, definition);
+    return this.execute({ live, definition, receiver, reason: reasonOf(live.image.state), outerGate: null });
+  }
+
+  private async receiverFor(live: LiveFlowRun, definition: FlowDefinition): Promise<object> {
     try {
-      receiver = await definition.receiver();
+      return await definition.receiver(live);
     } catch (error) {
       await this.flowEngine.giveUp(live, `No instance of ${definition.provider.name} could be had: ${String(error)}`);
       throw error;
     }
-    return this.execute({ live, definition, receiver, reason: reasonOf(live.image.state), outerGate: null });
   }
 
   private async createAndExecute(
@@ -149,8 +152,8 @@ export class OrchestratorEngine implements CallEngine {
     args: readonly unknown[],
     options: NewRunOptions,
   ): Promise<StartedRun> {
-    const receiver = await definition.receiver();
     const live = await this.flowEngine.create(definition, args, options);
+    const receiver = await this.receiverFor(live, definition);
     const ended = this.tracked(this.execute(newExecution(live, definition, receiver)));
     ended.catch(() => undefined); // the run's own state says how it ended; whoever holds the handle hears of it there
     return { live, ended };
@@ -206,8 +209,7 @@ export class OrchestratorEngine implements CallEngine {
   }
 
   private callTask({ definition, receiver, args, options }: TaskCall): Promise<unknown> {
-    const body = (_: LiveTaskRun, known: readonly unknown[]): Promise<unknown> =>
-      definition.method.apply(receiver, known as unknown[]);
+    const body = (_: LiveTaskRun, known: readonly unknown[]): Promise<unknown> => definition.invoke(receiver, known);
     return this.taskEngine.run({ task: definition, args, body, options, receiver }, this, this.around());
   }
 

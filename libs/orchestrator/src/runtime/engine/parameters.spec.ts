@@ -141,8 +141,8 @@ describe('callWithParameters', () => {
   const schema = { title: 'Parameters', type: 'object', properties: {} } as const;
   const receiver = { owner: 'me' };
   const called: unknown[] = [];
-  const method = async function (this: object, ...args: unknown[]): Promise<string> {
-    called.push([this, ...args]);
+  const invoke = async (on: object, args: readonly unknown[]): Promise<string> => {
+    called.push([on, ...args]);
     return 'done';
   };
   beforeEach(() => called.splice(0));
@@ -152,14 +152,14 @@ describe('callWithParameters', () => {
     ['as they are given back', () => ['one'], ['one']],
     ['once they are given back', async () => ['one'], ['one']],
   ])('hands the arguments on %s', async (_, validated, expected) => {
-    const flow = { method, parameters: { schema, validated } };
+    const flow = { invoke, parameters: { schema, validated } };
     expect(await callWithParameters(flow, receiver, [1], new Attempt('run', 1, null))).toBe('done');
     expect(called).toEqual([[receiver, ...expected]]);
   });
 
   it('calls nothing for an attempt that has ended meanwhile', async () => {
     const attempt = new Attempt('run', 1, null);
-    const flow = { method, parameters: { schema, validated: async () => [1] } };
+    const flow = { invoke, parameters: { schema, validated: async () => [1] } };
     const call = callWithParameters(flow, receiver, [1], attempt);
     attempt.end('it timed out');
     await expect(call).rejects.toThrow(RunEndedError);

@@ -23,16 +23,16 @@ export function argumentsOf(parameters: Readonly<Record<string, unknown>>): unkn
  * @throws {InvalidParametersError} or rejects with it, before any code of the method has run, when it cannot take them.
  */
 export function callWithParameters(
-  { method, parameters }: Pick<FlowDefinition, 'method' | 'parameters'>,
+  { invoke, parameters }: Pick<FlowDefinition, 'invoke' | 'parameters'>,
   receiver: object,
   args: readonly unknown[],
   attempt: Attempt,
 ): Promise<unknown> {
   const valid = parameters.validated ? parameters.validated(args) : args;
-  if (!(valid instanceof Promise)) return method.apply(receiver, [...valid]);
+  if (!(valid instanceof Promise)) return invoke(receiver, valid);
   return valid.then((all) => {
     attempt.assertLive();
-    return method.apply(receiver, [...all]);
+    return invoke(receiver, all);
   });
 }
 

@@ -1,4 +1,5 @@
 import { ClassRegistry, type ClassCodec, type ErrorClass } from '@nestor/core';
+import { HTTP_EXCEPTIONS } from './http-exceptions.js';
 import type { PayloadCodec } from './payload-codec.js';
 import { InvalidPayloadOptionError } from './payload-errors.js';
 import type { PayloadStore } from './payload-store.js';
@@ -55,7 +56,7 @@ const NAME = /^[\w.:-]{1,100}$/;
  * @throws {InvalidPayloadOptionError} when an option cannot be meant.
  * @throws {ClassRegisteredTwiceError} and {@link InvalidClassCodecError} when a class cannot be registered.
  */
-export function payloadSettings({ codecs, errors, payloads = {} }: GivenOptions): PayloadSettings {
+export function payloadSettings({ codecs, errors = [], payloads = {} }: GivenOptions): PayloadSettings {
   const { inlineLimit = DEFAULT_INLINE_LIMIT, maxBytes = DEFAULT_MAX_BYTES, store = null, codec = [] } = payloads;
   checkBytes('payloads.maxBytes', maxBytes, 1, GREATEST_MAX_BYTES);
   checkBytes('payloads.inlineLimit', inlineLimit, 0, maxBytes);
@@ -71,7 +72,14 @@ export function payloadSettings({ codecs, errors, payloads = {} }: GivenOptions)
       throw new InvalidPayloadOptionError('payloads.store', `is called "${DATABASE_STORE}", as our table is`);
     }
   }
-  return { classes: new ClassRegistry(codecs, errors), inlineLimit, maxBytes, store, codecs: payloadCodecs };
+  const classes = new ClassRegistry(codecs, [...errors, ...httpExceptionsBeside(errors)]);
+  return { classes, inlineLimit, maxBytes, store, codecs: payloadCodecs };
+}
+
+/** A class of the application that has the name of one of Nest's takes its place. */
+function httpExceptionsBeside(errors: readonly ErrorClass[]): ErrorClass[] {
+  const taken = new Set(errors.filter((type) => typeof type === 'function').map(({ name }) => name));
+  return HTTP_EXCEPTIONS.filter(({ name }) => !taken.has(name));
 }
 
 function isList(codec: PayloadCodec | readonly PayloadCodec[]): codec is readonly PayloadCodec[] {

@@ -2,6 +2,7 @@ import type { CachePolicy, RetryPolicy } from '@nestor/core';
 import type { FlowParameters } from '../parameters/flow-parameters.js';
 import type { TransactionHooks } from '../transactions/transaction-hooks.js';
 import type { OnDivergence } from '../replay/replay.js';
+import type { LiveFlowRun } from '../transitions/live-run.js';
 
 /** A class whose instances carry decorated methods. */
 export type ProviderClass = abstract new (...args: never[]) => object;
@@ -57,6 +58,8 @@ interface Definition extends RunSettings {
   readonly provider: ProviderClass;
   readonly methodName: string;
   readonly method: AuthoredMethod;
+  /** Calls the method for an attempt, with the guards, interceptors, pipes and filters that are around it. */
+  readonly invoke: (receiver: object, args: readonly unknown[]) => Promise<unknown>;
   readonly description: string | null;
   readonly version: string;
   /** Tells the source of the method apart. */
@@ -65,8 +68,8 @@ interface Definition extends RunSettings {
 
 export interface FlowDefinition extends Definition {
   readonly kind: 'flow';
-  /** Gives an instance to run the flow on when nobody called a method of one: injected, fresh if so scoped. */
-  readonly receiver: () => Promise<object>;
+  /** Gives an instance to execute a run on when nobody called a method of one: injected, made for the run if so scoped. */
+  readonly receiver: (live: LiveFlowRun) => Promise<object>;
   /** `undefined` leaves it to the build: see `Replays`. */
   readonly onDivergence: OnDivergence | undefined;
   readonly parameters: FlowParameters;

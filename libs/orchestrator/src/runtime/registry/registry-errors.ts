@@ -56,3 +56,31 @@ export class AmbiguousEngineError extends OrchestratorError {
     );
   }
 }
+
+/** A guard, interceptor, pipe or filter of a flow or task would not be applied, because Nest makes no instance of its class. */
+export class EnhancerNotAppliedError extends OrchestratorError {
+  readonly code = 'ENHANCER_NOT_APPLIED';
+
+  constructor(
+    /** `Class.method`. */
+    readonly place: string,
+    readonly enhancer: string,
+  ) {
+    super(
+      `${enhancer} would not be applied to ${place}: the provider is made by a factory, or is provided under another token ` +
+        `than its class. List the class itself among the providers of a module, or give an instance: new ${enhancer}(…).`,
+    );
+  }
+}
+
+/** An application imports the module more than once, so that what its methods belong to, and what is injected, is chance. */
+export class OrchestratorImportedTwiceError extends OrchestratorError {
+  readonly code = 'ORCHESTRATOR_IMPORTED_TWICE';
+
+  constructor() {
+    super(
+      'OrchestratorModule.forRoot() is imported more than once in this application. Import it once, in the root module: ' +
+        'what it exports can be injected everywhere, and it finds the flows of every module.',
+    );
+  }
+}

@@ -1,0 +1,67 @@
+import { Injectable } from '@nestjs/common';
+import { ContextIdFactory, ModuleRef, type ContextId } from '@nestjs/core';
+import { REQUEST_CONTEXT_ID } from '@nestjs/core/router/request/request-constants.js';
+import { currentScope } from '../engine/run-scope.js';
+import { parametersOf } from '../engine/parameters.js';
+import { Payloads } from '../payloads/payloads.service.js';
+import { FlowRegistry } from '../registry/flow-registry.js';
+import { Replays } from '../replay/replays.service.js';
+import type { LiveFlowRun, LiveTaskRun } from '../transitions/live-run.js';
+import { RunRequest } from './run-request.js';
+
+/**
+ * The part of Nest's container that belongs to a run, as one belongs to each HTTP request: in it, request-scoped providers
+ * are made once. It is kept with the run as this process has it, and is gone when that is.
+ */
+@Injectable()
+export class RunContexts {
+  private readonly contexts = new WeakMap<LiveFlowRun | LiveTaskRun, Promise<ContextId>>();
+
+  constructor(
+    private readonly moduleRef: ModuleRef,
+    private readonly registry: FlowRegistry,
+    private readonly replays: Replays,
+    private readonly payloads: Payloads,
+  ) {}
+
+  /** The part of a flow run. */
+  ofFlowRun(live: LiveFlowRun): Promise<ContextId> {
+    return this.once(live, async () => {
+      const { id, name, flowId, parameters, tags } = live.created;
+      const recorded = (await this.replays.read(parameters)) as Record<string, unknown>;
+      const { name: flowName } = this.registry.getFlowById(flowId);
+      return this.register(new RunRequest(id, name, flowName, recorded, tags));
+    });
+  }
+
+  /**
+   * The part of the run that asks: the flow run or, outside any, the task run.
+   *
+   * @param args what the method that asks was called with.
+   */
+  async ofCurrentRun(args: readonly unknown[]): Promise<ContextId> {
+    const { flowRun, taskRun } = currentScope()?.place ?? {};
+    if (flowRun) return this.ofFlowRun(flowRun);
+    const request = new RunRequest(null, null, null, parametersOf(args, this.payloads.classes), []);
+    return taskRun ? this.once(taskRun, async () => this.register(request)) : this.register(request);
+  }
+
+  private once(run: LiveFlowRun | LiveTaskRun, make: () => Promise<ContextId>): Promise<ContextId> {
+    const known = this.contexts.get(run);
+    if (known) return known;
+    const making = make();
+    this.contexts.set(run, making);
+    making.catch(() => this.contexts.delete(run)); // the next attempt may fare better
+    return making;
+  }
+
+  /** Does for a run what Nest's router does for a request. */
+  private register(request: RunRequest): ContextId {
+    const contextId: ContextId = ContextIdFactory.getByRequest(request);
+    // By this mark `ContextIdFactory.getByRequest(request)` finds the same part again.
+    Object.defineProperty(request, REQUEST_CONTEXT_ID, { value: contextId });
+    // Durable providers get the payload of their strategy alone, from Nest.
+    this.moduleRef.registerRequestByContextId(Object.assign(request, contextId.payload), contextId);
+    return contextId;
+  }
+}
