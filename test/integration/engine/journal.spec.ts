@@ -171,7 +171,7 @@ describe('the journal', () => {
   it('writes what comes in at whatever moment, also while a flush comes to its end', async () => {
     for (let moment = 0; moment < 30; moment += 1) {
       await journal.write(entryOf());
-      for (let passed = 0; passed < moment; passed += 1) await null;
+      for (let passed = 0; passed < moment; passed += 1) await Promise.resolve();
       expect(await journal.write(entryOf())).toBe('written');
     }
   });
