@@ -171,6 +171,15 @@ class ArchiveController {
   shred(): Promise<string> {
     return this.archive.shred();
   }
+
+  @UseGuards(Tracer)
+  @UseInterceptors(Tracer)
+  @Get('visit')
+  @Flow({ name: 'visit' })
+  async visit(): Promise<string> {
+    trace.push('method');
+    return 'visited';
+  }
 }
 
 class Envelope implements NestInterceptor {
@@ -222,8 +231,24 @@ class Upper implements PipeTransform {
   }
 }
 
+/** Asks what is a task to others. */
+@Injectable()
+class Inquirer implements CanActivate {
+  constructor(private readonly ordered: Ordered) {}
+
+  async canActivate(): Promise<boolean> {
+    return (await this.ordered.task(null)) === 'done';
+  }
+}
+
 @Injectable()
 class Workshop {
+  @UseGuards(Inquirer)
+  @Flow()
+  async inquired(): Promise<string> {
+    return currentRun().flowRunId!;
+  }
+
   @Flow()
   async enveloped(): Promise<{ id: string; enveloped: unknown }> {
     return { id: currentRun().flowRunId!, enveloped: await this.envelop('a', 2) };
@@ -421,6 +446,19 @@ describe('Around flows and tasks', () => {
     });
   });
 
+  it('the code of a guard is code of the run: what it calls is a part of that', async () => {
+    const id = await app.get(Workshop).inquired();
+    expect(await taskRunsOf(database, id)).toMatchObject([{ task_key: 'Ordered.task', result: 'done' }]);
+  });
+
+  it('what is on a method of a controller belongs to its requests alone', async () => {
+    expect((await app.inject({ method: 'GET', url: '/visit' })).payload).toBe('visited');
+    expect(trace).toEqual(['guard', 'interceptor', 'method', 'interceptor']);
+    trace = [];
+    expect(await (await app.get(Flows).start(ArchiveController, 'visit')).result()).toBe('visited');
+    expect(trace).toEqual(['method']);
+  });
+
   it('an interceptor gives what is recorded, and knows the run', async () => {
     const { id, enveloped } = await app.get(Workshop).enveloped();
     const [task] = await taskRunsOf(database, id);
@@ -539,7 +577,7 @@ describe('Applications', () => {
     const app = await startApp({
       url: database.url,
       providers: [
-        Workshop,
+        ...[Workshop, Ordered],
         ...[APP_GUARD, APP_INTERCEPTOR, APP_PIPE, APP_FILTER].map((provide) => ({ provide, useValue: global })),
       ],
     });

@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import { ForbiddenException, Injectable, Module, UseGuards, type CanActivate } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import * as nestor from 'nestor';
 import { currentRun, Flow, FlowRuns, mapTasks, NoCurrentRunError, OrchestratorModule, StateType, Task } from 'nestor';
@@ -33,6 +34,26 @@ export class Decorated {
   }
 }
 
+@Injectable()
+class Closed implements CanActivate {
+  canActivate(): boolean {
+    return false;
+  }
+}
+
+/** What this Nest puts around a flow. */
+@Injectable()
+class Vault {
+  @UseGuards(Closed)
+  @Flow()
+  async open(): Promise<string> {
+    return 'open';
+  }
+}
+
+@Module({ imports: [OrchestratorModule.forRoot({ app: 'vault' })], providers: [Vault] })
+class VaultModule {}
+
 async function probe(): Promise<void> {
   for (const value of [currentRun, Flow, FlowRuns, mapTasks, OrchestratorModule, Task, createTestDatabase]) {
     assert.equal(typeof value, 'function');
@@ -49,6 +70,10 @@ async function probe(): Promise<void> {
     assert.ok(taskRuns.length > 0, `flow run ${run.flowName} has no task run`);
     for (const taskRun of taskRuns) assert.equal(taskRun.stateType, StateType.Completed, `task run ${taskRun.name}`);
   }
+
+  const vault = await NestFactory.createApplicationContext(VaultModule, { logger: ['warn'], abortOnError: false });
+  await assert.rejects(vault.get(Vault).open(), ForbiddenException);
+  await vault.close();
 
   const database: TestDatabase = await createTestDatabase({ home: '.nestor' }); // the server that runs already
   await database.drop();

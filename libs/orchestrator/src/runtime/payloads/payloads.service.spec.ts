@@ -1,4 +1,5 @@
 import { classCodec, encode, MalformedEncodingError, readEnvelope } from '@nestor/core';
+import { HttpException, NotFoundException } from '@nestjs/common';
 import * as fc from 'fast-check';
 import { msOfId, newId } from '../../persistence/ids.js';
 import { aesPayloads } from './aes-payloads.js';
@@ -293,6 +294,26 @@ describe('an error', () => {
     expect(payloadsWith().read(stored)).toMatchObject({
       message: expect.stringMatching(/"reversed" could not encode/),
     });
+  });
+});
+
+describe('HTTP exceptions of Nest', () => {
+  const returned = (options: Options, error: Error): unknown => {
+    const payloads = payloadsWith(options);
+    return payloads.decode(payloads.encode(error, 'error'));
+  };
+
+  it('come back as what they are, with status and response', () => {
+    const error = returned({}, new NotFoundException({ message: 'No such order', order: 7 }));
+    expect(error).toBeInstanceOf(NotFoundException);
+    expect((error as NotFoundException).getStatus()).toBe(404);
+    expect((error as NotFoundException).getResponse()).toEqual({ message: 'No such order', order: 7 });
+    expect(returned({}, new HttpException('Teapot', 418))).toMatchObject({ name: 'HttpException', status: 418 });
+  });
+
+  it('leave their name to a registered class of the application', () => {
+    const own = class NotFoundException extends Error {};
+    expect(returned({ errors: [own] }, new own('Nothing here'))).toBeInstanceOf(own);
   });
 });
 
