@@ -446,6 +446,16 @@ describe('Around flows and tasks', () => {
     });
   });
 
+  it('a method is not called for an attempt that has ended meanwhile', async () => {
+    gate = new Gate();
+    const call = app.get(Impatient).act();
+    await gate.reached;
+    await expect(call).rejects.toMatchObject({ code: 'RUN_TIMED_OUT' });
+    gate.open();
+    await app.get(Ordered).task(null); // takes longer than the answer of the guard
+    expect(trace).not.toContain('acted');
+  });
+
   it('the code of a guard is code of the run: what it calls is a part of that', async () => {
     const id = await app.get(Workshop).inquired();
     expect(await taskRunsOf(database, id)).toMatchObject([{ task_key: 'Ordered.task', result: 'done' }]);
