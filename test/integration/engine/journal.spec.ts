@@ -320,7 +320,7 @@ describe('the journal', () => {
         const rows = await sql(
           database,
           `select pg_terminate_backend(pid) from pg_stat_activity
-            where datname = current_database() and pid <> pg_backend_pid()`,
+            where datname = current_database() and usename = current_user and pid <> pg_backend_pid()`,
         );
         killed.push(rows.length);
       }
