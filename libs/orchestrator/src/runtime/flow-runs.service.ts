@@ -1,6 +1,7 @@
 import { durationMs, isTerminal, OrchestratorError, StateType, type Duration } from '@nestor/core';
 import { Injectable } from '@nestjs/common';
 import { isPassing } from '../persistence/connection/postgres-errors.js';
+import { isId } from '../persistence/ids.js';
 import type { FlowRunEntity } from '../records/flow-runs/flow-run.entity.js';
 import { FlowRunNotFoundError } from '../records/flow-runs/flow-run-not-found.error.js';
 import { FlowRunsRepository } from '../records/flow-runs/flow-runs.repository.js';
@@ -11,6 +12,7 @@ import { TaskRunsRepository } from '../records/task-runs/task-runs.repository.js
 import { Payloads } from './payloads/payloads.service.js';
 import { outcomeOfRun } from './outcome-of-run.js';
 import { PausedRunError, UnfinishedRunError } from './engine/engine-errors.js';
+import { checkedId, checkedLimit, MAX_PAGE } from './queries.js';
 import { OrchestratorEngine } from './engine/orchestrator-engine.js';
 import {
   flowRunView,
@@ -23,7 +25,6 @@ import {
 /** Pauses between looks at a run that another process executes. */
 const FIRST_LOOK_MS = 25;
 const LAST_LOOK_MS = 1_000;
-const MAX_PAGE = 200;
 
 /** Waiting for a run took longer than was allowed; the run itself goes on. */
 export class WaitTimeoutError extends OrchestratorError {
@@ -39,11 +40,6 @@ export class WaitTimeoutError extends OrchestratorError {
   }
 }
 
-/** A page of that size, or an id of that form, cannot be asked for. */
-export class InvalidQueryError extends OrchestratorError {
-  readonly code = 'INVALID_QUERY';
-}
-
 /** Narrows {@link FlowRuns.list}. */
 export interface ListFlowRuns {
   /** 1 to 200; default 50. */
@@ -54,8 +50,6 @@ export interface ListFlowRuns {
   /** Only runs of this flow; of a flow nobody knows there are none. */
   readonly flowName?: string;
 }
-
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /** Looks runs up and waits for them, whichever process executes them. */
 @Injectable()
@@ -71,7 +65,7 @@ export class FlowRuns {
 
   /** The run with its parameters and states; `null` when there is none of that id. */
   async find(id: string): Promise<FlowRunWithHistory | null> {
-    const row = UUID.test(id) ? await this.flowRuns.find(id) : null;
+    const row = isId(id) ? await this.flowRuns.find(id) : null;
     if (!row) return null;
     const [view] = await this.views([row]);
     if (!view) return null;
@@ -95,7 +89,7 @@ export class FlowRuns {
     if (flow === null) return [];
     const page = { limit: checkedLimit(limit), ...(stateTypes && { stateTypes }), ...(flow && { flowId: flow.id }) };
     return this.views(
-      await this.flowRuns.list({ ...page, ...(before !== undefined && { before: checkedId(before, 'flow') }) }),
+      await this.flowRuns.list({ ...page, ...(before !== undefined && { before: checkedId(before, 'a flow run') }) }),
     );
   }
 
@@ -109,14 +103,14 @@ export class FlowRuns {
     flowRunId: string,
     { limit = MAX_PAGE, after }: { readonly limit?: number; readonly after?: string } = {},
   ): Promise<TaskRunView[]> {
-    const page = { limit: checkedLimit(limit), ...(after !== undefined && { after: checkedId(after, 'task') }) };
-    if (!UUID.test(flowRunId)) return [];
+    const page = { limit: checkedLimit(limit), ...(after !== undefined && { after: checkedId(after, 'a task run') }) };
+    if (!isId(flowRunId)) return [];
     return (await this.taskRuns.list(flowRunId, page)).map(taskRunView);
   }
 
   /** How many task runs of a run are in which state; states that none is in are absent. */
   async countTaskRuns(flowRunId: string): Promise<Partial<Record<StateType, number>>> {
-    if (!UUID.test(flowRunId)) return {};
+    if (!isId(flowRunId)) return {};
     return this.taskRuns.countByState(flowRunId);
   }
 
@@ -124,7 +118,7 @@ export class FlowRuns {
   async logsOf(
     flowRunId: string,
   ): Promise<Pick<LogEntity, 'timestamp' | 'level' | 'name' | 'message' | 'taskRunId'>[]> {
-    if (!UUID.test(flowRunId)) return [];
+    if (!isId(flowRunId)) return [];
     return this.logs.list(flowRunId, { limit: 1_000 });
   }
 
@@ -173,7 +167,7 @@ export class FlowRuns {
    * run may well go on.
    */
   private async look(id: string): Promise<{ row: FlowRunEntity; outcome: unknown } | undefined> {
-    if (!UUID.test(id)) throw new FlowRunNotFoundError(id);
+    if (!isId(id)) throw new FlowRunNotFoundError(id);
     try {
       const row = await this.flowRuns.find(id);
       if (!row) throw new FlowRunNotFoundError(id);
@@ -203,16 +197,6 @@ export class FlowRuns {
     const names = new Map(flows.map((flow) => [flow.id, flow.name]));
     return rows.map((row) => flowRunView(row, names.get(row.flowId) ?? row.flowId));
   }
-}
-
-function checkedLimit(limit: number): number {
-  if (Number.isInteger(limit) && limit >= 1 && limit <= MAX_PAGE) return limit;
-  throw new InvalidQueryError(`The limit is ${limit}; it must be a whole number from 1 to ${MAX_PAGE}.`);
-}
-
-function checkedId(id: string, kind: 'flow' | 'task'): string {
-  if (UUID.test(id)) return id;
-  throw new InvalidQueryError(`"${id}" is not the id of a ${kind} run.`);
 }
 
 async function endOrPause(end: Promise<unknown> | undefined, ms: number): Promise<void> {

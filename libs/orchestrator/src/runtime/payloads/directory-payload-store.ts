@@ -1,13 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { errorCode } from '../../persistence/connection/postgres-errors.js';
+import { OWNER_ONLY_DIRECTORY, syncDirectory, writeDurably } from '../../persistence/durable-files.js';
 import { msOfId } from '../../persistence/ids.js';
 import type { PayloadStore } from './payload-store.js';
 
 const KEY = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-const OWNER_ONLY = 0o600;
-const OWNER_ONLY_DIRECTORY = 0o700;
 
 /**
  * Keeps payloads as files, in one folder per day: `<directory>/2026-01-31/<key>`. Processes on several machines need a
@@ -65,26 +64,5 @@ async function createDirectory(path: string): Promise<void> {
   for (let created = path; ; created = dirname(created)) {
     await syncDirectory(dirname(created));
     if (created === first) return;
-  }
-}
-
-async function writeDurably(path: string, bytes: Uint8Array): Promise<void> {
-  const file = await open(path, 'wx', OWNER_ONLY);
-  try {
-    await file.writeFile(bytes);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-}
-
-/** Makes what was created or renamed in a directory durable; Windows opens no directories, and does so by itself. */
-async function syncDirectory(path: string): Promise<void> {
-  if (process.platform === 'win32') return;
-  const directory = await open(path, 'r');
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
   }
 }
