@@ -34,7 +34,7 @@ export class Payloads1764028800000 implements MigrationInterface {
 }
 
 /** The tables that are partitioned by week, and by what. Those of earlier migrations that have gone again are passed over. */
-const PARTITIONED: readonly (readonly [table: string, key: string])[] = [
+export const PARTITIONED: readonly (readonly [table: string, key: string])[] = [
   ['flow_run', 'id'],
   ['task_run', 'id'],
   ['flow_run_state', 'timestamp'],
@@ -50,7 +50,7 @@ function quotedSchema(runner: QueryRunner): string {
 }
 
 /** The function of the first migration, for these tables, in their order. */
-function ensurePartitions(schema: string, tables: typeof PARTITIONED): string {
+export function ensurePartitions(schema: string, tables: typeof PARTITIONED): string {
   const rows = tables.map(([table, key]) => `['${table}', '${key}']`).join(', ');
   return `
     create or replace function ${schema}.ensure_partitions(until timestamptz)

@@ -33,12 +33,12 @@ export class TaskCache1764720000000 implements MigrationInterface {
         'The process that makes the outcome, for as long as it holds the lock; it is free when that process is dead.'`);
     await runner.query(`
       comment on column ${schema}.task_cache.holder_id is 'The task run, or the transaction, that holds the lock.'`);
-    await runner.query(`update ${schema}.schema_info set level = 7`);
+    await runner.query(`update ${schema}.schema_info set level = level + 1`);
   }
 
   async down(runner: QueryRunner): Promise<void> {
     const schema = quotedSchema(runner);
-    await runner.query(`update ${schema}.schema_info set level = 6`);
+    await runner.query(`update ${schema}.schema_info set level = level - 1`);
     await runner.query(`drop table ${schema}.task_cache`);
   }
 }

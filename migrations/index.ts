@@ -4,6 +4,7 @@ import { Payloads1764028800000 } from './0003-payloads.js';
 import { StandaloneTaskRuns1764115200000 } from './0004-standalone-task-runs.js';
 import { TaskRunsUnchecked1764201600000 } from './0005-task-runs-unchecked.js';
 import { BriefHistories1764288000000 } from './0006-brief-histories.js';
+import { Objects1764374400000 } from './0007-objects.js';
 import { TaskCache1764720000000 } from './0011-task-cache.js';
 
 /** Every migration, oldest first. A list, not a glob: it works the same compiled, in tests and inside a bundle. */
@@ -14,5 +15,6 @@ export const migrations = [
   StandaloneTaskRuns1764115200000,
   TaskRunsUnchecked1764201600000,
   BriefHistories1764288000000,
+  Objects1764374400000,
   TaskCache1764720000000,
 ] as const;

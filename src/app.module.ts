@@ -8,7 +8,8 @@ import { DependencyAuditModule } from './examples/dependency-audit/dependency-au
 @Module({})
 export class AppModule {
   static with(settings: Settings): DynamicModule {
-    const { database, schema, app, drainMs, cancelGraceMs, maxStallMs, maxRecoveries, buildId, auth, host } = settings;
+    const { database, schema, app, drainMs, cancelGraceMs, maxStallMs, maxRecoveries } = settings;
+    const { buildId, secretKey, auth, host } = settings;
     return {
       module: AppModule,
       imports: [
@@ -16,6 +17,7 @@ export class AppModule {
           ...{ database, schema, app, maxRecoveries },
           ...{ drain: drainMs, cancelGrace: cancelGraceMs, maxStall: maxStallMs },
           ...(buildId !== null && { buildId }),
+          ...(secretKey !== null && { secretKey }),
         }),
         ApiModule.forRoot({ auth, allowedHosts: [host.toLowerCase()] }),
         DependencyAuditModule,

@@ -12,6 +12,7 @@ const DEFAULTS: Settings = {
   cancelGraceMs: 10_000,
   maxStallMs: 60_000,
   maxRecoveries: 10,
+  secretKey: null,
   buildId: null,
 };
 
@@ -31,6 +32,7 @@ describe('reading the environment', () => {
   });
 
   const URL = 'postgres://nestor:secret@db/nestor';
+  const KEY = 'q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=';
   it.each<[string, Record<string, string>, Partial<Settings>]>([
     ['DATABASE_URL', { DATABASE_URL: URL }, { database: { url: URL, poolSize: 10 } }],
     [
@@ -66,6 +68,12 @@ describe('reading the environment', () => {
     ['NESTOR_MAX_RECOVERIES', { NESTOR_MAX_RECOVERIES: '1000' }, { maxRecoveries: 1_000 }],
     ['NESTOR_MAX_RECOVERIES, none', { NESTOR_MAX_RECOVERIES: '0' }, { maxRecoveries: 0 }],
     ['NESTOR_BUILD_ID', { NESTOR_BUILD_ID: '1f0c9e2' }, { buildId: '1f0c9e2' }],
+    ['NESTOR_SECRET_KEY', { NESTOR_SECRET_KEY: KEY }, { secretKey: KEY }],
+    [
+      'NESTOR_SECRET_KEY, several',
+      { NESTOR_SECRET_KEY: `2026:${KEY}, ${'0f'.repeat(32)}` },
+      { secretKey: `2026:${KEY}, ${'0f'.repeat(32)}` },
+    ],
   ])('%s', (_, variables, expected) => {
     expect(readEnvironment(variables)).toEqual({ ...DEFAULTS, ...expected });
   });
@@ -85,6 +93,7 @@ describe('reading the environment', () => {
     'NESTOR_MAX_STALL',
     'NESTOR_MAX_RECOVERIES',
     'NESTOR_BUILD_ID',
+    'NESTOR_SECRET_KEY',
   ])('%s counts as not set when it is blank', (name) => {
     expect(readEnvironment({ [name]: '' })).toEqual(DEFAULTS);
     expect(readEnvironment({ [name]: '  ' })).toEqual(DEFAULTS);
@@ -101,6 +110,8 @@ describe('reading the environment', () => {
   const CANCEL_GRACE = 'NESTOR_CANCEL_GRACE must be a duration such as 10s, at most 24h';
   const MAX_STALL = 'NESTOR_MAX_STALL must be a duration such as 60s, at most 24h';
   const MAX_RECOVERIES = 'NESTOR_MAX_RECOVERIES must be a whole number from 0 to 1000';
+  const SECRET_KEY =
+    'NESTOR_SECRET_KEY must be 32 random bytes in base64 (openssl rand -base64 32), or several such keys with commas between';
   it.each([
     ['NESTOR_PORT', 'http', PORT],
     ['NESTOR_PORT', '-1', PORT],
@@ -127,6 +138,9 @@ describe('reading the environment', () => {
     ['NESTOR_MAX_RECOVERIES', 'often', MAX_RECOVERIES],
     ['NESTOR_DIRECT_URL', URL, 'NESTOR_DIRECT_URL leads past the pooler of DATABASE_URL, which is not set'],
     ['NESTOR_DRAIN', `${'9'.repeat(400)}s`, DRAIN],
+    ['NESTOR_SECRET_KEY', 'hunter2', SECRET_KEY],
+    ['NESTOR_SECRET_KEY', `${KEY},`, SECRET_KEY],
+    ['NESTOR_SECRET_KEY', `${KEY}${KEY}`, SECRET_KEY],
   ])('%s=%s is refused, in one sentence', (name, value, problem) => {
     expect(problemsOf({ [name]: value })).toEqual([problem]);
   });

@@ -6,6 +6,8 @@ import { durationMs, InvalidDurationError, OrchestratorError, type Duration } fr
 const PORT_RANGE = { message: 'NESTOR_PORT must be a whole number from 0 to 65535' };
 const MAX_RECOVERIES_RANGE = { message: 'NESTOR_MAX_RECOVERIES must be a whole number from 0 to 1000' };
 const POOL_SIZE_RANGE = { message: 'NESTOR_POOL_SIZE must be a whole number from 1 to 1000' };
+/** 32 bytes in hexadecimal or base64, with an id and a colon before them or without. */
+const SECRET_KEY = /^(?:[\w.:-]{1,100}:)?(?:[0-9a-f]{64}|[\w+/-]{43}=?)$/i;
 /** Timers end at 24.8 days; nobody waits for a shutdown, or for a run that is to end, anywhere near as long. */
 const LONGEST = '24h';
 
@@ -78,6 +80,11 @@ class Environment {
   @Max(1_000, MAX_RECOVERIES_RANGE)
   NESTOR_MAX_RECOVERIES: number = 10;
 
+  /** What secret fields of blocks are encrypted with: keys with commas between, of which the first encrypts and all decrypt. */
+  @IsOptional()
+  @IsString()
+  NESTOR_SECRET_KEY?: string;
+
   /** Names the code that runs, such as a git commit; kept with every run. */
   @IsOptional()
   @IsString()
@@ -99,6 +106,7 @@ export interface Settings {
   readonly cancelGraceMs: number;
   readonly maxStallMs: number;
   readonly maxRecoveries: number;
+  readonly secretKey: string | null;
   readonly buildId: string | null;
 }
 
@@ -112,7 +120,7 @@ export class InvalidEnvironmentError extends OrchestratorError {
 }
 
 /** The variables without a default. */
-const OPTIONAL = ['DATABASE_URL', 'NESTOR_DIRECT_URL', 'NESTOR_AUTH', 'NESTOR_BUILD_ID'];
+const OPTIONAL = ['DATABASE_URL', 'NESTOR_DIRECT_URL', 'NESTOR_AUTH', 'NESTOR_SECRET_KEY', 'NESTOR_BUILD_ID'];
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|::1)$/;
 
 /**
@@ -139,6 +147,12 @@ export function readEnvironment(variables: NodeJS.ProcessEnv = process.env): Set
   if (directUrl !== undefined && url === undefined) {
     problems.push('NESTOR_DIRECT_URL leads past the pooler of DATABASE_URL, which is not set');
   }
+  const keys = environment.NESTOR_SECRET_KEY?.split(',') ?? [];
+  if (!keys.every((key) => SECRET_KEY.test(key.trim()))) {
+    problems.push(
+      'NESTOR_SECRET_KEY must be 32 random bytes in base64 (openssl rand -base64 32), or several such keys with commas between',
+    );
+  }
   if (!LOOPBACK.test(environment.NESTOR_HOST) && environment.NESTOR_AUTH === undefined) {
     problems.push(
       `NESTOR_HOST is "${environment.NESTOR_HOST}", which others can reach; set NESTOR_AUTH=user:password as well, or keep 127.0.0.1`,
@@ -162,6 +176,7 @@ export function readEnvironment(variables: NodeJS.ProcessEnv = process.env): Set
     cancelGraceMs,
     maxStallMs,
     maxRecoveries: environment.NESTOR_MAX_RECOVERIES,
+    secretKey: environment.NESTOR_SECRET_KEY ?? null,
     buildId: environment.NESTOR_BUILD_ID ?? null,
   };
 }

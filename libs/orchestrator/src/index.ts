@@ -21,6 +21,7 @@ export { transaction } from './authoring/transaction.js';
 export type { TransactionHandle, TransactionOptions } from './authoring/transaction.js';
 export type { TransactionContext } from './runtime/transactions/transaction-hooks.js';
 export type { CommitMode } from './runtime/transactions/transaction.js';
+export { Block, SecretField } from './authoring/block.decorator.js';
 export { branch } from './authoring/branch.js';
 export { currentRun } from './authoring/current-run.js';
 export type { CurrentRun } from './authoring/current-run.js';
@@ -50,8 +51,9 @@ export type { NewRunOptions } from './runtime/engine/new-run-options.js';
 export { InvalidParametersError } from './runtime/parameters/invalid-parameters.error.js';
 export type { ParameterProblem } from './runtime/parameters/invalid-parameters.error.js';
 export type { JsonSchema, ParameterSchema } from './runtime/parameters/parameter-schema.js';
-export { FlowRuns, InvalidQueryError, WaitTimeoutError } from './runtime/flow-runs.service.js';
 export { Results } from './runtime/results.service.js';
+export { FlowRuns, WaitTimeoutError } from './runtime/flow-runs.service.js';
+export { InvalidQueryError } from './runtime/queries.js';
 export { Readiness } from './runtime/readiness.service.js';
 export type { ListFlowRuns } from './runtime/flow-runs.service.js';
 export type { FlowRunView, FlowRunWithHistory, TaskRunView } from './runtime/flow-run.view.js';
@@ -63,7 +65,6 @@ export { RunRequest } from './runtime/nest/run-request.js';
 export { LeaseLostError } from './runtime/leases/run-lease.js';
 export { ReplayDivergedError } from './runtime/replay/replay-diverged.error.js';
 export { aesPayloads } from './runtime/payloads/aes-payloads.js';
-export type { AesKey } from './runtime/payloads/aes-payloads.js';
 export { DirectoryPayloadStore } from './runtime/payloads/directory-payload-store.js';
 export { gzipPayloads } from './runtime/payloads/gzip-payloads.js';
 export type { PayloadCodec } from './runtime/payloads/payload-codec.js';
@@ -78,6 +79,35 @@ export {
   PayloadStoreUnknownError,
   PayloadTooLargeError,
 } from './runtime/payloads/payload-errors.js';
+
+export { Artifacts } from './runtime/artifacts/artifacts.service.js';
+export type { Artifact, ArtifactOptions } from './runtime/artifacts/artifacts.service.js';
+export type { ArtifactTable } from './runtime/artifacts/artifact-data.js';
+export { ArtifactNotFoundError, InvalidArtifactError } from './runtime/artifacts/artifact-errors.js';
+export { Variables } from './runtime/variables/variables.service.js';
+export type { SetVariableOptions, Variable } from './runtime/variables/variables.service.js';
+export {
+  InvalidVariableError,
+  VariableExistsError,
+  VariableNotFoundError,
+} from './runtime/variables/variable-errors.js';
+export { Blocks } from './runtime/blocks/blocks.service.js';
+export type { BlockDocument } from './runtime/blocks/blocks.service.js';
+export type { BlockClass, BlockOptions } from './runtime/blocks/block-definition.js';
+export {
+  BlockExistsError,
+  BlockNotFoundError,
+  InvalidBlockError,
+  NotABlockError,
+} from './runtime/blocks/block-errors.js';
+export { Secret } from './runtime/secrets/secret.js';
+export type { AesKey } from './runtime/secrets/aes-key-ring.js';
+export type { SecretKeyOption } from './runtime/secrets/secret-key-option.js';
+export { SecretKeyFileError, SecretKeyMissingError, SecretUnreadableError } from './runtime/secrets/secret-errors.js';
+export { Events } from './runtime/events/events.service.js';
+export type { EmittedEvent, EventResource, RelatedEventResource } from './runtime/events/event-content.js';
+export { InvalidEventError } from './runtime/events/event-errors.js';
+export type { JsonValue } from './persistence/storable-json.js';
 
 export {
   EngineStoppingError,

@@ -10,11 +10,13 @@ import {
   OptionsModuleClass,
   ORCHESTRATOR_OPTIONS,
 } from './orchestrator.module-definition.js';
-import { resolveOptions, type OrchestratorOptions } from './orchestrator.options.js';
+import { resolveOptions, secretKeySettings, type OrchestratorOptions } from './orchestrator.options.js';
 import { openDataSource, type DataSourceSettings } from './persistence/open-data-source.js';
 import { ORCHESTRATOR_DATA_SOURCE } from './persistence/tokens.js';
 import { Transactions } from './persistence/transactions.js';
 import { entities } from './records/entities.js';
+import { ArtifactsRepository } from './records/artifacts/artifacts.repository.js';
+import { BlocksRepository } from './records/blocks/blocks.repository.js';
 import { EventsRepository } from './records/events/events.repository.js';
 import { FlowRunsRepository } from './records/flow-runs/flow-runs.repository.js';
 import { FlowsRepository } from './records/flows/flows.repository.js';
@@ -23,8 +25,12 @@ import { PayloadsRepository } from './records/payloads/payloads.repository.js';
 import { TaskCacheRepository } from './records/task-cache/task-cache.repository.js';
 import { TaskRunsRepository } from './records/task-runs/task-runs.repository.js';
 import { TaskCache } from './runtime/caching/task-cache.service.js';
+import { VariablesRepository } from './records/variables/variables.repository.js';
+import { Artifacts } from './runtime/artifacts/artifacts.service.js';
+import { Blocks } from './runtime/blocks/blocks.service.js';
 import { ENGINE_SETTINGS, type EngineSettings } from './runtime/engine-settings.js';
 import { FlowEngine } from './runtime/engine/flow-engine.js';
+import { Publications } from './runtime/engine/publications.service.js';
 import { EngineScopeServices } from './runtime/engine/scope-services.js';
 import { ActiveFlowRuns } from './runtime/engine/active-flow-runs.js';
 import { ProcessLease } from './runtime/leases/process-lease.service.js';
@@ -41,6 +47,7 @@ import { RunValuesRepository } from './records/run-values/run-values.repository.
 import { OrchestratorEngine } from './runtime/engine/orchestrator-engine.js';
 import { RunLogs } from './runtime/engine/run-logs.js';
 import { TaskEngine } from './runtime/engine/task-engine.js';
+import { Events } from './runtime/events/events.service.js';
 import { FlowRuns } from './runtime/flow-runs.service.js';
 import { Flows } from './runtime/flows.service.js';
 import { Housekeeping } from './runtime/maintenance/housekeeping.service.js';
@@ -53,9 +60,11 @@ import { RunContexts } from './runtime/nest/run-contexts.service.js';
 import { Readiness } from './runtime/readiness.service.js';
 import { FlowRegistry } from './runtime/registry/flow-registry.js';
 import { OrchestratorImportedTwiceError } from './runtime/registry/registry-errors.js';
+import { SECRET_KEY_SETTINGS, SecretKeys } from './runtime/secrets/secret-keys.service.js';
 import { DatabaseClock } from './runtime/transitions/database-clock.js';
 import { Journal } from './runtime/transitions/journal.js';
 import { TransitionService } from './runtime/transitions/transition.service.js';
+import { Variables } from './runtime/variables/variables.service.js';
 
 @Module({})
 class OrchestratorOptionsModule extends OptionsModuleClass {}
@@ -122,6 +131,7 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
       { provide: ORCHESTRATOR_DATA_SOURCE, useExisting: getDataSourceToken(name) },
       { provide: ENGINE_SETTINGS, inject: [ORCHESTRATOR_OPTIONS], useFactory: engineSettings },
       { provide: PAYLOAD_SETTINGS, inject: [ORCHESTRATOR_OPTIONS], useFactory: payloadSettings },
+      { provide: SECRET_KEY_SETTINGS, inject: [ORCHESTRATOR_OPTIONS], useFactory: secretKeySettings },
       Transactions,
       FlowsRepository,
       FlowRunsRepository,
@@ -132,6 +142,9 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
       EventsRepository,
       PayloadsRepository,
       TaskCacheRepository,
+      ArtifactsRepository,
+      VariablesRepository,
+      BlocksRepository,
       DatabaseClock,
       ProcessLease,
       Notifier,
@@ -163,8 +176,14 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
       FlowRuns,
       Results,
       Readiness,
+      Publications,
+      SecretKeys,
+      Artifacts,
+      Variables,
+      Blocks,
+      Events,
     ],
-    exports: [Flows, FlowRuns, Results, RunControl, Readiness],
+    exports: [Flows, FlowRuns, Results, RunControl, Readiness, Artifacts, Variables, Blocks, Events],
   };
 }
 

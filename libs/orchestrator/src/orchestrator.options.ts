@@ -1,6 +1,10 @@
+import { join } from 'node:path';
 import { durationMs, type ClassCodec, type Duration, type ErrorClass } from '@nestor/core';
 import { InvalidOptionError } from './authoring/resolve-options.js';
 import type { PayloadOptions } from './runtime/payloads/payload-options.js';
+import { AesKeyRing } from './runtime/secrets/aes-key-ring.js';
+import { secretKeysOf, type SecretKeyOption } from './runtime/secrets/secret-key-option.js';
+import type { SecretKeySettings } from './runtime/secrets/secret-keys.service.js';
 
 /** Your own server. */
 export interface ServerDatabaseOptions {
@@ -67,6 +71,12 @@ export interface OrchestratorOptions {
   readonly persistResults?: boolean;
   /** What holds for outcomes that tasks remember across runs. */
   readonly cache?: CacheOptions;
+  /**
+   * What secret fields of blocks are encrypted with: one key or several, of which the first encrypts and all decrypt; each 32
+   * random bytes, the same in every process. Default: with the embedded database a key in the file `secret.key` of its
+   * directory, made when the first secret is kept; with your own server none, and keeping a secret fails.
+   */
+  readonly secretKey?: SecretKeyOption;
 }
 
 /** What holds for the outcomes that all tasks of the application remember across runs. */
@@ -135,6 +145,19 @@ export function resolveOptions(options: OrchestratorOptions): ResolvedOptions {
     persistResults: options.persistResults ?? true,
     cache: { refresh: options.cache?.refresh ?? false, isDisabled: options.cache?.disabled ?? false },
   };
+}
+
+/**
+ * Where the keys of secrets come from.
+ *
+ * @throws {InvalidOptionError} when `secretKey` holds something that is no key.
+ */
+export function secretKeySettings(options: OrchestratorOptions): SecretKeySettings {
+  const { database } = resolveOptions(options);
+  const keys = secretKeysOf(options.secretKey);
+  const invalid = (problem: string): Error => new InvalidOptionError('OrchestratorModule', 'secretKey', `${problem}.`);
+  if (options.secretKey !== undefined) new AesKeyRing(keys, invalid);
+  return { keys, file: 'home' in database ? join(database.home, 'secret.key') : null };
 }
 
 function wholeNumber(value: number, option: string, least: number): number {

@@ -10,7 +10,9 @@ import { emptyDatabase, openStore, type Store } from './support/store.js';
 
 const WEEK_MS = 7 * 86_400_000;
 const PARTITIONED = [
+  'artifact',
   'event',
+  'event_receipt',
   'flow_run',
   'flow_run_state',
   'log',

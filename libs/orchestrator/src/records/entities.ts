@@ -1,3 +1,9 @@
+import { ArtifactCollectionEntity } from './artifacts/artifact-collection.entity.js';
+import { ArtifactEntity } from './artifacts/artifact.entity.js';
+import { BlockDocumentEntity } from './blocks/block-document.entity.js';
+import { BlockSchemaEntity } from './blocks/block-schema.entity.js';
+import { BlockTypeEntity } from './blocks/block-type.entity.js';
+import { EventReceiptEntity } from './events/event-receipt.entity.js';
 import { EventEntity } from './events/event.entity.js';
 import { FlowEntity } from './flows/flow.entity.js';
 import { FlowRunStateEntity } from './flow-runs/flow-run-state.entity.js';
@@ -9,6 +15,7 @@ import { PayloadEntity } from './payloads/payload.entity.js';
 import { TaskCacheEntity } from './task-cache/task-cache.entity.js';
 import { TaskRunStateEntity } from './task-runs/task-run-state.entity.js';
 import { TaskRunEntity } from './task-runs/task-run.entity.js';
+import { VariableEntity } from './variables/variable.entity.js';
 
 /** Every entity of our data source. */
 export const entities = [
@@ -19,8 +26,15 @@ export const entities = [
   TaskRunStateEntity,
   LogEntity,
   EventEntity,
+  EventReceiptEntity,
   ProcessEntity,
   RunValueEntity,
   PayloadEntity,
   TaskCacheEntity,
+  ArtifactEntity,
+  ArtifactCollectionEntity,
+  VariableEntity,
+  BlockTypeEntity,
+  BlockSchemaEntity,
+  BlockDocumentEntity,
 ] as const;

@@ -2,6 +2,7 @@ import { formatInstant, type Instant } from '@nestor/core';
 import { Inject, Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { schemaOf } from '../../persistence/schema-of.js';
+import { storableJson, storableText } from '../../persistence/storable-json.js';
 import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
 import type { Tx } from '../../persistence/transactions.js';
 
@@ -20,11 +21,13 @@ interface FeedEvent {
 }
 
 /** The label by which an event names what it is about. */
-const RESOURCE_ID = 'prefect.resource.id';
+export const RESOURCE_ID = 'prefect.resource.id';
 
 /** An event that is no change of a state. */
 export interface NewEvent extends Pick<FeedEvent, 'id' | 'occurred' | 'event' | 'related' | 'payload'> {
   readonly resource: Labels & { readonly [RESOURCE_ID]: string };
+  /** The event that it follows, if that is known. Default: none. */
+  readonly follows?: string | null;
 }
 
 /** Stores events, and reads view `event_feed`: the stored events together with those that state changes are. */
@@ -36,14 +39,17 @@ export class EventsRepository {
     this.schema = schemaOf(dataSource);
   }
 
-  /** Stores an event that no state change is. Doing it twice changes nothing. */
-  async insert(tx: Tx, { id, occurred, event, resource, related, payload }: NewEvent): Promise<void> {
+  /** Stores an event that no state change is. One whose id is there already changes nothing, whatever else it says. */
+  async insert(tx: Tx, { id, occurred, event, resource, related, payload, follows = null }: NewEvent): Promise<void> {
     await tx.query(
-      `insert into ${this.schema}.event (id, occurred, event, resource_id, resource, related_resource_ids, related, payload)
-       values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing`,
+      `with receipt as (insert into ${this.schema}.event_receipt (id) values ($1) on conflict do nothing returning id)
+       insert into ${this.schema}.event
+         (id, occurred, event, resource_id, resource, related_resource_ids, related, payload, follows)
+       select id, $2::timestamptz, $3::text, $4::text, $5::jsonb, $6::jsonb, $7::jsonb, $8::jsonb, $9::uuid from receipt`,
       [
-        ...[id, formatInstant(occurred), event, resource[RESOURCE_ID], JSON.stringify(resource)],
-        ...[related.map((one) => one[RESOURCE_ID]), related, payload].map((part) => JSON.stringify(part)),
+        ...[id, formatInstant(occurred), storableText(event), storableText(resource[RESOURCE_ID])],
+        ...[resource, related.map((one) => one[RESOURCE_ID]), related, payload].map(storableJson),
+        follows,
       ],
     );
   }
