@@ -197,7 +197,7 @@ describe('what is answered to a proposal', () => {
     expect(CASES.every(({ after }) => isTerminal(after.type) === after.ended)).toBe(true);
   });
 
-  it.each(CASES.map((recording) => [titleOf(recording), recording] as const))('%s', (_, recording) => {
+  it.each(CASES.map((recording) => [titleOf(recording), recording] as const))('%s [O01]', (_, recording) => {
     const outcome = recording.kind === 'flow' ? replayFlow(recording) : replayTask(recording);
     expect(outcome).toEqual(recorded(recording));
   });

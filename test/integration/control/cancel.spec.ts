@@ -317,7 +317,7 @@ describe('RunControl.cancel()', () => {
       expect(await elapsedOf(others.close())).toBeLessThan(5_000);
     });
 
-    it('is waited for by the drain no longer than the grace period, and the run is CANCELLED then', async () => {
+    it('is waited for by the drain no longer than the grace period, and the run is CANCELLED then [F19]', async () => {
       const [others, , id] = await hang({ cancelGrace: '300ms', drain: '20s' });
       expect(await elapsedOf(others.close())).toBeLessThan(8_000);
       expect((await owner.get(FlowRuns).get(id)).stateType).toBe('CANCELLED');

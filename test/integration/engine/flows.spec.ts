@@ -125,7 +125,7 @@ describe('a flow', () => {
     );
 
   describe('that is called', () => {
-    it('is a run with parameters, states and a result', async () => {
+    it('is a run with parameters, states and a result [F01] [F03]', async () => {
       stage.body = async () => 5;
       expect(await stage.play({ items: [2, 3] })).toBe(5);
 
@@ -144,7 +144,7 @@ describe('a flow', () => {
       expect(await runs.result(run.id)).toBe(5);
     });
 
-    it('moves strictly forward in time, and its times are those of its states', async () => {
+    it('moves strictly forward in time, and its times are those of its states [O22] [O23]', async () => {
       await stage.play({});
 
       const { states, ...run } = await lastRun();
@@ -307,7 +307,7 @@ describe('a flow', () => {
   });
 
   describe('with retries', () => {
-    it('is scheduled again after its delay and counts its attempts', async () => {
+    it('is scheduled again after its delay and counts its attempts [F07]', async () => {
       const attempts: number[] = [];
       stage.body = async () => {
         attempts.push(currentRun().attempt);
@@ -405,7 +405,7 @@ describe('a flow', () => {
   });
 
   describe('with a timeout', () => {
-    it('fails as TimedOut while its code goes on', async () => {
+    it('fails as TimedOut while its code goes on [F09]', async () => {
       const gate = new Gate();
       stage.body = () => gate.pass();
       const failure = await failureOf(stage.timed());

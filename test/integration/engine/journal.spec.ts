@@ -185,14 +185,14 @@ describe('the journal', () => {
     expect(await Promise.all(entries.map((entry) => isWritten(idOf(entry))))).toEqual(entries.map((_, n) => n !== 4));
   });
 
-  it('writes an entry twice without a trace, as after a commit that nobody heard of', async () => {
+  it('writes an entry twice without a trace, as after a commit that nobody heard of [T24]', async () => {
     const entry = entryOf();
     expect(await journal.write(entry)).toBe('written');
     expect(await journal.write(entry)).toBe('written');
     expect(await stateNames(database, idOf(entry))).toEqual(['Pending']);
   });
 
-  it('keeps the latest state when an earlier write comes through late', async () => {
+  it('keeps the latest state when an earlier write comes through late [T25]', async () => {
     const early = entryOf();
     const { write } = early;
     const timestamp = addMs(early.state.state.timestamp, 1);

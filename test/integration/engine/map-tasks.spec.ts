@@ -76,7 +76,7 @@ describe('within a flow', () => {
       expect(await play(() => mapTasks([], (item) => stage.act(item)))).toEqual([]);
     });
 
-    it('never works on more items at a time than it may, and on as many as it may', async () => {
+    it('never works on more items at a time than it may, and on as many as it may [T21]', async () => {
       let running = 0;
       let most = 0;
       stage.taskBody = async () => {
@@ -143,7 +143,7 @@ describe('within a flow', () => {
   });
 
   describe('the keys of task calls', () => {
-    it('differ for equal calls, and for calls with other inputs', async () => {
+    it('differ for equal calls, and for calls with other inputs [T24]', async () => {
       await play(async () => {
         await stage.act('a');
         await stage.act('a');

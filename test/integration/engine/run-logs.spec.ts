@@ -71,7 +71,7 @@ describe('within a run', () => {
     });
 
   describe('log lines', () => {
-    it('are kept with their levels, in their order, by flow run and task run', async () => {
+    it('are kept with their levels, in their order, by flow run and task run [H14]', async () => {
       let taskRunId: string | null = null;
       stage.taskBody = async () => {
         ({ taskRunId } = currentRun());
@@ -138,7 +138,7 @@ describe('within a run', () => {
       expect((await linesOf(run, 1))[0]!.message).toBe('before\\0after');
     });
 
-    it('are cut when they are oversized', async () => {
+    it('are cut when they are oversized [H14]', async () => {
       const { run } = await play(async () => currentRun().logger.log('x'.repeat(1_000_001)));
       expect((await linesOf(run, 1))[0]!.message).toBe(`${'x'.repeat(1_000_000)}… (cut)`);
     });

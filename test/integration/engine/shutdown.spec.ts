@@ -108,7 +108,7 @@ describe('app.close()', () => {
     await Promise.all([calling, closing]);
   });
 
-  it('hands back what runs longer than the drain, with its tasks as they are', async () => {
+  it('hands back what runs longer than the drain, with its tasks as they are [F19]', async () => {
     await start({ drain: '50ms' });
     let id = '';
     let signal: AbortSignal | undefined;

@@ -93,7 +93,7 @@ describe('a task that is called outside any flow', () => {
     expect(process.stage.performed).toEqual(['actLater(1)']);
   });
 
-  it('crashes when the shutdown waits for it no longer', async () => {
+  it('crashes when the shutdown waits for it no longer [F19]', async () => {
     await begun(() => process.stage.act(1));
     await process.app.close();
     expect(await stateNames(database, (await run()).id)).toEqual(['Pending', 'Running', 'Crashed']);

@@ -112,11 +112,14 @@ describe('an application whose flows cannot be meant', () => {
     });
   });
 
-  it.each(['a/b', '50%', 'a & b', '<a', 'a>', 'a\0b'])('does not start with a flow of the name %s', async (name) => {
-    const message = `Option "name" of Odd.run is ${JSON.stringify(name)} and must not contain any of / % & < > or NUL; use dashes.`;
-    expect(await start(flowWith({ name }))).toMatchObject({ code: 'INVALID_OPTION', message });
-    expect(await start(taskWith({ name }))).toMatchObject({ code: 'INVALID_OPTION', message });
-  });
+  it.each(['a/b', '50%', 'a & b', '<a', 'a>', 'a\0b'])(
+    'does not start with a flow of the name %s [F03]',
+    async (name) => {
+      const message = `Option "name" of Odd.run is ${JSON.stringify(name)} and must not contain any of / % & < > or NUL; use dashes.`;
+      expect(await start(flowWith({ name }))).toMatchObject({ code: 'INVALID_OPTION', message });
+      expect(await start(taskWith({ name }))).toMatchObject({ code: 'INVALID_OPTION', message });
+    },
+  );
 
   it.each(['', '  ', 'x'.repeat(201)])('does not start with a name that is empty or too long', async (name) => {
     expect(await start(flowWith({ name }))).toMatchObject({

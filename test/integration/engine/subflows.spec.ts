@@ -78,7 +78,7 @@ describe('a flow that is called within a flow', () => {
       [id],
     );
 
-  it('is a run of its own, and a task run of the caller stands for it', async () => {
+  it('is a run of its own, and a task run of the caller stands for it [F14] [O24]', async () => {
     playing(() => stage.child('x'));
     expect(await stage.parent()).toBe('x');
 
@@ -108,7 +108,7 @@ describe('a flow that is called within a flow', () => {
     ).toEqual([{ count: 4 }]);
   });
 
-  it('fails on its own, and its caller may catch the error as it was recorded', async () => {
+  it('fails on its own, and its caller may catch the error as it was recorded [F14]', async () => {
     stage.childBody = () => Promise.reject(Object.assign(new RangeError('too far'), { code: 'FAR' }));
     playing(() => stage.child().catch((error: unknown) => error));
     expect(await stage.parent()).toMatchObject({ message: 'too far', code: 'FAR' });

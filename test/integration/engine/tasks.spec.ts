@@ -83,7 +83,7 @@ describe('a task', () => {
     throw new Error(`It returned ${String(value)}.`);
   };
 
-  it('is a run of its own per call, with states and a result', async () => {
+  it('is a run of its own per call, with states and a result [T01]', async () => {
     stage.taskBody = async (input) => Number(input) * 2;
     const { value, id, tasks } = await play(async () => [await stage.act(1), await stage.act(2)]);
 
@@ -192,7 +192,7 @@ describe('a task', () => {
   });
 
   describe('with retries', () => {
-    it('waits as its list says, and the last delay repeats', async () => {
+    it('waits as its list says, and the last delay repeats [T09] [T10]', async () => {
       const attempts: number[] = [];
       stage.taskBody = async () => {
         attempts.push(currentRun().attempt);
@@ -263,7 +263,7 @@ describe('a task', () => {
     });
   });
 
-  it('with a timeout fails as TimedOut, is retried, and its late code starts nothing', async () => {
+  it('with a timeout fails as TimedOut, is retried, and its late code starts nothing [T15] [T16]', async () => {
     const gate = new Gate();
     const late: unknown[] = [];
     let signal: AbortSignal | undefined;
@@ -286,7 +286,7 @@ describe('a task', () => {
   });
 
   describe('that is called', () => {
-    it('from within a task belongs to that task', async () => {
+    it('from within a task belongs to that task [T01]', async () => {
       stage.taskBody = async (input) => input;
       const { value, tasks } = await play(() => stage.actAround('x'));
       const [outer, ...inner] = tasks;
@@ -298,7 +298,7 @@ describe('a task', () => {
       ]);
     });
 
-    it('outside any flow is a run of its own', async () => {
+    it('outside any flow is a run of its own [T01]', async () => {
       let ids: unknown[] = [];
       stage.taskBody = async () => {
         const { taskRunId, flowRunId, flowName } = currentRun();

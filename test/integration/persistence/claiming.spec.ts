@@ -126,7 +126,7 @@ describe('runs that nobody executes', () => {
       expect(new Set(await claiming)).toEqual(new Set([ids[0], ids[1]]));
     });
 
-    it('are claimed by one of several processes that claim side by side, and none is left over', async () => {
+    it('are claimed by one of several processes that claim side by side, and none is left over [O06]', async () => {
       const ids = await Promise.all(Array.from({ length: 200 }, (_, index) => runIn(due(index + 1))));
       const processes = [processId, await join(store), await join(store), await join(store)];
       const claimed = new Map<string, string[]>(processes.map((id) => [id, []]));

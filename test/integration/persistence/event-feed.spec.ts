@@ -31,7 +31,7 @@ describe('the event feed', () => {
   }
 
   it.each(['flow run', 'task run'] as const)(
-    'has exactly one event per state of a %s, each following the last',
+    'has exactly one event per state of a %s, each following the last [O25] [F27]',
     async (kind) => {
       const { flowRun, taskRun } = await finished();
       const id = kind === 'flow run' ? flowRun.run.id : taskRun.run.id;

@@ -211,7 +211,7 @@ describe('the repository of flow runs', () => {
       expect(await move(store, [])).toEqual(new Set());
     });
 
-    it('decide on the row as it is once the lock is theirs: of many who want it, one gets it', async () => {
+    it('decide on the row as it is once the lock is theirs: of many who want it, one gets it [O06]', async () => {
       for (let round = 0; round < 20; round += 1) {
         const story = await started();
         const rivals = Array.from({ length: 6 }, () => {

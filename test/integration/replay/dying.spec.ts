@@ -51,7 +51,7 @@ describe('a process that is killed', () => {
   const marks = (): Promise<{ name: string; pid: number }[]> => sql(database, 'select name, pid from mark order by at');
   beforeEach(() => sql(database, 'truncate mark'));
 
-  it('has its run go on in a peer within seconds, which executes nothing again that was recorded', async () => {
+  it('has its run go on in a peer within seconds, which executes nothing again that was recorded [F18] [F28] [T26]', async () => {
     const peer = await startPeer('peers');
     try {
       const mortal = startProcess('peers', 'interrupted');
@@ -76,7 +76,7 @@ describe('a process that is killed', () => {
     }
   });
 
-  it('by its own run is followed by others, until the run is given up as CRASHED', async () => {
+  it('by its own run is followed by others, until the run is given up as CRASHED [F18] [T27]', async () => {
     const first = startProcess('victims', 'deadly');
     const id = await first.began();
     expect(await first.exited).toEqual([null, 'SIGKILL']);

@@ -57,7 +57,7 @@ describe('a flow run whose process died', () => {
     return { id, first, second, result: await second.result(id) };
   };
 
-  it('goes on in another process: what is recorded is not executed, what is not is', async () => {
+  it('goes on in another process: what is recorded is not executed, what is not is [F28]', async () => {
     const { id, first, second, result } = await playTwice(async (stage) => {
       const recorded = [await stage.act(1), await stage.sing('a')];
       await interruption(stage);

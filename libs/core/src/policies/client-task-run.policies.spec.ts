@@ -24,7 +24,7 @@ function runIn(state: Partial<State> | null, over: Partial<TaskRun> = {}): TaskR
 }
 
 describe('coreTaskRunPolicy', () => {
-  it('ends a run with what is remembered, even when its flow run has stopped', () => {
+  it('ends a run with what is remembered, even when its flow run has stopped [O17]', () => {
     const transition = { run: runIn({ type: 'PENDING' }), proposed: running({ details: { cacheKey: 'k' } }), now };
     expect(decide(coreTaskRunPolicy, transition, { ...stopped, cachedState })).toMatchObject({
       kind: 'reject',
@@ -34,7 +34,7 @@ describe('coreTaskRunPolicy', () => {
     expect(decide(coreTaskRunPolicy, transition, { ...stopped, cachedState: null }).kind).toBe('abort');
   });
 
-  it('takes no slot for a run that has to wait for its time', () => {
+  it('takes no slot for a run that has to wait for its time [O26]', () => {
     const state = { type: StateType.Scheduled, details: { scheduledTime: instantOfMs(1_900_000_000_000) } };
     const facts: Facts = {
       flowRun: { state: { type: StateType.Running, details: {} }, runCount: 1 },

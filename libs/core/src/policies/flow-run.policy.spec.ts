@@ -45,7 +45,7 @@ describe('flowRunPolicy', () => {
     [StateType.Cancelled, '+ x + x x + + x +'],
   ];
 
-  it.each(TABLE)('from %s, each type in turn: %s', (from, expected) => {
+  it.each(TABLE)('from %s, each type in turn: %s [O03]', (from, expected) => {
     const verdicts = STATE_TYPES.map((to) => {
       const proposed = { type: to, name: to === StateType.Pending ? 'Pending' : to, message: null, details: {} };
       const verdict = verdictOf(runIn(from && { type: from }), proposed);
@@ -62,11 +62,11 @@ describe('flowRunPolicy', () => {
     expect(verdictOf(run, proposed)).toMatchObject({ kind: 'reject', state: null });
   });
 
-  it('keeps a run that is being cancelled where it is, rather than telling it off for claiming', () => {
+  it('keeps a run that is being cancelled where it is, rather than telling it off for claiming [O04]', () => {
     expect(verdictOf(runIn({ type: StateType.Cancelling }), pending())).toMatchObject({ kind: 'reject', state: null });
   });
 
-  it('lets a run be claimed early but not started early', () => {
+  it('lets a run be claimed early but not started early [O08]', () => {
     const scheduledTime = addMs(now, 60_000);
     const claim = verdictOf(runIn({ type: StateType.Scheduled, details: { scheduledTime } }), pending());
     expect(claim).toMatchObject({ kind: 'accept', state: { details: { scheduledTime } } });
@@ -75,7 +75,7 @@ describe('flowRunPolicy', () => {
     expect(verdictOf(claimed)).toMatchObject({ kind: 'wait', retryAfterMs: 60_000 });
   });
 
-  it('puts a retry in the place of a failure while attempts remain', () => {
+  it('puts a retry in the place of a failure while attempts remain [O09]', () => {
     const run = runIn({ type: StateType.Running });
     const policy = { ...run.policy, retries: 1, retryDelaysMs: [100] };
     expect(verdictOf({ ...run, policy }, failed())).toMatchObject({
@@ -101,7 +101,7 @@ describe('flowRunPolicy', () => {
     expect(verdictOf(run, pending()).kind).toBe('abort');
   });
 
-  it('lets go of the slot of a run whose failure becomes a retry', () => {
+  it('lets go of the slot of a run whose failure becomes a retry [O14]', () => {
     const run = runIn({ type: StateType.Running }, { deploymentId: 'd' });
     const verdict = verdictOf({ ...run, policy: { ...run.policy, retries: 1 } }, failed());
     expect(verdict).toMatchObject({ state: { name: 'AwaitingRetry' }, effects: [{ kind: 'release-deployment-slot' }] });

@@ -202,21 +202,21 @@ const ALL = [
 ] as unknown as [string, fc.Arbitrary<Story<Run>>][];
 
 describe.each(ALL)('whatever is proposed under %s', (name, stories) => {
-  it('the history is strictly increasing in time and ends with the state of the run', () => {
+  it('the history is strictly increasing in time and ends with the state of the run [O23]', () => {
     check(stories, ({ run, history }) => {
       history.slice(1).forEach((state, index) => expect(state.timestamp).toBeGreaterThan(history[index]!.timestamp));
       expect(run.state).toEqual(history.at(-1) ?? null);
     });
   });
 
-  it('every field of the bookkeeping is what the history says', () => {
+  it('every field of the bookkeeping is what the history says [O22]', () => {
     check(stories, ({ run, history }) => {
       expect(run).toMatchObject(bookkeepingOf(history));
       expect(run.runCount).toBe(attemptsIn(history, name));
     });
   });
 
-  it('what is not entered changes nothing, outside the run neither', () => {
+  it('what is not entered changes nothing, outside the run neither [O26]', () => {
     check(stories, ({ answers }) => {
       answers.forEach(({ before, entered, verdict }, index) => {
         if (entered) return;
@@ -274,7 +274,7 @@ describe('whatever is proposed for a flow run', () => {
       for (const { before, entered } of answers) if (entered) holds(before.state?.type ?? null, entered.type);
     });
 
-  it('once CANCELLING it only ever becomes CANCELLED', () => {
+  it('once CANCELLING it only ever becomes CANCELLED [O04]', () => {
     pathsFrom((from, to) => {
       if (from === StateType.Cancelling) expect(to).toBe(StateType.Cancelled);
     });
@@ -302,7 +302,7 @@ describe('whatever is proposed for a flow run', () => {
     });
   });
 
-  it('a result that is kept is never lost to a state without one, except to a failure or a cancellation', () => {
+  it('a result that is kept is never lost to a state without one, except to a failure or a cancellation [O03]', () => {
     check(stories, ({ answers }) => {
       for (const { before, entered } of answers) {
         if (before.state?.type !== StateType.Completed || !before.state.data?.persisted || !entered) continue;
@@ -320,7 +320,7 @@ describe('whatever is proposed for a flow run', () => {
     });
   });
 
-  it('it holds at most one slot of its deployment, and none once it has stopped', () => {
+  it('it holds at most one slot of its deployment, and none once it has stopped [O14] [O26]', () => {
     check(stories, ({ run, answers }) => {
       let held = false;
       for (const { verdict, before } of answers) {
@@ -347,7 +347,7 @@ describe('whatever is proposed for a native task run', () => {
 });
 
 describe('whatever is proposed for a task run by a client', () => {
-  it('it holds slots only while it is RUNNING or CANCELLING', () => {
+  it('it holds slots only while it is RUNNING or CANCELLING [O18]', () => {
     check(taskStories(coreTaskRunPolicy), ({ run, answers }) => {
       let held = false;
       for (const { verdict } of answers) {

@@ -34,7 +34,7 @@ describe('nativeTaskRunPolicy', () => {
     [StateType.Cancelled, 'x x x x x x x x x'],
   ];
 
-  it.each(TABLE)('from %s, each type in turn: %s', (from, expected) => {
+  it.each(TABLE)('from %s, each type in turn: %s [O03]', (from, expected) => {
     const verdicts = STATE_TYPES.map((to) => {
       const proposed = { type: to, name: to, message: null, details: {} };
       const run = runIn(from && { type: from }, { runCount: from === StateType.Running ? 1 : 0 });

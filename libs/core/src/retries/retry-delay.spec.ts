@@ -11,7 +11,7 @@ describe('retryDelayMs', () => {
     ['the last of several', [1, 2, 3], 3, 3],
     ['the last of several again', [1, 2, 3], 100, 3],
     ['before any attempt', [1, 2, 3], 0, 0],
-  ])('%s: delays %j after attempt %i are %d ms', (_, retryDelaysMs, runCount, expected) => {
+  ])('%s: delays %j after attempt %i are %d ms [T10]', (_, retryDelaysMs, runCount, expected) => {
     expect(retryDelayMs({ retries: 10, retryDelaysMs }, runCount)).toBe(expected);
   });
 

@@ -25,7 +25,7 @@ describe('retryPolicyOf', () => {
       { retries: 2, retryDelay: () => exponentialBackoff({ from: 1, factor: 3 }) },
       [1, 3],
     ],
-  ])('of %s', (_, options, retryDelaysMs) => {
+  ])('of %s [T10]', (_, options, retryDelaysMs) => {
     expect(retryPolicyOf(options, subject)).toEqual({ retries: options.retries ?? 0, retryDelaysMs });
   });
 
@@ -66,11 +66,11 @@ describe('exponentialBackoff', () => {
     ['grows by its factor', { from: 100, factor: 1.5 }, 3, [100, 150, 225]],
     ['stays below its limit', { from: '1s', max: '3s' }, 4, [1_000, 2_000, 3_000, 3_000]],
     ['has no pauses without retries', { from: '1s' }, 0, []],
-  ])('%s', (_, options, retries, expected) => {
+  ])('%s [T11]', (_, options, retries, expected) => {
     expect(exponentialBackoff(options).delaysMs(retries)).toEqual(expected);
   });
 
-  it('never grows out of what can be waited for, nor lists more pauses than there may be', () => {
+  it('never grows out of what can be waited for, nor lists more pauses than there may be [T11]', () => {
     const delays = exponentialBackoff({ from: '7d', factor: 1_000 }).delaysMs(1_000);
     expect(delays).toHaveLength(50);
     expect(delays.every((delay) => Number.isSafeInteger(delay * 1_000))).toBe(true);

@@ -287,7 +287,7 @@ describe('decide', () => {
       expect(verdict).toMatchObject({ kind: 'accept', effects: [release, remember] });
     });
 
-    it('is dropped when the rule does not look at the state that is entered in the end', () => {
+    it('is dropped when the rule does not look at the state that is entered in the end [O26]', () => {
       const rules = [causing([release], { to: ['FAILED'] }), ruleThat(replace(running(), 'again'))];
       expect(decideFrom('RUNNING', failed(), rules)).toMatchObject({ kind: 'reject', effects: [] });
     });

@@ -20,7 +20,7 @@ describe('stateOfRun', () => {
 });
 
 describe('mirroredState', () => {
-  it('is the state of the subflow, which it names, without what is only the subflow’s', () => {
+  it('is the state of the subflow, which it names, without what is only the subflow’s [O24]', () => {
     const data = { persisted: true, value: 'r' };
     const scheduledTime = instantOfMs(1);
     const details = { transitionId: 't', deploymentConcurrencyLeaseId: 'l', scheduledTime };

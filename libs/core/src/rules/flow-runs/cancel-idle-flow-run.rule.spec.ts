@@ -17,7 +17,7 @@ describe('cancel-idle-flow-run', () => {
     ['resumed, with the infrastructure it left', { type: StateType.Scheduled, name: 'Resuming' }, 'pid', 'reject'],
     ['paused in its process', { type: StateType.Paused }, undefined, 'accept'],
     ['suspended', { type: StateType.Paused, details: { pauseReschedule: true } }, 'pid', 'reject'],
-  ])('%s: %s', (_, state, pid, expected) => {
+  ])('%s: %s [O05]', (_, state, pid, expected) => {
     expect(verdictOf(state, pid).kind).toBe(expected);
   });
 

@@ -21,7 +21,7 @@ function verdictOf(facts: Facts, proposed = late({ scheduledTime }), deploymentI
 }
 
 describe('cancel-late-collision', () => {
-  it('cancels a late run that finds no slot and is not to queue', () => {
+  it('cancels a late run that finds no slot and is not to queue [O12]', () => {
     expect(verdictOf({ deployment: full })).toMatchObject({ kind: 'reject', state: { type: 'CANCELLED' } });
   });
 

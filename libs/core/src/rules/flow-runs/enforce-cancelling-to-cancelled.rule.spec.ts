@@ -17,7 +17,7 @@ const verdictOf = (from: StateType, to: StateType) =>
 
 describe('enforce-cancelling-to-cancelled', () => {
   it.each(STATE_TYPES.filter((type) => type !== StateType.Cancelled))(
-    'keeps a run that is being cancelled from becoming %s',
+    'keeps a run that is being cancelled from becoming %s [O04]',
     (to) => {
       expect(verdictOf(StateType.Cancelling, to)).toMatchObject({
         kind: 'reject',

@@ -15,12 +15,12 @@ describe('mark-only-scheduled-late', () => {
     expect(verdictOf({ type: StateType.Scheduled, name })).toMatchObject({ kind: 'accept', state: { name: 'Late' } });
   });
 
-  it('marks none late twice', () => {
+  it('marks none late twice [O11]', () => {
     expect(verdictOf({ type: StateType.Scheduled, name: 'Late' })).toMatchObject({ kind: 'reject', state: null });
   });
 
   it.each([null, ...STATE_TYPES.filter((type) => type !== StateType.Scheduled)])(
-    'marks none late that is %s',
+    'marks none late that is %s [O11]',
     (type) => {
       expect(verdictOf(type && { type, name: type })).toMatchObject({ kind: 'reject', state: null });
     },

@@ -15,7 +15,7 @@ const effectsOf = (parentTaskRunId: string | null, type = STATE_TYPES[0]!) => {
 };
 
 describe('mirror-subflow-state', () => {
-  it.each(STATE_TYPES)('shows the caller that its subflow is %s', (type) => {
+  it.each(STATE_TYPES)('shows the caller that its subflow is %s [O24]', (type) => {
     expect(effectsOf('task', type)).toEqual([{ kind: 'mirror-state', taskRunId: 'task' }]);
   });
 

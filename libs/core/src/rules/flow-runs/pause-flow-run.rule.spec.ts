@@ -33,7 +33,7 @@ describe('pause-flow-run', () => {
     });
   });
 
-  it('lets each pause fire once', () => {
+  it('lets each pause fire once [H02]', () => {
     const proposed = paused({ details: { pauseKey: '1' } });
     expect(verdictOf(proposed, { pauseKeys: ['1'] })).toMatchObject({ kind: 'reject', state: null });
   });
@@ -51,13 +51,13 @@ describe('pause-flow-run', () => {
   });
 
   describe('a run that is to leave its process', () => {
-    it('must be one that somebody can start again', () => {
+    it('must be one that somebody can start again [O15]', () => {
       expect(verdictOf(suspended())).toEqual({ kind: 'needs-facts', names: ['reschedulable'] });
       expect(verdictOf(suspended(), { facts: { reschedulable: true } }).kind).toBe('accept');
       expect(verdictOf(suspended(), { facts: { reschedulable: false } }).kind).toBe('abort');
     });
 
-    it('cannot be a subflow, which pauses in its process only', () => {
+    it('cannot be a subflow, which pauses in its process only [O15]', () => {
       expect(verdictOf(suspended(), { facts: { reschedulable: true }, parentTaskRunId: 'task' }).kind).toBe('abort');
       expect(verdictOf(paused(), { parentTaskRunId: 'task' }).kind).toBe('accept');
     });

@@ -14,7 +14,7 @@ function enteredFrom(details: object, proposed = running()) {
 }
 
 describe('preserve-deployment-lease', () => {
-  it.each(STATE_TYPES)('a %s state names the lease of the state before', (type) => {
+  it.each(STATE_TYPES)('a %s state names the lease of the state before [O07]', (type) => {
     const proposed = { type, name: type, message: null, details: { transitionId: 't' } };
     expect(enteredFrom(LEASE, proposed)?.details).toEqual({ transitionId: 't', ...LEASE });
   });

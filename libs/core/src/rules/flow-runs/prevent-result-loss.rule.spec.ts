@@ -22,7 +22,7 @@ describe('prevent-result-loss', () => {
     ['a kept result by another', kept, kept, 'accept'],
     ['a result that is not kept by none', passing, undefined, 'accept'],
     ['none by none', undefined, undefined, 'accept'],
-  ])('replacing %s: %s', (_, before, after, expected) => {
+  ])('replacing %s: %s [O21]', (_, before, after, expected) => {
     expect(kindFrom(StateType.Completed, before, completed(after && { data: after }))).toBe(expected);
   });
 

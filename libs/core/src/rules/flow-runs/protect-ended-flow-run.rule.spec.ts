@@ -69,7 +69,7 @@ describe('protect-ended-flow-run', () => {
         { reschedulable: false },
       );
 
-    it.each([StateType.Scheduled, StateType.Pending, StateType.Running])('is not started again by %s', (to) => {
+    it.each([StateType.Scheduled, StateType.Pending, StateType.Running])('is not started again by %s [O03]', (to) => {
       expect(verdictFor(to)).toMatchObject({ kind: 'reject', state: null });
     });
 
@@ -77,7 +77,7 @@ describe('protect-ended-flow-run', () => {
       ['without a result', undefined, 'reject'],
       ['with a result that is not kept', { persisted: false, value: 1 }, 'reject'],
       ['with another result that is kept', { persisted: true, value: 's' }, 'accept'],
-    ])('completes again %s: %s', (_, data, kind) => {
+    ])('completes again %s: %s [O03]', (_, data, kind) => {
       expect(verdictFor(StateType.Completed, data).kind).toBe(kind);
     });
 

@@ -18,7 +18,7 @@ describe('release-deployment-slot', () => {
   const holding: readonly (StateType | null)[] = [StateType.Pending, StateType.Running, StateType.Cancelling];
 
   it.each([null, ...STATE_TYPES].flatMap((from) => STATE_TYPES.map((to) => [from, to] as const)))(
-    'from %s to %s: when the run stops',
+    'from %s to %s: when the run stops [O14]',
     (from, to) => {
       const expected = holding.includes(from) && !holding.includes(to);
       expect(releases(from && { type: from }, stateOf(to))).toBe(expected);

@@ -22,11 +22,11 @@ describe('resume-paused-flow-run', () => {
     expect(verdictOf(to)).toMatchObject({ kind: 'accept', policy: { resuming: true } });
   });
 
-  it.each(STATE_TYPES.filter((type) => !WAYS_ON.includes(type)))('does not let it become %s', (to) => {
+  it.each(STATE_TYPES.filter((type) => !WAYS_ON.includes(type)))('does not let it become %s [O16]', (to) => {
     expect(verdictOf(to)).toMatchObject({ kind: 'reject', state: null });
   });
 
-  it.each(WAYS_ON)('fails it instead of letting it become %s, once its time is over', (to) => {
+  it.each(WAYS_ON)('fails it instead of letting it become %s, once its time is over [O16]', (to) => {
     for (const pauseTimeout of [now, addMicros(now, -1)]) {
       expect(verdictOf(to, { pauseTimeout })).toMatchObject({ kind: 'reject', state: { type: 'FAILED' }, policy: {} });
     }

@@ -44,7 +44,7 @@ describe('retry-failed-flow-run', () => {
     });
   });
 
-  it('puts a scheduled retry with the message of the failure in the place of the failure', () => {
+  it('puts a scheduled retry with the message of the failure in the place of the failure [O09]', () => {
     expect(verdictOf(running(1, { retries: 1, retryDelaysMs: [100] }))).toMatchObject({
       kind: 'reject',
       state: {

@@ -29,7 +29,7 @@ describe('validate-deployment-slot', () => {
     expect(verdictOf({})).toEqual({ kind: 'needs-facts', names: ['clientRenewsLeases', 'leaseHeld', 'deployment'] });
   });
 
-  it('renews a lease that holds, for as long as the deployment says', () => {
+  it('renews a lease that holds, for as long as the deployment says [O13]', () => {
     expect(verdictOf({ clientRenewsLeases: true, leaseHeld: true, deployment })).toMatchObject({
       kind: 'accept',
       state: { details: LEASE },
@@ -37,7 +37,7 @@ describe('validate-deployment-slot', () => {
     });
   });
 
-  it('takes another slot when the lease is gone, and names its lease', () => {
+  it('takes another slot when the lease is gone, and names its lease [O13]', () => {
     expect(verdictOf({ clientRenewsLeases: true, leaseHeld: false, deployment })).toMatchObject({
       kind: 'accept',
       state: { details: { deploymentConcurrencyLeaseId: 'new' } },

@@ -16,7 +16,7 @@ const verdictOf = (from: StateType | null, fromDetails: StateDetails, to: StateT
   );
 
 describe('prevent-duplicate-transitions', () => {
-  it.each(STATE_TYPES)('answers a proposal that was sent twice with the state it led to: %s', (type) => {
+  it.each(STATE_TYPES)('answers a proposal that was sent twice with the state it led to: %s [O02]', (type) => {
     expect(verdictOf(type, { transitionId: 't' }, type, { transitionId: 't' })).toMatchObject({
       kind: 'reject',
       state: null,

@@ -52,11 +52,11 @@ describe('prevent-pending-transitions', () => {
       ['Submitting', 'Submitting', 'abort'],
       ['Submitting', 'Pending', 'abort'],
       ['Pending', 'Pending', 'abort'],
-    ])('named %s, proposed %s → %s', (current, proposed, kind) => {
+    ])('named %s, proposed %s → %s [O07]', (current, proposed, kind) => {
       expect(verdictOf({ type: StateType.Pending, name: current }, pending({ name: proposed })).kind).toBe(kind);
     });
 
-    it('hands the time at which it is due on to the next sub-state', () => {
+    it('hands the time at which it is due on to the next sub-state [O07]', () => {
       const current = { type: StateType.Pending, name: 'Pending', details: { scheduledTime: due } };
       expect(verdictOf(current, pending({ name: 'Submitting', details: { transitionId: 't' } }))).toMatchObject({
         kind: 'accept',

@@ -15,7 +15,7 @@ const verdictOf = (from: StateType | null, scheduledTime: Instant | undefined, p
   );
 
 describe('wait-for-scheduled-time', () => {
-  it.each([StateType.Scheduled, StateType.Pending])('makes a %s run wait until it is due', (from) => {
+  it.each([StateType.Scheduled, StateType.Pending])('makes a %s run wait until it is due [O08]', (from) => {
     expect(verdictOf(from, addMs(now, 1_500))).toEqual({
       kind: 'wait',
       retryAfterMs: 1_500,

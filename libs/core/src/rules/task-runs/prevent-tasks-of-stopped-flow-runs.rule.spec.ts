@@ -17,7 +17,7 @@ describe('prevent-tasks-of-stopped-flow-runs', () => {
     expect(verdictOf(inState(StateType.Running)).kind).toBe('accept');
   });
 
-  it('pauses it as long as its flow run', () => {
+  it('pauses it as long as its flow run [O19]', () => {
     const details = { pauseTimeout: addMs(now, 5), pauseReschedule: true };
     expect(verdictOf(inState(StateType.Paused, details))).toMatchObject({
       kind: 'reject',
@@ -27,7 +27,7 @@ describe('prevent-tasks-of-stopped-flow-runs', () => {
   });
 
   it.each(STATE_TYPES.filter((type) => type !== StateType.Running && type !== StateType.Paused))(
-    'turns it away while its flow run is %s',
+    'turns it away while its flow run is %s [O19]',
     (type) => {
       expect(verdictOf(inState(type)).kind).toBe('abort');
     },

@@ -27,7 +27,7 @@ describe('rename-reruns', () => {
     ['a later attempt that is proposed as a retry', 1, 'Running', retrying(), 'Rerunning'],
     ['any other later attempt', 1, 'Pending', running(), 'Rerunning'],
     ['a later attempt under a name of its own', 4, 'Scheduled', running({ name: 'Warming' }), 'Rerunning'],
-  ])('names %s: after %i attempts, from %s', (_, runCount, currentName, proposed, name) => {
+  ])('names %s: after %i attempts, from %s [O20]', (_, runCount, currentName, proposed, name) => {
     expect(verdictOf(runCount, currentName, proposed)).toMatchObject({ kind: 'accept', state: { name } });
   });
 

@@ -38,13 +38,13 @@ describe('reschedule-failed-task-run', () => {
     ['at once', 1, [], 0],
     ['after its delay', 2, [100, 200], 200],
     ['after the last delay', 5, [100, 200], 200],
-  ])('schedules the retry %s', (_, runCount, retryDelaysMs, delayMs) => {
+  ])('schedules the retry %s [O10]', (_, runCount, retryDelaysMs, delayMs) => {
     expect(verdictOf(runCount, { retries: 9, retryDelaysMs })).toMatchObject({
       state: { type: 'SCHEDULED', name: 'AwaitingRetry', details: { scheduledTime: addMs(now, delayMs) } },
     });
   });
 
-  it('spreads the delays of runs that failed together', () => {
+  it('spreads the delays of runs that failed together [O10]', () => {
     const policy = { retries: 1, retryDelaysMs: [1_000], retryJitter: 0.5 };
     expect(verdictOf(1, policy)).toEqual({ kind: 'needs-facts', names: ['random'] });
     expect(verdictOf(1, policy, failed(), { random: 0 })).toMatchObject({

@@ -12,7 +12,7 @@ const verdictOf = (facts: Facts, proposed = running({ details: { cacheKey: 'k' }
   decide([retrieveCachedState], { run: { state: null } as TaskRun, proposed, now: instantOfMs(0) }, facts);
 
 describe('retrieve-cached-state', () => {
-  it('ends a run with what is remembered under its key', () => {
+  it('ends a run with what is remembered under its key [O17]', () => {
     expect(verdictOf({ cachedState })).toMatchObject({ kind: 'reject', state: { ...cachedState, name: 'Cached' } });
   });
 
@@ -20,7 +20,7 @@ describe('retrieve-cached-state', () => {
     expect(verdictOf({ cachedState: null }).kind).toBe('accept');
   });
 
-  it('looks up runs with a key that are not to refresh it, and no others', () => {
+  it('looks up runs with a key that are not to refresh it, and no others [O17]', () => {
     expect(verdictOf({})).toEqual({ kind: 'needs-facts', names: ['cachedState'] });
     expect(verdictOf({}, running()).kind).toBe('accept');
     expect(verdictOf({}, running({ details: { cacheKey: 'k', refreshCache: true } })).kind).toBe('accept');

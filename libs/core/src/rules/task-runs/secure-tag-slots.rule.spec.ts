@@ -31,7 +31,7 @@ describe('secure-tag-slots', () => {
     });
   });
 
-  it('takes none when one of them is full', () => {
+  it('takes none when one of them is full [O18]', () => {
     const verdict = verdictOf({ tagLimits: [free('a'), full('b')], random: 0.5 });
     expect(verdict).toEqual({
       kind: 'wait',
@@ -54,7 +54,7 @@ describe('secure-tag-slots', () => {
     expect([0, 0.25, 0.5, 0.75].map((random) => waitOf([full('a', 1_000)], random))).toEqual([700, 850, 1_000, 1_150]);
   });
 
-  it('turns a run away for good when a limit is 0', () => {
+  it('turns a run away for good when a limit is 0 [O18]', () => {
     const closed = { tag: 'b', limit: 0, slotFree: false };
     expect(verdictOf({ tagLimits: [full('a'), closed], random: 0 })).toMatchObject({
       kind: 'abort',
