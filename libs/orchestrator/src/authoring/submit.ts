@@ -1,7 +1,6 @@
 import { OrchestratorError } from '@nestor/core';
 import { currentScope, withScope } from '../runtime/engine/run-scope.js';
 import type { CallTrace } from '../runtime/registry/call-options.js';
-import type { AsyncMethod } from './async-method.js';
 import { callView, resolvedChanges } from './call-view.js';
 import { TaskFuture, TaskFutures } from './task-future.js';
 import { Annotated, upstreamOf, type Resolvable } from './upstream.js';
@@ -14,27 +13,26 @@ export class InvalidMappingError extends OrchestratorError {
 
 export type SubmitOptions = Omit<WithOptions, 'returnState'>;
 
-/** A provider whose flows and tasks are submitted. */
-export type Submitting<T> = {
-  readonly [Key in keyof T as T[Key] extends AsyncMethod ? Key : never]: T[Key] extends (
-    ...args: infer Args
-  ) => Promise<infer Result>
-    ? (...args: { [Index in keyof Args]: Resolvable<Args[Index]> }) => TaskFuture<Result>
-    : never;
-};
+/**
+ * A provider whose flows and tasks are submitted; what is none of them is `never`. (Keys are not filtered: of the type of
+ * `this`, which is not known within a class, nothing would be left.)
+ */
+export type Submitting<T> = { readonly [Key in keyof T]: Submitted<T[Key]> };
+
+type Submitted<Method> = Method extends (...args: infer Args) => Promise<infer Result>
+  ? (...args: { [Index in keyof Args]: Resolvable<Args[Index]> }) => TaskFuture<Result>
+  : never;
 
 /** A provider whose flows and tasks are submitted once for each element of the lists they are given. */
-export type SubmittingAll<T> = {
-  readonly [Key in keyof T as T[Key] extends AsyncMethod ? Key : never]: T[Key] extends (
-    ...args: infer Args
-  ) => Promise<infer Result>
-    ? (
-        ...args: {
-          [Index in keyof Args]: Iterable<Resolvable<Args[Index]>> | Annotated<Args[Index]> | NotIterable<Args[Index]>;
-        }
-      ) => TaskFutures<Result>
-    : never;
-};
+export type SubmittingAll<T> = { readonly [Key in keyof T]: SubmittedAll<T[Key]> };
+
+type SubmittedAll<Method> = Method extends (...args: infer Args) => Promise<infer Result>
+  ? (
+      ...args: {
+        [Index in keyof Args]: Iterable<Resolvable<Args[Index]>> | Annotated<Args[Index]> | NotIterable<Args[Index]>;
+      }
+    ) => TaskFutures<Result>
+  : never;
 type NotIterable<Value> = Value extends string ? Value : Value extends Iterable<unknown> ? never : Value;
 
 /**

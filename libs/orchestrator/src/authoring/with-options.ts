@@ -1,6 +1,5 @@
 import { currentScope } from '../runtime/engine/run-scope.js';
 import type { CallTrace } from '../runtime/registry/call-options.js';
-import type { AsyncMethod } from './async-method.js';
 import { callView, resolvedChanges, type CallChanges } from './call-view.js';
 import { RunState } from './run-state.js';
 import type { TaskFuture } from './task-future.js';
@@ -14,14 +13,12 @@ export interface WithOptions extends CallChanges {
   readonly returnState?: boolean;
 }
 
-/** A provider whose flows and tasks give states. */
-export type ReturningStates<T> = {
-  readonly [Key in keyof T as T[Key] extends AsyncMethod ? Key : never]: T[Key] extends (
-    ...args: infer Args
-  ) => Promise<infer Result>
-    ? (...args: Args) => Promise<RunState<Result>>
-    : never;
-};
+/** A provider whose flows and tasks give states; what is none of them is `never`. */
+export type ReturningStates<T> = { readonly [Key in keyof T]: ReturningState<T[Key]> };
+
+type ReturningState<Method> = Method extends (...args: infer Args) => Promise<infer Result>
+  ? (...args: Args) => Promise<RunState<Result>>
+  : never;
 
 /**
  * The same provider, with other options for the flows and tasks that are called through it. The provider itself, and what its
