@@ -57,6 +57,8 @@ export { InvalidQueryError } from './runtime/queries.js';
 export { Readiness } from './runtime/readiness.service.js';
 export type { ListFlowRuns } from './runtime/flow-runs.service.js';
 export type { FlowRunView, FlowRunWithHistory, TaskRunView } from './runtime/flow-run.view.js';
+export { toMermaid } from './runtime/run-graph.js';
+export type { RunGraph, RunGraphEdge, RunGraphNode } from './runtime/run-graph.js';
 
 export { RunControl } from './runtime/control/run-control.service.js';
 export type { ForcedState, ForkOptions } from './runtime/control/run-control.service.js';

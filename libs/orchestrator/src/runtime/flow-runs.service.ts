@@ -14,6 +14,7 @@ import { outcomeOfRun } from './outcome-of-run.js';
 import { PausedRunError, UnfinishedRunError } from './engine/engine-errors.js';
 import { checkedId, checkedLimit, MAX_PAGE } from './queries.js';
 import { OrchestratorEngine } from './engine/orchestrator-engine.js';
+import { edgesOf, type RunGraph } from './run-graph.js';
 import {
   flowRunView,
   taskRunView,
@@ -24,7 +25,8 @@ import {
 
 /** Pauses between looks at a run that another process executes. */
 const FIRST_LOOK_MS = 25;
-const LAST_LOOK_MS = 1_000;
+const LAST_LOOK_MS = 500;
+const MAX_NODES = 10_000;
 
 /** Waiting for a run took longer than was allowed; the run itself goes on. */
 export class WaitTimeoutError extends OrchestratorError {
@@ -112,6 +114,29 @@ export class FlowRuns {
   async countTaskRuns(flowRunId: string): Promise<Partial<Record<StateType, number>>> {
     if (!isId(flowRunId)) return {};
     return this.taskRuns.countByState(flowRunId);
+  }
+
+  /**
+   * The task runs of a run, and which of them got what others gave, as far as that is known: futures, and objects that a task
+   * gave, are told by what they are; texts and numbers are not. {@link toMermaid} draws it.
+   *
+   * @param options `limit` is the most task runs that are shown, 1 to 10,000; default 1,000.
+   * @throws {FlowRunNotFoundError} when there is no run of that id.
+   * @throws {InvalidQueryError} when `limit` cannot be meant.
+   */
+  async graph(id: string, { limit = 1_000 }: { readonly limit?: number } = {}): Promise<RunGraph> {
+    const most = checkedLimit(limit, MAX_NODES);
+    const run = isId(id) ? await this.flowRuns.find(id) : null;
+    if (!run) throw new FlowRunNotFoundError(id);
+    const rows = await this.taskRuns.forGraph(run.id, most + 1);
+    const shown = rows.slice(0, most);
+    return {
+      flowRunId: run.id,
+      name: run.name,
+      nodes: shown.map(({ taskInputs: _, ...node }) => node),
+      edges: edgesOf(shown),
+      isComplete: shown.length === rows.length,
+    };
   }
 
   /** The first lines (1,000 at most) that the run and its tasks logged, oldest first. */

@@ -9,10 +9,10 @@ export class InvalidQueryError extends OrchestratorError {
   readonly code = 'INVALID_QUERY';
 }
 
-/** @throws {InvalidQueryError} when it is no whole number from 1 to {@link MAX_PAGE}. */
-export function checkedLimit(limit: number): number {
-  if (Number.isInteger(limit) && limit >= 1 && limit <= MAX_PAGE) return limit;
-  throw new InvalidQueryError(`The limit is ${limit}; it must be a whole number from 1 to ${MAX_PAGE}.`);
+/** @throws {InvalidQueryError} when it is no whole number from 1 to `most`. */
+export function checkedLimit(limit: number, most = MAX_PAGE): number {
+  if (Number.isInteger(limit) && limit >= 1 && limit <= most) return limit;
+  throw new InvalidQueryError(`The limit is ${limit}; it must be a whole number from 1 to ${most}.`);
 }
 
 /**

@@ -41,6 +41,14 @@ export type RecordedTaskRun = Pick<
   | 'result'
 >;
 
+/** What the graph of a run shows of a task run. */
+export type TaskRunInGraph = Pick<
+  TaskRunEntity,
+  'id' | 'name' | 'taskKey' | 'stateType' | 'stateName' | 'taskInputs'
+> & {
+  readonly parentId: string | null;
+};
+
 @Injectable()
 export class TaskRunsRepository {
   private readonly runs: Repository<TaskRunEntity>;
@@ -133,6 +141,19 @@ export class TaskRunsRepository {
       order: { id: 'ASC' },
       take: limit,
     });
+  }
+
+  /**
+   * The first task runs of a flow run that are not superseded, in the order of their calls, without what they gave. Rides
+   * `task_run_flow_run_idx`.
+   */
+  forGraph(flowRunId: string, limit: number): Promise<TaskRunInGraph[]> {
+    return this.dataSource.query<TaskRunInGraph[]>(
+      `select id, name, task_key as "taskKey", parent_task_run_id as "parentId", state_type as "stateType",
+              state_name as "stateName", task_inputs as "taskInputs"
+         from ${this.schema}.task_run where flow_run_id = $1 and not superseded order by id limit $2`,
+      [flowRunId, limit],
+    );
   }
 
   /**
