@@ -1,10 +1,12 @@
 import { Injectable, type INestApplicationContext } from '@nestjs/common';
 import { currentRun, Flow, FlowRuns, Flows, isTerminal, StateType, Task } from '@nestor/orchestrator';
 import type { TestDatabase } from '@nestor/testing';
+import { FlowRunsRepository } from '../../../libs/orchestrator/src/records/flow-runs/flow-runs.repository.js';
 import { startApp } from '../../support/app.js';
 import { DatabaseProxy } from '../../support/database-proxy.js';
 import { testDatabase } from '../../support/database.js';
 import { Gate } from '../../support/gate.js';
+import { waitFor } from '../../support/wait-for.js';
 
 const UNKNOWN_ID = '01a201cf-f4dd-7000-98e7-1976c9bbcf07';
 
@@ -148,6 +150,17 @@ describe('flow runs', () => {
       const waiting = runsElsewhere.result(id);
       imports.gate.open();
       expect(await waiting).toEqual({ loaded: 5, at: new Date(0) });
+    });
+
+    it('are over within a second of their end, however long somebody has waited elsewhere [F25]', async () => {
+      const { id } = await app.get(Flows).start(Imports, 'load', { rows: 5 });
+      const looks = jest.spyOn(other.get(FlowRunsRepository), 'find');
+      const waiting = runsElsewhere.result(id);
+      await waitFor(() => looks.mock.calls.length >= 6); // by then the pauses between looks are as long as they get
+      const openedAt = performance.now();
+      imports.gate.open();
+      await waiting;
+      expect(performance.now() - openedAt).toBeLessThan(1_000);
     });
 
     it('throw their error there as well', async () => {

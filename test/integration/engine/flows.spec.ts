@@ -180,6 +180,24 @@ describe('a flow', () => {
       expect(builds[2]).not.toBe(builds[0]);
     });
 
+    it('has a version that changes with its source, and with nothing else [F04]', async () => {
+      const versions = await Promise.all(
+        [Stage, Stage, EditedStage].map(async (provider) => {
+          const other = await startApp({ url: database.url, providers: [provider] });
+          try {
+            const { id } = await other.get(Flows).start(provider, 'play', {});
+            await other.get(FlowRuns).result(id);
+            const rows = await sql(database, 'select flow_version from nestor.flow_run where id = $1', [id]);
+            return rows[0]!.flow_version;
+          } finally {
+            await other.close();
+          }
+        }),
+      );
+      expect(versions[1]).toBe(versions[0]);
+      expect(versions[2]).not.toBe(versions[0]);
+    });
+
     it('is durable before its body starts', async () => {
       stage.body = () => runs.get(currentRun().flowRunId!);
       expect(await stage.play({ order: 7 })).toMatchObject({ parameters: { order: 7 } });

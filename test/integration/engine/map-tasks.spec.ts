@@ -91,6 +91,28 @@ describe('within a flow', () => {
       expect(most).toBe(20);
     });
 
+    it('never waits for itself where items call tasks that map others, one at a time each [T22]', async () => {
+      const nested = (depth: number): Promise<unknown> =>
+        mapTasks(
+          [1, 2],
+          async (item) => {
+            stage.taskBody = async () => (depth > 0 ? nested(depth - 1) : item);
+            return stage.act(item);
+          },
+          { concurrency: 1 },
+        );
+      expect(await play(() => nested(2))).toEqual([
+        [
+          [1, 2],
+          [1, 2],
+        ],
+        [
+          [1, 2],
+          [1, 2],
+        ],
+      ]);
+    });
+
     it('begins nothing further after a failure, and throws the first one', async () => {
       const begun: unknown[] = [];
       stage.taskBody = async (input) => {

@@ -153,6 +153,21 @@ describe('a flow that is called within a flow', () => {
     expect(await childrenOf(parentId)).toMatchObject([{ state_type: 'FAILED' }, { state_type: 'COMPLETED' }]);
   });
 
+  it('that completed is not run again when its caller is retried, which gets its result [F15]', async () => {
+    let children = 0;
+    stage.childBody = async () => `child ${++children}`;
+    let attempts = 0;
+    playing(async () => {
+      const result = await stage.child();
+      if (++attempts === 1) throw new Error('after the child');
+      return [result, attempts];
+    });
+    expect(await stage.retriedParent()).toEqual(['child 1', 2]);
+    expect(children).toBe(1);
+    expect(await childrenOf(parentId)).toMatchObject([{ state_type: 'COMPLETED', run_count: 1 }]);
+    expect(await taskRunsOf(database, parentId)).toMatchObject([{ state_type: 'COMPLETED', run_count: 1 }]);
+  });
+
   it('runs again, as a run of its own, when the task that calls it is retried', async () => {
     let calls = 0;
     stage.childBody = async () => ++calls;

@@ -101,6 +101,28 @@ describe('runs that wait for a process', () => {
     expect(await flowRunOf(database, id)).toMatchObject({ state_type: 'RUNNING', empirical_policy: { recoveries: 0 } });
   });
 
+  it('are none that wait in a process for their retry, also when that is overdue [O27]', async () => {
+    const first = await relay.start('first', (stage) => {
+      stage.script = async () => {
+        stage.performed.push('attempt');
+        if (stage.performed.length === 1) throw new Error('once');
+        return stage.owner;
+      };
+    });
+    const second = await relay.start('second', (stage) => (stage.script = async () => stage.owner));
+    const id = await first.begin('playLater');
+    await waitFor(async () => (await flowRunOf(database, id)).state_name === 'AwaitingRetry');
+    await sql(
+      database,
+      `update nestor.flow_run set next_scheduled_start_time = clock_timestamp() - interval '1 minute' where id = $1`,
+      [id],
+    );
+    expect(await nextClaim(second)).toEqual([]);
+    expect(await first.result(id)).toBe('first');
+    expect(first.stage.performed).toEqual(['attempt', 'attempt']);
+    expect(await flowRunOf(database, id)).toMatchObject({ run_count: 2, empirical_policy: { recoveries: 0 } });
+  });
+
   it('are left to others by a process that has enough to do, until it has less', async () => {
     const ids = await leave(3);
     let limit = 0;

@@ -76,6 +76,16 @@ describe('a process that is killed', () => {
     }
   });
 
+  it('leaves the lines behind that its run had logged a second before [H15]', async () => {
+    const mortal = startProcess('loggers', 'interrupted');
+    const id = await mortal.began();
+    await mortal.waiting();
+    const lines = () => sql(database, 'select message from nestor.log where flow_run_id = $1', [id]);
+    await waitFor(async () => (await lines()).length > 0, 1_000);
+    await mortal.kill();
+    expect(await lines()).toEqual([{ message: `two marks by ${mortal.pid}` }]);
+  });
+
   it('by its own run is followed by others, until the run is given up as CRASHED [F18] [T27]', async () => {
     const first = startProcess('victims', 'deadly');
     const id = await first.began();

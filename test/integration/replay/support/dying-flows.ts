@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { Flow, Task } from '@nestor/orchestrator';
+import { currentRun, Flow, Task } from '@nestor/orchestrator';
 import { Client } from 'pg';
 
 /** Where the flows leave their marks. */
@@ -26,6 +26,7 @@ export class DyingFlows {
   @Flow({ name: 'interrupted' })
   async interrupted(): Promise<unknown[]> {
     const results = [await this.mark('one'), await this.mark('two')];
+    currentRun().logger.log(`two marks by ${process.pid}`);
     await this.afterwards();
     return [...results, await this.mark('three')];
   }
