@@ -16,7 +16,6 @@ export async function printedBy(
   env: Record<string, string>,
 ): Promise<string> {
   const lines: string[] = [];
-  const printing = { log: (...values: unknown[]) => lines.push(format(...values)) };
   const loaded = new Map<string, object>();
   const load = (name: string): unknown => {
     // eslint-disable-next-line @typescript-eslint/no-require-imports -- which module it is is known only now
@@ -30,11 +29,16 @@ export async function printedBy(
     const exported = {};
     note(exported);
     // eslint-disable-next-line @typescript-eslint/no-implied-eval -- what is evaluated is our own documentation
-    const run = new Function('exports', 'require', 'process', 'console', transpiled(composed(one).text));
-    run(exported, load, { env }, printing);
+    const run = new Function('exports', 'require', 'process', transpiled(composed(one).text));
+    run(exported, load, { env });
     return exported;
   };
-  await evaluate(snippet).snippet?.();
+  const printing = jest.spyOn(console, 'log').mockImplementation((...values) => void lines.push(format(...values)));
+  try {
+    await evaluate(snippet).snippet?.();
+  } finally {
+    printing.mockRestore();
+  }
   return lines.map((line) => `${line}\n`).join('');
 }
 

@@ -24,6 +24,7 @@ export interface CallChanges extends Pick<
   RunOptions & TaskOptions,
   | ('retries' | 'retryDelay' | 'retryJitter' | 'retryCondition' | 'timeout' | 'tags' | 'runName' | 'persistResult')
   | ('cachePolicy' | 'cacheKey' | 'resultKey' | 'cacheExpiration' | 'refreshCache' | 'cacheIsolation')
+  | 'captureConsole'
 > {
   /**
    * Names the call within its part of the run, so that a resumed run recognises it by that and not by its inputs. Worth it
@@ -70,6 +71,7 @@ export function resolvedChanges(
     ...(given('runName') && { runName: all.runName }),
     ...(given('persistResult') && { persistResult: all.persistResult }),
     ...(given('cachePolicy', 'cacheKey', 'resultKey') && { caching: all.caching }),
+    ...(given('captureConsole') && { captureConsole: all.captureConsole }),
   };
   const refreshCache = given('refreshCache') ? (changes.refreshCache ?? null) : null;
   return { settings, key: changes.key ?? null, refreshCache };

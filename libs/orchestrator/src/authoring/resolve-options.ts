@@ -43,6 +43,7 @@ type SettingOptions = Pick<
   RunOptions & TaskOptions,
   | ('retries' | 'retryDelay' | 'retryJitter' | 'retryCondition' | 'timeout' | 'tags' | 'runName' | 'persistResult')
   | ('cachePolicy' | 'cacheKey' | 'resultKey' | 'cacheExpiration' | 'refreshCache' | 'cacheIsolation')
+  | 'captureConsole'
 >;
 
 /**
@@ -72,6 +73,7 @@ export function resolvedSettings(options: SettingOptions, place: string): RunSet
     runName: resolvedRunName(options.runName, place),
     persistResult: options.persistResult ?? null,
     caching: resolvedCaching(options, place),
+    captureConsole: options.captureConsole ?? null,
   };
 }
 

@@ -30,6 +30,7 @@ import { FlowRegistry } from '../registry/flow-registry.js';
 import type { Replay } from '../replay/replay.js';
 import { reasonOf, Replays, type ReplayReason } from '../replay/replays.service.js';
 import { outcomeOfRun } from '../outcome-of-run.js';
+import { capturesConsole } from './console-capture.js';
 import { isRoot, type LiveFlowRun, type LiveTaskRun } from '../transitions/live-run.js';
 import type { Answer } from '../transitions/decided.js';
 import { StoredRuns } from '../transitions/stored-runs.service.js';
@@ -259,6 +260,7 @@ export class FlowEngine {
       replay,
       gate: active.gate,
       persistResults: this.persists(definition),
+      capturesConsole: capturesConsole(definition),
       services: this.services,
     });
     // Every attempt gets what is recorded, the first one too: what would differ in a resumed run differs at once.

@@ -263,6 +263,7 @@ const SUBFLOW_SETTINGS: RunSettings = {
   runName: null,
   caching: null,
   persistResult: true,
+  captureConsole: null,
 };
 
 function isTaskCall(call: Call): call is TaskCall {

@@ -43,6 +43,8 @@ interface Place {
   readonly gate: PauseGate | null;
   /** Whether results of tasks are kept that say nothing about it. */
   readonly persistResults: boolean;
+  /** Whether what it prints to the console goes to its log. */
+  readonly capturesConsole: boolean;
   readonly services: ScopeServices;
 }
 

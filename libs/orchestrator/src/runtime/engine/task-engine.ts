@@ -34,6 +34,7 @@ import {
 } from '../transactions/transaction.js';
 import { Attempt, goesOnElsewhere, type AttemptEnd } from './attempt.js';
 import { OutcomeUnknownError, UpstreamError } from './engine-errors.js';
+import { capturesConsole } from './console-capture.js';
 import { failureMessage, outcomeOf, stackOf, type Outcome } from './outcome.js';
 import { LogLevel, RunLogs, type LogSource } from './run-logs.js';
 import { parametersOf } from './parameters.js';
@@ -475,6 +476,7 @@ export class TaskEngine {
       persistResults: this.persists(task, caller),
       taskRun: live,
       attempt,
+      capturesConsole: capturesConsole(task),
       services: this.services,
     });
     const run = {
@@ -525,7 +527,8 @@ const NOTHING: TransactionPart = { commit: () => Promise.resolve(), rollBack: ()
 /** What a hook does that takes something back, as a task. */
 const COMPENSATION: Omit<CalledTask, 'name' | 'subject' | 'taskKey'> = {
   ...{ policy: { retries: 0, retryDelaysMs: [] }, retryCondition: null, timeoutMs: null, tags: [], runName: null },
-  ...{ caching: null, persistResult: true, givenVersion: null, source: '', recordStart: false, transactionHooks: null },
+  ...{ caching: null, persistResult: true, captureConsole: null },
+  ...{ givenVersion: null, source: '', recordStart: false, transactionHooks: null },
 };
 
 /** A result that was not kept: then the call is made again. */

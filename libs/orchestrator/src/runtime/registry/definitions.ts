@@ -49,6 +49,8 @@ export interface RunSettings {
   readonly tags: readonly string[];
   /** What a run is called; `null` for the default. */
   readonly runName: ((args: readonly unknown[]) => string) | null;
+  /** Whether what it prints goes to its log; `null` for what its caller says. */
+  readonly captureConsole: boolean | null;
 }
 
 /** A decorated method with its options resolved: what the engine needs to run it. */
