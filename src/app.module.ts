@@ -8,14 +8,14 @@ import { DependencyAuditModule } from './examples/dependency-audit/dependency-au
 @Module({})
 export class AppModule {
   static with(settings: Settings): DynamicModule {
-    const { database, schema, app, drainMs, cancelGraceMs, maxStallMs, maxRecoveries } = settings;
-    const { buildId, secretKey, auth, host } = settings;
+    const { database, schema, app, buildId, secretKey, auth, host } = settings;
+    const { drainMs, cancelGraceMs, maxStallMs, maxRecoveries, runHeartbeatMs } = settings;
     return {
       module: AppModule,
       imports: [
         OrchestratorModule.forRoot({
           ...{ database, schema, app, maxRecoveries },
-          ...{ drain: drainMs, cancelGrace: cancelGraceMs, maxStall: maxStallMs },
+          ...{ drain: drainMs, cancelGrace: cancelGraceMs, maxStall: maxStallMs, runHeartbeat: runHeartbeatMs },
           ...(buildId !== null && { buildId }),
           ...(secretKey !== null && { secretKey }),
         }),

@@ -85,6 +85,10 @@ class Environment {
   @IsString()
   NESTOR_SECRET_KEY?: string;
 
+  /** How often a flow run that is running says so in an event, from a second to a day. */
+  @IsString()
+  NESTOR_RUN_HEARTBEAT: string = '3m';
+
   /** Names the code that runs, such as a git commit; kept with every run. */
   @IsOptional()
   @IsString()
@@ -107,6 +111,7 @@ export interface Settings {
   readonly maxStallMs: number;
   readonly maxRecoveries: number;
   readonly secretKey: string | null;
+  readonly runHeartbeatMs: number;
   readonly buildId: string | null;
 }
 
@@ -118,6 +123,8 @@ export class InvalidEnvironmentError extends OrchestratorError {
     super(`The environment is not usable: ${problems.join('; ')}.`);
   }
 }
+
+type DurationVariable = 'NESTOR_DRAIN' | 'NESTOR_CANCEL_GRACE' | 'NESTOR_MAX_STALL' | 'NESTOR_RUN_HEARTBEAT';
 
 /** The variables without a default. */
 const OPTIONAL = ['DATABASE_URL', 'NESTOR_DIRECT_URL', 'NESTOR_AUTH', 'NESTOR_SECRET_KEY', 'NESTOR_BUILD_ID'];
@@ -135,7 +142,7 @@ export function readEnvironment(variables: NodeJS.ProcessEnv = process.env): Set
     exposeDefaultValues: true,
   });
   const problems = validateSync(environment).flatMap((error) => [...new Set(Object.values(error.constraints ?? {}))]);
-  const durationOf = (name: 'NESTOR_DRAIN' | 'NESTOR_CANCEL_GRACE' | 'NESTOR_MAX_STALL'): number => {
+  const durationOf = (name: DurationVariable): number => {
     const ms = durationMsOf(environment[name], name);
     if (ms === null) problems.push(`${name} must be a duration such as ${new Environment()[name]}, at most ${LONGEST}`);
     return ms ?? 0;
@@ -143,6 +150,9 @@ export function readEnvironment(variables: NodeJS.ProcessEnv = process.env): Set
   const drainMs = durationOf('NESTOR_DRAIN');
   const cancelGraceMs = durationOf('NESTOR_CANCEL_GRACE');
   const maxStallMs = durationOf('NESTOR_MAX_STALL');
+  const runHeartbeatMs = durationOf('NESTOR_RUN_HEARTBEAT');
+  const isDuration = durationMsOf(environment.NESTOR_RUN_HEARTBEAT, 'NESTOR_RUN_HEARTBEAT') !== null;
+  if (isDuration && runHeartbeatMs < 1_000) problems.push('NESTOR_RUN_HEARTBEAT must be at least 1s');
   const { DATABASE_URL: url, NESTOR_DIRECT_URL: directUrl } = environment;
   if (directUrl !== undefined && url === undefined) {
     problems.push('NESTOR_DIRECT_URL leads past the pooler of DATABASE_URL, which is not set');
@@ -177,6 +187,7 @@ export function readEnvironment(variables: NodeJS.ProcessEnv = process.env): Set
     maxStallMs,
     maxRecoveries: environment.NESTOR_MAX_RECOVERIES,
     secretKey: environment.NESTOR_SECRET_KEY ?? null,
+    runHeartbeatMs,
     buildId: environment.NESTOR_BUILD_ID ?? null,
   };
 }

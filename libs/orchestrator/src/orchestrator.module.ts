@@ -51,6 +51,7 @@ import { Events } from './runtime/events/events.service.js';
 import { FlowRuns } from './runtime/flow-runs.service.js';
 import { Flows } from './runtime/flows.service.js';
 import { Housekeeping } from './runtime/maintenance/housekeeping.service.js';
+import { RunHeartbeats } from './runtime/maintenance/run-heartbeats.js';
 import { PAYLOAD_SETTINGS, payloadSettings } from './runtime/payloads/payload-options.js';
 import { PayloadTable } from './runtime/payloads/payload-table.js';
 import { Payloads } from './runtime/payloads/payloads.service.js';
@@ -172,6 +173,7 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
       FlowExplorer,
       FlowRegistrar,
       Housekeeping,
+      RunHeartbeats,
       Flows,
       FlowRuns,
       Results,

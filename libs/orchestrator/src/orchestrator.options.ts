@@ -57,6 +57,11 @@ export interface OrchestratorOptions {
    * run keeps what it was created with.
    */
   readonly maxRecoveries?: number;
+  /**
+   * How often a flow run that is running says so in an event, `prefect.flow-run.heartbeat`: from `1s` to `24h`. It is for automations
+   * and for those who watch; runs of dead processes are found without it. Default `3m`.
+   */
+  readonly runHeartbeat?: Duration;
   /** Classes whose instances come back as instances when they were recorded; see {@link classCodec}. Default: none. */
   readonly codecs?: readonly ClassCodec[];
   /**
@@ -107,6 +112,7 @@ interface ResolvedOptions {
   readonly maxRecoveries: number;
   readonly persistResults: boolean;
   readonly cache: { readonly refresh: boolean; readonly isDisabled: boolean };
+  readonly runHeartbeatMs: number;
 }
 
 export const DEFAULT_OPTIONS = {
@@ -118,11 +124,15 @@ export const DEFAULT_OPTIONS = {
   cancelGrace: '10s',
   maxStall: '60s',
   maxRecoveries: 10,
+  runHeartbeat: '3m',
 } as const;
 
+/** Of a heartbeat: more often than once a second serves nobody, and timers are not made for more than some weeks. */
+const HEARTBEAT_MS = { least: 1_000, most: 24 * 60 * 60 * 1_000 };
+
 /**
- * @throws {InvalidDurationError} when `drain`, `cancelGrace` or `maxStall` is no duration.
- * @throws {InvalidOptionError} when `maxRecoveries` or `poolSize` is no such number.
+ * @throws {InvalidDurationError} when `drain`, `cancelGrace`, `maxStall` or `runHeartbeat` is no duration.
+ * @throws {InvalidOptionError} when `maxRecoveries`, `poolSize` or `runHeartbeat` cannot be meant.
  */
 export function resolveOptions(options: OrchestratorOptions): ResolvedOptions {
   const database = options.database ?? {};
@@ -144,6 +154,7 @@ export function resolveOptions(options: OrchestratorOptions): ResolvedOptions {
     maxRecoveries: wholeNumber(options.maxRecoveries ?? DEFAULT_OPTIONS.maxRecoveries, 'maxRecoveries', 0),
     persistResults: options.persistResults ?? true,
     cache: { refresh: options.cache?.refresh ?? false, isDisabled: options.cache?.disabled ?? false },
+    runHeartbeatMs: heartbeatMs(options.runHeartbeat ?? DEFAULT_OPTIONS.runHeartbeat),
   };
 }
 
@@ -158,6 +169,12 @@ export function secretKeySettings(options: OrchestratorOptions): SecretKeySettin
   const invalid = (problem: string): Error => new InvalidOptionError('OrchestratorModule', 'secretKey', `${problem}.`);
   if (options.secretKey !== undefined) new AesKeyRing(keys, invalid);
   return { keys, file: 'home' in database ? join(database.home, 'secret.key') : null };
+}
+
+function heartbeatMs(duration: Duration): number {
+  const ms = durationMs(duration, 'option "runHeartbeat" of OrchestratorModule');
+  if (ms >= HEARTBEAT_MS.least && ms <= HEARTBEAT_MS.most) return ms;
+  throw new InvalidOptionError('OrchestratorModule', 'runHeartbeat', `is ${duration} and must be from 1s to 24h.`);
 }
 
 function wholeNumber(value: number, option: string, least: number): number {

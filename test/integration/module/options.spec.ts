@@ -110,6 +110,10 @@ describe('The options of the module', () => {
       { database: { home: 'nowhere', poolSize: 0 } },
       'Option "database.poolSize" of OrchestratorModule is 0 and must be a whole number from 1.',
     ],
+    [
+      { runHeartbeat: '10ms' },
+      'Option "runHeartbeat" of OrchestratorModule is 10ms and must be from 1s to 24h.',
+    ] as const,
   ])('%j are refused', async (options, message) => {
     const orchestrator = OrchestratorModule.forRoot({ database: { url: database.url }, ...options });
     await expect(runsIn(orchestrator)).rejects.toMatchObject({ code: 'INVALID_OPTION', message });
