@@ -33,7 +33,7 @@ describe('pause-flow-run', () => {
     });
   });
 
-  it('lets each pause fire once [H02]', () => {
+  it('lets each pause fire once', () => {
     const proposed = paused({ details: { pauseKey: '1' } });
     expect(verdictOf(proposed, { pauseKeys: ['1'] })).toMatchObject({ kind: 'reject', state: null });
   });
