@@ -39,6 +39,14 @@ function textOf(node) {
   return node.head.text + node.templateSpans.map(({ literal }) => `…${literal.text}`).join('');
 }
 
+/** The texts that the rows of a table begin with: `it.each([['once [F24]', 1], …])('works %s', …)`. */
+function rowsOf({ expression }) {
+  const [table] = ts.isCallExpression(expression) ? expression.arguments : [];
+  if (table === undefined || !ts.isArrayLiteralExpression(table)) return [];
+  const texts = table.elements.map((row) => textOf(ts.isArrayLiteralExpression(row) ? row.elements[0] : row));
+  return texts.filter((text) => text !== null);
+}
+
 const idsIn = (title) => Array.from(title.matchAll(/\[([A-Z]\d\d)\]/g), ([, id]) => id);
 const withoutIds = (title) => title.replace(/\s*\[[A-Z]\d\d\]/g, '').replace(/%[sdifjop#]/g, '…');
 
@@ -52,7 +60,15 @@ function claimsOf(file) {
       const title = textOf(node.arguments[0]);
       if (title !== null) {
         within = [...around, withoutIds(title)];
-        for (const id of idsIn(title)) claims.push({ id, file: relative(root, file).replaceAll('\\', '/'), within });
+        const claim = (id, full) =>
+          claims.push({ id, file: relative(root, file).replaceAll('\\', '/'), within: [...around, withoutIds(full)] });
+        for (const id of idsIn(title)) claim(id, title);
+        for (const row of rowsOf(node))
+          for (const id of idsIn(row))
+            claim(
+              id,
+              title.replace('%s', () => row),
+            );
       }
     }
     ts.forEachChild(node, (child) => visit(child, within));

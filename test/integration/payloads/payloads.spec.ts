@@ -126,7 +126,7 @@ describe('payloads', () => {
     );
 
   describe('that are large', () => {
-    it('are kept in a table, in the week of their run, and come back wherever they are asked for', async () => {
+    it('are kept in a table, in the week of their run, and come back wherever they are asked for [C12]', async () => {
       const app = await start();
       const result = { fromTask: LARGE };
       expect(await app.get(Orders).echo({ value: LARGE })).toEqual(result);
@@ -155,7 +155,7 @@ describe('payloads', () => {
       });
     });
 
-    it('are kept in a directory, and what went to the table before stays readable', async () => {
+    it('are kept in a directory, and what went to the table before stays readable [C12] [C15]', async () => {
       const before = await start();
       await before.get(Orders).echo({ value: LARGE });
       const earlier = await runOf(before);
@@ -170,7 +170,7 @@ describe('payloads', () => {
       expect(await app.get(FlowRuns).result(earlier)).toEqual({ fromTask: LARGE });
     });
 
-    it('are errors as well, with all that hangs on them', async () => {
+    it('are errors as well, with all that hangs on them [C13]', async () => {
       const app = await start();
       const handle = await app.get(Flows).start(Orders, 'fail');
       const failure: unknown = await handle.result().catch((error: unknown) => error);
@@ -266,7 +266,7 @@ describe('payloads', () => {
     const key = (fill: number): { id: string; key: Uint8Array } => ({ id: `k${fill}`, key: Buffer.alloc(32, fill) });
     const encrypted = { payloads: { codec: [gzipPayloads(), aesPayloads(key(1))] } };
 
-    it('are nowhere in clear, small or large, and readable with the key', async () => {
+    it('are nowhere in clear, small or large, and readable with the key [C13]', async () => {
       const app = await start(encrypted);
       for (const value of ['a small secret', LARGE]) {
         expect(await app.get(Orders).echo({ value })).toEqual({ fromTask: value });
@@ -310,7 +310,7 @@ describe('payloads', () => {
   });
 
   describe('of registered classes', () => {
-    it('are instances for the flow, for its caller and in other applications', async () => {
+    it('are instances for the flow, for its caller and in other applications [C13]', async () => {
       const options = { codecs: [money], errors: [CardDeclined] };
       const app = await start(options);
       const orders = app.get(Orders);
