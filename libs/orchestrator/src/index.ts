@@ -25,7 +25,7 @@ export { Block, SecretField } from './authoring/block.decorator.js';
 export { branch } from './authoring/branch.js';
 export { currentRun } from './authoring/current-run.js';
 export type { CurrentRun } from './authoring/current-run.js';
-export { RunLogger } from './authoring/run-logger.js';
+export { RunLogger } from './runtime/engine/run-logger.js';
 export { InvalidConcurrencyError, mapTasks } from './authoring/map-tasks.js';
 export type { MapTasksOptions } from './authoring/map-tasks.js';
 export { InvalidOptionError } from './authoring/resolve-options.js';

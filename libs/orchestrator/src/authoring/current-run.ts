@@ -1,7 +1,7 @@
 import { NoCurrentRunError } from '../runtime/engine/engine-errors.js';
 import { currentScope } from '../runtime/engine/run-scope.js';
 import { drawnValues } from '../runtime/replay/drawn-values.js';
-import { RunLogger } from './run-logger.js';
+import { RunLogger } from '../runtime/engine/run-logger.js';
 
 /** The run that the code asking is part of. */
 export interface CurrentRun {

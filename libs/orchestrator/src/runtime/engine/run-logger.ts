@@ -1,4 +1,4 @@
-import { LogLevel } from '../runtime/engine/run-logs.js';
+import { LogLevel } from './run-logs.js';
 
 /** Logs on behalf of a run: lines are kept with the run, in batches, and passed on to Nest's logger. */
 export class RunLogger {
