@@ -44,9 +44,9 @@ interface Steered {
  * What is wrong with the histories in the database: runs whose current state is not the last of their history, states
  * that do not follow the one before, moves that no run makes. Empty when all is well (invariant I6).
  *
- * An ended run moves on only where somebody retries or restarts it; a run begins in `PENDING`, unless it is a fork, which is
- * scheduled, or what a fork takes over, which is completed from the start; it comes there again only to stay, when what it
- * waits for does not complete.
+ * An ended run moves on only where somebody retries or restarts it, or takes back what it did; a run begins in `PENDING`, unless
+ * it is a fork, which is scheduled, or what a fork takes over, which is completed from the start; it comes there again only to
+ * stay, when what it waits for does not complete.
  */
 export async function illegalHistories(
   database: Pick<TestDatabase, 'url'>,
@@ -76,6 +76,7 @@ export async function illegalHistories(
                  and (h.before_type is not null and h.type = 'PENDING' and not (h.before_type = 'PENDING' and h.name = 'NotReady')
                       or h.before_type = 'CANCELLING' and h.type <> 'CANCELLED'
                       or h.before_type in ('COMPLETED', 'FAILED', 'CRASHED', 'CANCELLED')
+                         and not (h.before_type = 'COMPLETED' and h.name = 'RolledBack')
                          and not (h.name = 'AwaitingRetry' and h.message ~ '^(Retried by hand|Restarted from)')))`,
         [forced],
       )),

@@ -1,6 +1,7 @@
 import type { INestApplicationContext, Type } from '@nestjs/common';
 import { FlowRuns, Flows, RunControl } from '@nestor/orchestrator';
 import { ActiveFlowRuns } from '../../libs/orchestrator/src/runtime/engine/active-flow-runs.js';
+import { HookDelivery } from '../../libs/orchestrator/src/runtime/hooks/hook-delivery.service.js';
 import { ProcessLease } from '../../libs/orchestrator/src/runtime/leases/process-lease.service.js';
 import { RunClaimer } from '../../libs/orchestrator/src/runtime/recovery/run-claimer.service.js';
 import { Sweeper } from '../../libs/orchestrator/src/runtime/recovery/sweeper.service.js';
@@ -121,7 +122,7 @@ export class RelayProcess {
    * earnest take seconds to be missed: see `replay/dying.spec.ts`.)
    */
   async die(): Promise<void> {
-    await Promise.all([this.get(RunClaimer).stop(), this.get(Sweeper).stop()]);
+    await Promise.all([this.get(RunClaimer).stop(), this.get(Sweeper).stop(), this.get(HookDelivery).stop()]);
     await this.settled();
     await this.fence();
   }

@@ -1,6 +1,8 @@
 // What an application that embeds the orchestrator may use. What is not listed here is private.
 export { Flow } from './authoring/flow.decorator.js';
 export { Task } from './authoring/task.decorator.js';
+export type { FlowHookOptions, HookOptions } from './authoring/hook.options.js';
+export type { CompletionContext, FailureContext, HookContext, HookedRun } from './runtime/hooks/hook-context.js';
 export type { FlowOptions } from './authoring/flow.options.js';
 export type { RunOptions } from './authoring/run.options.js';
 export type { TaskOptions } from './authoring/task.options.js';

@@ -21,6 +21,7 @@ import { EventsRepository } from './records/events/events.repository.js';
 import { FlowRunsRepository } from './records/flow-runs/flow-runs.repository.js';
 import { FlowsRepository } from './records/flows/flows.repository.js';
 import { LogsRepository } from './records/logs/logs.repository.js';
+import { OwedHooksRepository } from './records/owed-hooks/owed-hooks.repository.js';
 import { PayloadsRepository } from './records/payloads/payloads.repository.js';
 import { TaskCacheRepository } from './records/task-cache/task-cache.repository.js';
 import { TaskRunsRepository } from './records/task-runs/task-runs.repository.js';
@@ -33,6 +34,10 @@ import { FlowEngine } from './runtime/engine/flow-engine.js';
 import { Publications } from './runtime/engine/publications.service.js';
 import { EngineScopeServices } from './runtime/engine/scope-services.js';
 import { ActiveFlowRuns } from './runtime/engine/active-flow-runs.js';
+import { HookCaller } from './runtime/hooks/hook-caller.service.js';
+import { HookDelivery } from './runtime/hooks/hook-delivery.service.js';
+import { Hooks } from './runtime/hooks/hooks.service.js';
+import { SettledHooks } from './runtime/hooks/settled-hooks.service.js';
 import { ProcessLease } from './runtime/leases/process-lease.service.js';
 import { Notifier } from './runtime/notifications/notifier.service.js';
 import { RunClaimer } from './runtime/recovery/run-claimer.service.js';
@@ -146,6 +151,7 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
       ArtifactsRepository,
       VariablesRepository,
       BlocksRepository,
+      OwedHooksRepository,
       DatabaseClock,
       ProcessLease,
       Notifier,
@@ -153,6 +159,10 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
       PayloadTable,
       Payloads,
       TaskCache,
+      SettledHooks,
+      HookCaller,
+      Hooks,
+      HookDelivery,
       TransitionService,
       StoredRuns,
       RunLogs,

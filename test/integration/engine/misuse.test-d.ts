@@ -8,8 +8,10 @@ import {
   Task,
   unmapped,
   withOptions,
+  type CompletionContext,
   type FlowRunHandle,
   type Flows,
+  type HookContext,
   type RunState,
   type TaskFuture,
 } from '@nestor/orchestrator';
@@ -166,6 +168,94 @@ class Decorated {
   // @ts-expect-error only flows diverge
   @Task({ onDivergence: 'warn' })
   async divergingTask(): Promise<void> {}
+
+  @Flow({
+    onRunning: ['note', ({ run, state }) => `${run.name} is ${state.name}`],
+    onCompletion: 'shipped',
+    onFailure: ({ error, logger }) => logger.error(String(error)),
+    onCrashed: 'note',
+  })
+  async hooked(order: Order): Promise<{ shipped: Date }> {
+    return { shipped: new Date(order.id) };
+  }
+
+  @Task<Decorated['hookedTask']>({
+    onCompletion: ({ args: [order, urgent], result }) => [order.id, urgent === true, result.shipped],
+    onFailure: ['note', async ({ args: [order], error }) => [order.id, error]],
+  })
+  async hookedTask(order: Order, urgent?: boolean): Promise<{ shipped: Date }> {
+    return { shipped: new Date(order.id + Number(urgent)) };
+  }
+
+  note({ run }: HookContext): void {
+    void (run.kind === 'flow-run' ? run.flowName : run.taskName);
+  }
+
+  async shipped({ args: [order], result }: CompletionContext<Decorated['hooked']>): Promise<void> {
+    void [order.id, result.shipped];
+  }
+
+  // @ts-expect-error a hook is a method of the class
+  @Flow({ onFailure: 'noet' })
+  async misspelt(): Promise<void> {}
+
+  // @ts-expect-error so is every one of a list
+  @Task({ onCompletion: ['note', 'noet'], onFailure: 'note' })
+  async misspeltInAList(): Promise<void> {}
+
+  // @ts-expect-error also beside functions
+  @Flow({ onCancellation: [({ state }) => state.name, 'noet'] })
+  async misspeltBesideAFunction(): Promise<void> {}
+
+  // @ts-expect-error a field is no method
+  @Flow({ onRunning: 'field' })
+  async hookedByField(): Promise<void> {}
+
+  // @ts-expect-error that method takes something else
+  @Flow({ onFailure: 'goodWithArgument' })
+  async hookedByAnything(): Promise<void> {}
+
+  // @ts-expect-error a failed run has no result
+  @Flow({ onFailure: 'shipped' })
+  async hookedByTheWrongList(order: Order): Promise<{ shipped: Date }> {
+    return { shipped: new Date(order.id) };
+  }
+
+  // @ts-expect-error that hook is for runs with other parameters
+  @Flow({ onCompletion: 'shipped' })
+  async hookedByThatOfAnother(name: string): Promise<{ shipped: Date }> {
+    return { shipped: new Date(name) };
+  }
+
+  // @ts-expect-error that hook is for runs with another result
+  @Flow({ onCompletion: 'shipped' })
+  async hookedForAnotherResult(order: Order): Promise<number> {
+    return order.id;
+  }
+
+  // @ts-expect-error the result is what the method promises
+  @Flow<Decorated['hooked']>({ onCompletion: ({ result }) => result.refunded })
+  async hookedWithTheWrongResult(order: Order): Promise<{ shipped: Date }> {
+    return { shipped: new Date(order.id) };
+  }
+
+  // @ts-expect-error without the type of the method its result is not known
+  @Flow({ onCompletion: ({ result }) => result.shipped })
+  async hookedWithoutType(order: Order): Promise<{ shipped: Date }> {
+    return { shipped: new Date(order.id) };
+  }
+
+  // @ts-expect-error tasks are not cancelled by themselves
+  @Task({ onCancellation: 'note' })
+  async hookedTaskOfAFlow(): Promise<void> {}
+
+  // @ts-expect-error a hook is no number
+  @Task({ onFailure: 5 })
+  async hookedByNumber(): Promise<void> {}
+
+  async goodWithArgument(count: number): Promise<number> {
+    return count;
+  }
 
   @Task()
   async add(one: number, other: number): Promise<number> {

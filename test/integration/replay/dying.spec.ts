@@ -7,6 +7,7 @@ import { flowRunOf, illegalHistories, stateNames, taskRunsOf } from '../../suppo
 import { sql } from '../../support/sql.js';
 import { waitFor } from '../../support/wait-for.js';
 import { DyingFlows } from './support/dying-flows.js';
+import type { Order } from './support/dying-program.js';
 import { CompiledProgram, MortalProcess } from './support/mortal-process.js';
 
 /** From a missed heartbeat to a new owner: three seconds are promised, and this machine may be busy. */
@@ -32,7 +33,7 @@ describe('a process that is killed', () => {
     program.remove();
   });
 
-  const startProcess = (app: string, start: 'deadly' | 'interrupted' | null = null): MortalProcess => {
+  const startProcess = (app: string, start: Order['start'] = null): MortalProcess => {
     const process = MortalProcess.start(program, { url: database.url, app, maxRecoveries: 1, start });
     started.push(process);
     return process;
@@ -109,6 +110,20 @@ describe('a process that is killed', () => {
       expect(mark).toMatchObject({ task_key: 'DyingFlows.mark', state_type: 'COMPLETED', result: first.pid });
       expect(left.filter(({ state_type }) => state_type !== 'CANCELLED')).toEqual([]);
       expect(await marks()).toEqual([{ name: 'before', pid: first.pid }]);
+    } finally {
+      await peer.close();
+    }
+  });
+
+  it('between the end of its run and the hooks of that has them called by the next process, once [F11]', async () => {
+    const first = startProcess('hooked', 'hooked');
+    await first.exited;
+    expect(await marks()).toEqual([]);
+    expect(await sql(database, 'select arguments from nestor.owed_hooks')).toHaveLength(1);
+    const peer = await startPeer('hooked');
+    try {
+      await waitFor(async () => (await sql(database, 'select from nestor.owed_hooks')).length === 0, 15_000);
+      expect(await marks()).toEqual([{ name: 'told told', pid: process.pid }]);
     } finally {
       await peer.close();
     }

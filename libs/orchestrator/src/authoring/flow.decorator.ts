@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import type { AsyncMethod, Fits, Prototype } from './async-method.js';
 import { decorate } from './decorate.js';
 import type { FlowOptions } from './flow.options.js';
+import type { FitsHooks, HookNames } from './hook.options.js';
 
 /** Metadata key of {@link Flow}. */
 export const FLOW_METADATA = Symbol('nestor.flow');
@@ -20,13 +21,20 @@ export const FLOW_METADATA = Symbol('nestor.flow');
  * async importAll(params: ImportParams): Promise<ImportReport> { … }
  * ```
  */
-export function Flow<M extends AsyncMethod = AsyncMethod, const Template extends string = string>(
-  options: FlowOptions<M, Template> = {},
-) {
+export function Flow<
+  M extends AsyncMethod = AsyncMethod,
+  const Template extends string = string,
+  const Running extends string = string,
+  const Done extends string = string,
+  const Failed extends string = string,
+  const Cancelled extends string = string,
+  const Crashed extends string = string,
+>(options: FlowOptions<M, Template, Running, Done, Failed, Cancelled, Crashed> = {}) {
+  type Names = HookNames<Running, Done, Failed, Cancelled, Crashed>;
   return <T extends object, Decorated extends M>(
     target: Prototype<T>,
     key: string,
-    method: TypedPropertyDescriptor<Decorated & Fits<Decorated, Template>>,
+    method: TypedPropertyDescriptor<Decorated & Fits<Decorated, Template> & FitsHooks<T, Decorated, Names>>,
   ): void => {
     decorate(FLOW_METADATA, options, target, key, method as TypedPropertyDescriptor<unknown>);
   };

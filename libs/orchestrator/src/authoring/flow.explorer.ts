@@ -11,15 +11,16 @@ import {
   placeOf,
   type AuthoredMethod,
   type FlowDefinition,
+  type KnownFlowRun,
   type ProviderClass,
   type TaskDefinition,
 } from '../runtime/registry/definitions.js';
-import type { LiveFlowRun } from '../runtime/transitions/live-run.js';
 import { decoratedMethodOf } from './decorate.js';
 import { FLOW_METADATA } from './flow.decorator.js';
 import type { FlowOptions } from './flow.options.js';
 import { parametersOfMethod } from './parameters/method-parameters.js';
 import { resolvedTransactionHooks } from './resolve-transaction-hooks.js';
+import { resolvedHooks } from './resolve-hooks.js';
 import { resolvedName, resolvedSettings, resolvedVersion } from './resolve-options.js';
 import { TASK_METADATA } from './task.decorator.js';
 import type { TaskOptions } from './task.options.js';
@@ -63,8 +64,8 @@ export class FlowExplorer {
     const instance = (wrapper.isDependencyTreeStatic() && !wrapper.isTransient ? wrapper.instance : null) as unknown;
     const provider = providerClassOf(instance, wrapper.metatype);
     if (!provider || wrapper.isAlias) return null;
-    const receiver = async (live: LiveFlowRun): Promise<object> =>
-      (instance as object | null) ?? this.instanceFor(live, wrapper);
+    const receiver = async (run: KnownFlowRun | null): Promise<object> =>
+      (instance as object | null) ?? this.instanceFor(run, wrapper);
     const definitions = this.definitionsOf(wrapper, provider, receiver, invocationOf);
     return definitions.length > 0 ? { provider, instance: instance as object | null, definitions } : null;
   }
@@ -82,7 +83,7 @@ export class FlowExplorer {
       if (!method) return [];
       const place = placeOf({ provider, methodName });
       const invoke = invocationOf({ wrapper, provider, methodName, decorated: decorated as AuthoredMethod, method });
-      const common = { provider, methodName, method, invoke };
+      const common = { provider, methodName, method, invoke, receiver };
       const flow = Reflect.getMetadata(FLOW_METADATA, decorated as object) as FlowOptions | undefined;
       if (flow) {
         const name = resolvedName(flow.name, place, place);
@@ -93,7 +94,7 @@ export class FlowExplorer {
           description: flow.description ?? null,
           ...resolvedVersion(flow.version, method, place),
           ...resolvedSettings(flow, place),
-          receiver,
+          hooks: resolvedHooks(flow, provider, place),
           onDivergence: flow.onDivergence,
           parameters: parametersOfMethod({
             flowName: name,
@@ -117,13 +118,14 @@ export class FlowExplorer {
         givenVersion: task.version ?? null,
         ...resolvedSettings(task, place),
         transactionHooks: resolvedTransactionHooks(task, prototype, place),
+        hooks: resolvedHooks(task, provider, place),
         recordStart: task.recordStart ?? false,
       };
     });
   }
 
-  private async instanceFor(live: LiveFlowRun, wrapper: ProviderWrapper): Promise<object> {
-    const contextId = await this.contexts.ofFlowRun(live);
+  private async instanceFor(run: KnownFlowRun | null, wrapper: ProviderWrapper): Promise<object> {
+    const contextId = run ? await this.contexts.ofFlowRun(run) : this.contexts.ofTask([]);
     return this.moduleRef.resolve<object>(wrapper.token as string, contextId, { strict: false });
   }
 }

@@ -1,12 +1,19 @@
 import type { OnDivergence } from '../runtime/replay/replay.js';
 import type { AsyncMethod } from './async-method.js';
+import type { FlowHookOptions, HookOptions } from './hook.options.js';
 import type { RunOptions } from './run.options.js';
 
 /** How a method behaves as a flow. */
-export interface FlowOptions<M extends AsyncMethod = AsyncMethod, Template extends string = string> extends RunOptions<
-  M,
-  Template
-> {
+export interface FlowOptions<
+  M extends AsyncMethod = AsyncMethod,
+  Template extends string = string,
+  Running extends string = string,
+  Done extends string = string,
+  Failed extends string = string,
+  Cancelled extends string = string,
+  Crashed extends string = string,
+>
+  extends RunOptions<M, Template>, HookOptions<M, Running, Done, Failed>, FlowHookOptions<M, Cancelled, Crashed> {
   /**
    * What the flow is called everywhere: unique within the application, and what its runs are found by, so keep it when
    * the class or the method is renamed. Must not contain `/ % & < >`. Default: `Class.method`.

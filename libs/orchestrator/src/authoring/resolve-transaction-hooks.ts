@@ -1,4 +1,5 @@
 import type { TransactionHook, TransactionHooks } from '../runtime/transactions/transaction-hooks.js';
+import { isMethod } from './resolve-hooks.js';
 import { InvalidOptionError } from './resolve-options.js';
 import type { TaskOptions } from './task.options.js';
 
@@ -21,7 +22,7 @@ function listOf(given: Given, option: string, prototype: object, place: string):
   const hooks = given === undefined ? [] : typeof given === 'object' ? given : [given];
   for (const hook of hooks) {
     if (typeof hook === 'function') continue;
-    if (typeof (prototype as Record<string, unknown>)[hook] !== 'function') {
+    if (!isMethod(prototype, hook)) {
       throw new InvalidOptionError(place, option, `names ${JSON.stringify(hook)}, which is no method of the class.`);
     }
   }

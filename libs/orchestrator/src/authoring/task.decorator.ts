@@ -1,6 +1,7 @@
 import 'reflect-metadata';
 import type { AsyncMethod, Fits, Prototype } from './async-method.js';
 import { decorate } from './decorate.js';
+import type { FitsHooks, HookNames } from './hook.options.js';
 import type { TaskOptions } from './task.options.js';
 
 /** Metadata key of {@link Task}. */
@@ -19,13 +20,18 @@ export const TASK_METADATA = Symbol('nestor.task');
  * async fetchPage(url: string): Promise<Page> { … }
  * ```
  */
-export function Task<M extends AsyncMethod = AsyncMethod, const Template extends string = string>(
-  options: TaskOptions<M, Template> = {},
-) {
+export function Task<
+  M extends AsyncMethod = AsyncMethod,
+  const Template extends string = string,
+  const Running extends string = string,
+  const Done extends string = string,
+  const Failed extends string = string,
+>(options: TaskOptions<M, Template, Running, Done, Failed> = {}) {
+  type Names = HookNames<Running, Done, Failed>;
   return <T extends object, Decorated extends M>(
     target: Prototype<T>,
     key: string,
-    method: TypedPropertyDescriptor<Decorated & Fits<Decorated, Template>>,
+    method: TypedPropertyDescriptor<Decorated & Fits<Decorated, Template> & FitsHooks<T, Decorated, Names>>,
   ): void => {
     decorate(TASK_METADATA, options, target, key, method as TypedPropertyDescriptor<unknown>);
   };

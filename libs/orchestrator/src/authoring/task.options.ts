@@ -1,6 +1,7 @@
 import type { CachePolicy, Duration } from '@nestor/core';
 import type { TransactionContext } from '../runtime/transactions/transaction-hooks.js';
 import type { AsyncMethod } from './async-method.js';
+import type { HookOptions } from './hook.options.js';
 import type { RunOptions } from './run.options.js';
 
 type OneTransactionHook<M extends AsyncMethod> =
@@ -8,10 +9,14 @@ type OneTransactionHook<M extends AsyncMethod> =
 type TransactionHookOption<M extends AsyncMethod> = OneTransactionHook<M> | readonly OneTransactionHook<M>[];
 
 /** How a method behaves as a task. */
-export interface TaskOptions<M extends AsyncMethod = AsyncMethod, Template extends string = string> extends RunOptions<
-  M,
-  Template
-> {
+export interface TaskOptions<
+  M extends AsyncMethod = AsyncMethod,
+  Template extends string = string,
+  Running extends string = string,
+  Done extends string = string,
+  Failed extends string = string,
+>
+  extends RunOptions<M, Template>, HookOptions<M, Running, Done, Failed> {
   /**
    * What the task is called: unique within its class, and part of what a recorded call is recognised by, so keep it when
    * the method is renamed. Default: the method's name.

@@ -9,6 +9,7 @@ import { FlowEntity } from './flows/flow.entity.js';
 import { FlowRunStateEntity } from './flow-runs/flow-run-state.entity.js';
 import { FlowRunEntity } from './flow-runs/flow-run.entity.js';
 import { LogEntity } from './logs/log.entity.js';
+import { OwedHooksEntity } from './owed-hooks/owed-hooks.entity.js';
 import { ProcessEntity } from './processes/process.entity.js';
 import { RunValueEntity } from './run-values/run-value.entity.js';
 import { PayloadEntity } from './payloads/payload.entity.js';
@@ -37,4 +38,5 @@ export const entities = [
   BlockTypeEntity,
   BlockSchemaEntity,
   BlockDocumentEntity,
+  OwedHooksEntity,
 ] as const;

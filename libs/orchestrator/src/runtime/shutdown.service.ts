@@ -2,6 +2,9 @@ import { Injectable, type BeforeApplicationShutdown } from '@nestjs/common';
 import { RunObserver } from './control/run-observer.service.js';
 import { OrchestratorEngine } from './engine/orchestrator-engine.js';
 import { RunLogs } from './engine/run-logs.js';
+import { HookCaller } from './hooks/hook-caller.service.js';
+import { HookDelivery } from './hooks/hook-delivery.service.js';
+import { SettledHooks } from './hooks/settled-hooks.service.js';
 import { ProcessLease } from './leases/process-lease.service.js';
 import { RunClaimer } from './recovery/run-claimer.service.js';
 import { Sweeper } from './recovery/sweeper.service.js';
@@ -21,6 +24,9 @@ export class Shutdown implements BeforeApplicationShutdown {
     private readonly sweeper: Sweeper,
     private readonly observer: RunObserver,
     private readonly engine: OrchestratorEngine,
+    private readonly delivery: HookDelivery,
+    private readonly hooks: HookCaller,
+    private readonly settledHooks: SettledHooks,
     private readonly journal: Journal,
     private readonly logs: RunLogs,
     private readonly process: ProcessLease,
@@ -28,8 +34,19 @@ export class Shutdown implements BeforeApplicationShutdown {
 
   async beforeApplicationShutdown(): Promise<void> {
     this.engine.stopAccepting();
-    await Promise.all([this.claimer.stop(), this.sweeper.stop(), this.engine.drain()]);
-    await Promise.all([this.observer.stop(), this.journal.close(LAST_WRITES_MS), this.logs.close(LAST_WRITES_MS)]);
+    await Promise.all([
+      this.claimer.stop(),
+      this.sweeper.stop(),
+      this.delivery.stop(),
+      this.engine.drain(),
+      this.hooks.drain(),
+    ]);
+    await Promise.all([
+      this.observer.stop(),
+      this.settledHooks.close(LAST_WRITES_MS),
+      this.journal.close(LAST_WRITES_MS),
+      this.logs.close(LAST_WRITES_MS),
+    ]);
     await this.process.leave();
   }
 }

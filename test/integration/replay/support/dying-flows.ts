@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { currentRun, Flow, Task } from '@nestor/orchestrator';
+import { currentRun, Flow, Task, type CompletionContext } from '@nestor/orchestrator';
 import { Client } from 'pg';
 
 /** Where the flows leave their marks. */
@@ -31,9 +31,28 @@ export class DyingFlows {
     return [...results, await this.mark('three')];
   }
 
+  /** Killed between its end and its second hook; the first one kills. */
+  @Flow({ name: 'hooked', onCompletion: ['endProcess', 'markHook'] })
+  async hooked(name: string): Promise<string> {
+    return name;
+  }
+
+  endProcess(): void {
+    this.end();
+  }
+
+  async markHook({ args: [name], result }: CompletionContext<DyingFlows['hooked']>): Promise<void> {
+    await this.leaveMark(`${name} ${result}`);
+  }
+
   /** Gives the id of the process that executed it. */
   @Task()
   async mark(name: string): Promise<number> {
+    await this.leaveMark(name);
+    return process.pid;
+  }
+
+  private async leaveMark(name: string): Promise<void> {
     const client = new Client({ connectionString: this.url });
     await client.connect();
     try {
@@ -41,7 +60,6 @@ export class DyingFlows {
     } finally {
       await client.end();
     }
-    return process.pid;
   }
 
   @Task()

@@ -10,7 +10,7 @@ export interface Order {
   readonly app: string;
   readonly maxRecoveries: number;
   /** The flow to start; `null` to take over what others left. */
-  readonly start: 'deadly' | 'interrupted' | null;
+  readonly start: 'deadly' | 'interrupted' | 'hooked' | null;
 }
 
 /** What it says: that it is up, which run it began, or that the run has come to where it waits for its end. */
@@ -28,7 +28,10 @@ async function run({ url, app, maxRecoveries, start }: Order): Promise<void> {
     return new Promise(() => undefined);
   };
   report('up');
-  if (start !== null) report({ began: (await context.get(Flows).start(DyingFlows, start)).id });
+  if (start === null) return;
+  const flows = context.get(Flows);
+  const { id } = await (start === 'hooked' ? flows.start(DyingFlows, start, 'told') : flows.start(DyingFlows, start));
+  report({ began: id });
 }
 
 function report(what: Report): void {

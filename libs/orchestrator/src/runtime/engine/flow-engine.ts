@@ -20,6 +20,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { derivedId, newId } from '../../persistence/ids.js';
 import { RunObserver } from '../control/run-observer.service.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
+import { Hooks } from '../hooks/hooks.service.js';
 import { LeaseLostError } from '../leases/run-lease.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
 import { InvalidParametersError } from '../parameters/invalid-parameters.error.js';
@@ -83,6 +84,7 @@ export class FlowEngine {
     private readonly logs: RunLogs,
     private readonly services: EngineScopeServices,
     private readonly observer: RunObserver,
+    private readonly hooks: Hooks,
     @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
   ) {}
 
@@ -201,6 +203,7 @@ export class FlowEngine {
     const load = (reason: ReplayReason): Promise<Replay> => this.replays.load(live, reason, definition.onDivergence);
     for (let { reason } = execution; ; reason = 'retry') {
       const attempt = (active.attempt = await this.begin(live, active, around));
+      if (definition.hooks) await this.hooks.beginFlow(live, definition, execution.receiver);
       const replay = reason && (await load(reason));
       const outcome = await this.attempt(execution, active, attempt, replay, engine);
       const goesOn = outcome.kind === 'cut-off' && goesOnElsewhere(outcome.end);

@@ -201,6 +201,7 @@ export class OrchestratorEngine implements CallEngine {
       transactionHooks: null,
       givenVersion: null,
       source: definition.source,
+      hooks: null,
       ...SUBFLOW_SETTINGS,
     };
     const body = (trackingTask: LiveTaskRun, known: readonly unknown[]): Promise<unknown> =>

@@ -16,6 +16,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { newId } from '../../persistence/ids.js';
 import { TaskCache } from '../caching/task-cache.service.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
+import { Hooks } from '../hooks/hooks.service.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
 import { Payloads } from '../payloads/payloads.service.js';
 import type { CallOptions, TracedRun, Upstream } from '../registry/call-options.js';
@@ -48,7 +49,15 @@ import { waitUntil } from './wait-until.js';
 /** What is called: a decorated method, or the task run that stands for a subflow. */
 type CalledTask = Pick<
   TaskDefinition,
-  'name' | 'subject' | 'taskKey' | 'givenVersion' | 'source' | 'transactionHooks' | 'recordStart' | keyof RunSettings
+  | 'name'
+  | 'subject'
+  | 'taskKey'
+  | 'givenVersion'
+  | 'source'
+  | 'transactionHooks'
+  | 'hooks'
+  | 'recordStart'
+  | keyof RunSettings
 >;
 
 /** A call that becomes a task run. */
@@ -116,6 +125,7 @@ export class TaskEngine {
     private readonly process: ProcessLease,
     private readonly cache: TaskCache,
     @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
+    private readonly hooks: Hooks,
   ) {}
 
   /**
@@ -189,6 +199,7 @@ export class TaskEngine {
     if (before?.type === StateType.Running && task.recordStart) return this.giveUp(begun);
     if (before === null) this.propose(begun, PENDING).inPassing();
     if (execution.options?.upstream) await this.awaitUpstream(begun, execution.options.upstream);
+    if (task.hooks) await this.noteForHooks(begun);
     const started = before?.details.scheduledTime ? this.startAt(begun, before) : this.start(begun, before);
     if (started) await started;
     const { caching } = task;
@@ -285,6 +296,7 @@ export class TaskEngine {
       proposal.inPassing();
       const next = proposal.answer.state;
       if (next?.details.scheduledTime !== undefined) await this.startAt(begun, next);
+      else if (task.hooks) await this.hooks.beginTask(begun.live);
     }
   }
 
@@ -378,15 +390,29 @@ export class TaskEngine {
     if (execution.around.ended) throw this.close(begun, execution.around.ended);
   }
 
+  private async noteForHooks(begun: Begun): Promise<void> {
+    const { task, receiver, args, around } = begun.execution;
+    await this.hooks.noteTask(begun.live, task, receiver, args);
+    if (around.ended) throw this.close(begun, around.ended);
+  }
+
   /** Enters `RUNNING`: in passing, unless it has to be known that it did before it does anything. */
   private start(begun: Begun, before: State | null): Promise<void> | undefined {
     // A run that is resumed in the midst of an attempt begins that attempt again.
     const beginsAgain = before?.type === StateType.Running;
     if (beginsAgain) this.transitions.rewindAttempt(begun.live);
     const proposal = this.propose(begun, beginsAgain ? RERUNNING : RUNNING);
-    if (begun.execution.task.recordStart) return proposal.durable();
+    const { recordStart, hooks } = begun.execution.task;
+    if (hooks) return this.startWithHooks(begun, proposal);
+    if (recordStart) return proposal.durable();
     proposal.inPassing();
     return undefined;
+  }
+
+  private async startWithHooks({ execution, live }: Begun, proposal: TaskRunAnswer): Promise<void> {
+    if (execution.task.recordStart) await proposal.durable();
+    else proposal.inPassing();
+    await this.hooks.beginTask(live);
   }
 
   /** Enters `RUNNING` when the time has come; not at all when the attempt around it is over by then. */
@@ -424,6 +450,7 @@ export class TaskEngine {
 
   private async giveUp(begun: Begun): Promise<never> {
     const { execution, live } = begun;
+    if (execution.task.hooks) await this.noteForHooks(begun);
     const error = new OutcomeUnknownError(live.created.name);
     const message = failureMessage(error);
     const context = { runId: live.created.id, subject: `error of ${execution.task.subject}` };
@@ -528,7 +555,7 @@ const NOTHING: TransactionPart = { commit: () => Promise.resolve(), rollBack: ()
 const COMPENSATION: Omit<CalledTask, 'name' | 'subject' | 'taskKey'> = {
   ...{ policy: { retries: 0, retryDelaysMs: [] }, retryCondition: null, timeoutMs: null, tags: [], runName: null },
   ...{ caching: null, persistResult: true, captureConsole: null },
-  ...{ givenVersion: null, source: '', recordStart: false, transactionHooks: null },
+  ...{ givenVersion: null, source: '', recordStart: false, transactionHooks: null, hooks: null },
 };
 
 /** A result that was not kept: then the call is made again. */

@@ -4,9 +4,10 @@ import { REQUEST_CONTEXT_ID } from '@nestjs/core/router/request/request-constant
 import { currentScope } from '../engine/run-scope.js';
 import { parametersOf } from '../engine/parameters.js';
 import { Payloads } from '../payloads/payloads.service.js';
+import type { KnownFlowRun } from '../registry/definitions.js';
 import { FlowRegistry } from '../registry/flow-registry.js';
 import { Replays } from '../replay/replays.service.js';
-import type { LiveFlowRun, LiveTaskRun } from '../transitions/live-run.js';
+import type { LiveTaskRun } from '../transitions/live-run.js';
 import { RunRequest } from './run-request.js';
 
 /**
@@ -15,7 +16,7 @@ import { RunRequest } from './run-request.js';
  */
 @Injectable()
 export class RunContexts {
-  private readonly contexts = new WeakMap<LiveFlowRun | LiveTaskRun, Promise<ContextId>>();
+  private readonly contexts = new WeakMap<KnownFlowRun | LiveTaskRun, Promise<ContextId>>();
 
   constructor(
     private readonly moduleRef: ModuleRef,
@@ -25,9 +26,9 @@ export class RunContexts {
   ) {}
 
   /** The part of a flow run. */
-  ofFlowRun(live: LiveFlowRun): Promise<ContextId> {
-    return this.once(live, async () => {
-      const { id, name, flowId, parameters, tags } = live.created;
+  ofFlowRun(run: KnownFlowRun): Promise<ContextId> {
+    return this.once(run, async () => {
+      const { id, name, flowId, parameters, tags } = run.created;
       const recorded = (await this.replays.read(parameters)) as Record<string, unknown>;
       const { name: flowName } = this.registry.getFlowById(flowId);
       return this.register(new RunRequest(id, name, flowName, recorded, tags));
@@ -42,11 +43,15 @@ export class RunContexts {
   async ofCurrentRun(args: readonly unknown[]): Promise<ContextId> {
     const { flowRun, taskRun } = currentScope()?.place ?? {};
     if (flowRun) return this.ofFlowRun(flowRun);
-    const request = new RunRequest(null, null, null, parametersOf(args, this.payloads.classes), []);
-    return taskRun ? this.once(taskRun, async () => this.register(request)) : this.register(request);
+    return taskRun ? this.once(taskRun, async () => this.ofTask(args)) : this.ofTask(args);
   }
 
-  private once(run: LiveFlowRun | LiveTaskRun, make: () => Promise<ContextId>): Promise<ContextId> {
+  /** One for a task run outside any flow, called with these. */
+  ofTask(args: readonly unknown[]): ContextId {
+    return this.register(new RunRequest(null, null, null, parametersOf(args, this.payloads.classes), []));
+  }
+
+  private once(run: KnownFlowRun | LiveTaskRun, make: () => Promise<ContextId>): Promise<ContextId> {
     const known = this.contexts.get(run);
     if (known) return known;
     const making = make();

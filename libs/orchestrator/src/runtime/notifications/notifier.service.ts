@@ -8,6 +8,8 @@ import { channelOf } from './channel.js';
 type Topic =
   /** Runs are waiting to be claimed. */
   | 'due'
+  /** States owe hooks that anybody may call. */
+  | 'hooks'
   /** Somebody asked something of a run: `run:<id>`. */
   | `run:${string}`;
 

@@ -19,6 +19,7 @@ import { ProcessesRepository } from '../../records/processes/processes.repositor
 import { TaskRunsRepository } from '../../records/task-runs/task-runs.repository.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { DEATH_RULES } from '../leases/lease-settings.js';
+import { HookDelivery } from '../hooks/hook-delivery.service.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
 import { Notifier } from '../notifications/notifier.service.js';
 import { FlowRegistry } from '../registry/flow-registry.js';
@@ -58,6 +59,7 @@ export class Sweeper implements OnApplicationBootstrap {
     private readonly clock: DatabaseClock,
     private readonly claimer: RunClaimer,
     private readonly notifier: Notifier,
+    private readonly hooks: HookDelivery,
     @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
   ) {}
 
@@ -130,6 +132,7 @@ export class Sweeper implements OnApplicationBootstrap {
     const { processId } = this.process;
     const fenced = await this.transactions.single((tx) => this.processes.fence(tx, suspects, processId, DEATH_RULES));
     for (const id of fenced) this.logger.warn(`Process ${id} is dead, and fenced.`);
+    if (fenced.length > 0) this.hooks.announce();
     this.mayForget ||= fenced.length > 0;
   }
 

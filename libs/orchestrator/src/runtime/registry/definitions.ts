@@ -1,8 +1,9 @@
 import type { CachePolicy, RetryPolicy } from '@nestor/core';
+import type { NewFlowRun } from '../../records/flow-runs/flow-run-rows.js';
+import type { HookLists } from '../hooks/hook-lists.js';
 import type { FlowParameters } from '../parameters/flow-parameters.js';
-import type { TransactionHooks } from '../transactions/transaction-hooks.js';
 import type { OnDivergence } from '../replay/replay.js';
-import type { LiveFlowRun } from '../transitions/live-run.js';
+import type { TransactionHooks } from '../transactions/transaction-hooks.js';
 
 /** A class whose instances carry decorated methods. */
 export type ProviderClass = abstract new (...args: never[]) => object;
@@ -53,6 +54,11 @@ export interface RunSettings {
   readonly captureConsole: boolean | null;
 }
 
+/** A flow run, as this process has it or as its row says. */
+export interface KnownFlowRun {
+  readonly created: NewFlowRun;
+}
+
 /** A decorated method with its options resolved: what the engine needs to run it. */
 interface Definition extends RunSettings {
   /** Unique among flows, or among the tasks of its provider. */
@@ -62,16 +68,21 @@ interface Definition extends RunSettings {
   readonly method: AuthoredMethod;
   /** Calls the method for an attempt, with the guards, interceptors, pipes and filters that are around it. */
   readonly invoke: (receiver: object, args: readonly unknown[]) => Promise<unknown>;
+  /**
+   * Gives an instance when nobody called a method of one: injected and, if so scoped, made for that flow run; `null` outside
+   * any.
+   */
+  readonly receiver: (flowRun: KnownFlowRun | null) => Promise<object>;
   readonly description: string | null;
   readonly version: string;
   /** Tells the source of the method apart. */
   readonly source: string;
+  /** `null` when it has none. */
+  readonly hooks: HookLists | null;
 }
 
 export interface FlowDefinition extends Definition {
   readonly kind: 'flow';
-  /** Gives an instance to execute a run on when nobody called a method of one: injected, made for the run if so scoped. */
-  readonly receiver: (live: LiveFlowRun) => Promise<object>;
   /** `undefined` leaves it to the build: see `Replays`. */
   readonly onDivergence: OnDivergence | undefined;
   readonly parameters: FlowParameters;

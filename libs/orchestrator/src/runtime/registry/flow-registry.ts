@@ -72,11 +72,28 @@ export class FlowRegistry {
 
   /** @throws {FlowNotRegisteredError} when no flow of this application has that id. */
   getFlowById(flowId: string): FlowDefinition {
+    const definition = this.findFlowById(flowId);
+    if (definition) return definition;
+    throw new FlowNotRegisteredError(flowId, [...this.flowsByName.keys()]);
+  }
+
+  /** `undefined` when no flow of this application has that id. */
+  findFlowById(flowId: string): FlowDefinition | undefined {
     for (const [name, id] of this.flowIds) {
       const definition = id === flowId ? this.flowsByName.get(name) : undefined;
       if (definition) return definition;
     }
-    throw new FlowNotRegisteredError(flowId, [...this.flowsByName.keys()]);
+    return undefined;
+  }
+
+  /** `undefined` when no task of this application has that key. */
+  findTask(taskKey: string): TaskDefinition | undefined {
+    return this.tasksByKey.get(taskKey);
+  }
+
+  /** The keys of the tasks that have hooks. */
+  keysOfHookedTasks(): readonly string[] {
+    return [...this.tasksByKey.values()].filter(({ hooks }) => hooks !== null).map(({ taskKey }) => taskKey);
   }
 
   /** The ids of all flows of this application. */

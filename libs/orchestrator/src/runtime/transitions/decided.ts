@@ -17,6 +17,7 @@ import {
 } from '@nestor/core';
 import { newId } from '../../persistence/ids.js';
 import type { LeaseChange, NewFlowRun } from '../../records/flow-runs/flow-run-rows.js';
+import type { NewOwedHooks } from '../../records/owed-hooks/owed-hooks.repository.js';
 import type { NewTaskRun } from '../../records/task-runs/task-run-rows.js';
 import type { RunLease } from '../leases/run-lease.js';
 import type { JournalEntry } from './journal-entry.js';
@@ -115,17 +116,20 @@ export function moveEntry(
     result,
     leaseChange,
     expectedEpoch = null,
+    owed,
   }: {
     readonly lease: RunLease | null;
     readonly result: string | null;
     readonly leaseChange: LeaseChange;
     readonly expectedEpoch?: number | null;
+    readonly owed?: NewOwedHooks | undefined;
   },
 ): EntryOf<'move-flow-run'> {
   const follows = before.state?.id ?? null;
   return {
     kind: 'move-flow-run',
     lease,
+    owed,
     move: {
       run: after,
       expectedStateId: follows,
@@ -146,10 +150,12 @@ export function saveEntry(
   after: Entered<TaskRun>,
   lease: RunLease | null,
   result: string | null,
+  owed?: NewOwedHooks,
 ): EntryOf<'save-task-run'> {
   return {
     kind: 'save-task-run',
     lease,
+    owed,
     write: { created, run: after, result, brief: null, claim: 0 },
     state: { runId: after.id, state: after.state, follows: before.state?.id ?? null, claim: 0 },
   };

@@ -1,4 +1,5 @@
 import type { FlowRunCreation, FlowRunMove } from '../../records/flow-runs/flow-run-rows.js';
+import type { NewOwedHooks } from '../../records/owed-hooks/owed-hooks.repository.js';
 import type { NewRunValue } from '../../records/run-values/run-values.repository.js';
 import type { NewState } from '../../records/stored-state.js';
 import { briefHistoryOf } from '../../records/task-runs/brief-history.js';
@@ -23,6 +24,7 @@ export interface JournalBatch {
   readonly taskRuns: readonly TaskRunWrite[];
   readonly taskStates: readonly NewState[];
   readonly values: readonly NewRunValue[];
+  readonly owedHooks: readonly NewOwedHooks[];
   /** Moves that were decided from a state which another move of the batch leaves behind: they are not among the rows. */
   readonly outdated: ReadonlySet<QueuedEntry>;
 }
@@ -40,12 +42,14 @@ export function foldEntries(entries: readonly QueuedEntry[]): JournalBatch {
   const moveStates: NewState[] = [];
   const tasks = new Map<string, { write: TaskRunWrite; states: readonly NewState[] }>();
   const values: NewRunValue[] = [];
+  const owedHooks: NewOwedHooks[] = [];
   const outdated = new Set<QueuedEntry>();
 
   for (const queued of entries) {
     const { entry, states } = queued;
     const claim = claims.numberOf(entry.lease);
     for (const state of states) state.claim = claim;
+    if (entry.owed) owedHooks.push(entry.owed);
     switch (entry.kind) {
       case 'create-flow-run':
         entry.creation.claim = claim;
@@ -85,6 +89,7 @@ export function foldEntries(entries: readonly QueuedEntry[]): JournalBatch {
     moveStates,
     ...taskRows([...tasks.values()]),
     values,
+    owedHooks,
     outdated,
   };
 }

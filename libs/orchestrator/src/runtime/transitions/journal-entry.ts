@@ -1,4 +1,5 @@
 import type { FlowRunCreation, FlowRunMove } from '../../records/flow-runs/flow-run-rows.js';
+import type { NewOwedHooks } from '../../records/owed-hooks/owed-hooks.repository.js';
 import type { NewRunValue } from '../../records/run-values/run-values.repository.js';
 import type { NewState } from '../../records/stored-state.js';
 import type { TaskRunWrite } from '../../records/task-runs/task-run-rows.js';
@@ -17,12 +18,17 @@ export type EntryOutcome = 'written' | 'refused' | 'lease-lost';
 export type JournalEntry = {
   /** The lease under which it is written; `null` for what belongs to no run of this process. */
   readonly lease: RunLease | null;
+  /** What the state owes, to be noted with it. */
+  readonly owed?: NewOwedHooks | undefined;
 } & (
   | { readonly kind: 'create-flow-run'; readonly creation: FlowRunCreation; readonly state: NewState }
   | { readonly kind: 'move-flow-run'; readonly move: FlowRunMove; readonly state: NewState }
   | { readonly kind: 'save-task-run'; readonly write: TaskRunWrite; readonly state: NewState }
   | { readonly kind: 'keep-value'; readonly value: NewRunValue }
 );
+
+/** The move of a flow run on its way. */
+export type MoveEntry = Extract<JournalEntry, { kind: 'move-flow-run' }>;
 
 /** Who waits for an entry to be durable. */
 export interface Waiting {

@@ -4,6 +4,7 @@ import { Injectable, Logger } from '@nestjs/common';
 import { isPassing } from '../../persistence/connection/postgres-errors.js';
 import { Transactions, type Tx } from '../../persistence/transactions.js';
 import { FlowRunsRepository } from '../../records/flow-runs/flow-runs.repository.js';
+import { OwedHooksRepository } from '../../records/owed-hooks/owed-hooks.repository.js';
 import { RunValuesRepository } from '../../records/run-values/run-values.repository.js';
 import { TaskRunsRepository } from '../../records/task-runs/task-runs.repository.js';
 import { type HeldClaims, type WriteFence } from '../../records/lease-check.js';
@@ -60,6 +61,7 @@ export class Journal {
     private readonly flowRuns: FlowRunsRepository,
     private readonly taskRuns: TaskRunsRepository,
     private readonly values: RunValuesRepository,
+    private readonly owedHooks: OwedHooksRepository,
     private readonly process: ProcessLease,
   ) {}
 
@@ -265,7 +267,7 @@ export class Journal {
       }));
     }
     if (batch.taskRuns.length > 0) {
-      const isAlone = statements.length === 0 && batch.moves.length === 0;
+      const isAlone = statements.length === 0 && batch.moves.length === 0 && batch.owedHooks.length === 0;
       statements.push(async (tx) => ({
         held: await this.taskRuns.save(tx, fence, batch.taskRuns, batch.taskStates, { isAlone }),
         moved: NOTHING_MOVED,
@@ -274,6 +276,13 @@ export class Journal {
     // Last: a move may give the lease up under which the rest is written.
     if (batch.moves.length > 0) {
       statements.push((tx) => this.flowRuns.move(tx, fence, batch.moves, batch.moveStates));
+    }
+    // After the states that owe them: what was not written owes nothing.
+    if (batch.owedHooks.length > 0) {
+      statements.push(async (tx) => {
+        await this.owedHooks.note(tx, batch.owedHooks);
+        return { held: batch.claims.map(() => true), moved: NOTHING_MOVED };
+      });
     }
 
     const only = statements.length === 1 ? statements[0] : undefined;

@@ -1,6 +1,7 @@
 import type { FlowRun, RetryPolicy, TaskRun } from '@nestor/core';
 import type { NewFlowRun } from '../../records/flow-runs/flow-run-rows.js';
 import type { NewTaskRun } from '../../records/task-runs/task-run-rows.js';
+import type { HookedTask } from '../hooks/hook-call.js';
 import type { RunLease } from '../leases/run-lease.js';
 
 /** A flow run that this process executes: its rules are decided from memory. */
@@ -12,6 +13,8 @@ export interface LiveFlowRun {
   settling: Promise<unknown>;
   /** The lease of its root run. */
   readonly lease: RunLease;
+  /** The instance it is executed on, once it has begun; of a flow that has hooks. */
+  receiver?: object;
 }
 
 /** A task run that this process executes. */
@@ -20,6 +23,8 @@ export interface LiveTaskRun {
   image: TaskRun;
   /** The lease of the root run it is part of; outside flows that of the process. */
   readonly lease: RunLease | null;
+  /** Of a task that has hooks. */
+  hooked?: HookedTask;
 }
 
 /** A task run before its first state; nothing is written yet. */

@@ -15,6 +15,8 @@ import type { LeaseChange, NewFlowRun } from '../../records/flow-runs/flow-run-r
 import { FlowRunsRepository, type LoadedFlowRun } from '../../records/flow-runs/flow-runs.repository.js';
 import type { NewTaskRun } from '../../records/task-runs/task-run-rows.js';
 import { TaskRunsRepository, type LoadedTaskRun } from '../../records/task-runs/task-runs.repository.js';
+import { HookDelivery } from '../hooks/hook-delivery.service.js';
+import { Hooks } from '../hooks/hooks.service.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
 import type { RunLease } from '../leases/run-lease.js';
 import { DatabaseClock } from './database-clock.js';
@@ -44,6 +46,8 @@ export class StoredRuns {
     private readonly taskRuns: TaskRunsRepository,
     private readonly transactions: Transactions,
     private readonly process: ProcessLease,
+    private readonly hooks: Hooks,
+    private readonly delivery: HookDelivery,
   ) {}
 
   /**
@@ -178,7 +182,9 @@ export class StoredRuns {
     const policy = force ? forcedFlowRunPolicy : flowRunPolicy;
     const { answer, after } = decidedFlowRun(policy, run, proposed, this.clock.now(), facts);
     if (!after) return { answer, written: true };
+    const owed = this.hooks.owedByStoredRun(row, after.state);
     const entry = moveEntry(answer, run, after, {
+      owed,
       lease,
       result: null,
       leaseChange: leaseChangeOf(after.state.type, row),
@@ -187,6 +193,7 @@ export class StoredRuns {
     });
     const outcome = await this.journal.write(entry);
     if (outcome === 'lease-lost') throw lease?.lost ?? new Error('A lease was lost that nobody held.');
+    if (outcome === 'written' && owed) this.delivery.announce();
     return { answer, written: outcome === 'written' };
   }
 }

@@ -16,11 +16,12 @@ import type { FlowRunEntity } from '../../records/flow-runs/flow-run.entity.js';
 import { newFlowRunOfRow, type LeaseChange, type NewFlowRun } from '../../records/flow-runs/flow-run-rows.js';
 import { FlowRunsRepository, type LoadedFlowRun } from '../../records/flow-runs/flow-runs.repository.js';
 import { TaskRunsRepository } from '../../records/task-runs/task-runs.repository.js';
+import { Hooks } from '../hooks/hooks.service.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
 import { RunLease } from '../leases/run-lease.js';
 import { DatabaseClock } from './database-clock.js';
 import { creationEntry, decidedFlowRun, decidedTaskRun, moveEntry, saveEntry, type Answer } from './decided.js';
-import type { EntryOutcome, JournalEntry } from './journal-entry.js';
+import type { EntryOutcome, JournalEntry, MoveEntry } from './journal-entry.js';
 import { Journal } from './journal.js';
 import { isRoot, type LiveFlowRun, type LiveTaskRun } from './live-run.js';
 
@@ -55,6 +56,7 @@ export class TransitionService {
     private readonly process: ProcessLease,
     private readonly transactions: Transactions,
     private readonly taskRuns: TaskRunsRepository,
+    private readonly hooks: Hooks,
   ) {}
 
   /** Database time. */
@@ -109,7 +111,8 @@ export class TransitionService {
   }
 
   /**
-   * Proposes a state for a flow run and waits until the answer is durable.
+   * Proposes a state for a flow run and waits until the answer is durable, and until the hooks have been called that the state
+   * owes.
    *
    * @throws {LeaseLostError} when the run may be executed elsewhere by now.
    */
@@ -117,7 +120,7 @@ export class TransitionService {
     if (isPaused(live.image) && options.unlessPaused) return this.decideAgain(live, proposed, options);
     const { answer, entry } = this.decideForFlowRun(live, proposed, options);
     if (!entry) return answer;
-    switch (await this.journal.write(entry)) {
+    switch (await this.written(live, entry)) {
       case 'written':
         return answer;
       case 'refused':
@@ -190,9 +193,17 @@ export class TransitionService {
   ): TaskRunAnswer {
     const { answer, after } = decidedTaskRun(live.image, proposed, this.clock.now(), flowRunRunCount);
     if (!after) return new TaskRunAnswer(answer, null, this.journal);
-    const entry = saveEntry(live.created, live.image, after, live.lease, result);
+    const owed = this.hooks.owedByTaskRun(live, after.state);
+    const entry = saveEntry(live.created, live.image, after, live.lease, result, owed);
     live.image = after;
-    return new TaskRunAnswer(answer, entry, this.journal);
+    const called = owed && (() => this.hooks.endTask(live, after.state, result));
+    return new TaskRunAnswer(answer, entry, this.journal, called);
+  }
+
+  private async written(live: LiveFlowRun, entry: MoveEntry): Promise<EntryOutcome> {
+    const outcome = await this.journal.write(entry);
+    if (outcome === 'written' && entry.owed) await this.hooks.endFlow(live, entry.state.state, entry.move.result);
+    return outcome;
   }
 
   /**
@@ -231,7 +242,7 @@ export class TransitionService {
     live: LiveFlowRun,
     proposed: ProposedState,
     { result, lease }: ProposeOptions,
-  ): { answer: Answer; entry: JournalEntry | null } {
+  ): { answer: Answer; entry: MoveEntry | null } {
     const before = live.image;
     const { answer, after } = decidedFlowRun(flowRunPolicy, before, proposed, this.clock.now(), NATIVE_FACTS);
     if (!after) return { answer, entry: null };
@@ -243,6 +254,7 @@ export class TransitionService {
         lease: live.lease,
         result: result ?? null,
         leaseChange: lease ?? (ends ? 'released' : 'kept'),
+        owed: this.hooks.owedByFlowRun(live, after.state),
       }),
     };
   }
@@ -262,7 +274,7 @@ export class TransitionService {
         if (isPaused(current) && options.unlessPaused)
           return { verdict: { kind: 'abort' as const, reason: 'The run is paused.' }, state: current.state };
         const { answer, entry } = this.decideForFlowRun(live, proposed, options);
-        const written = entry ? await this.journal.write(entry) : 'written';
+        const written = entry ? await this.written(live, entry) : 'written';
         if (written === 'lease-lost') throw lostLease(live.lease);
         if (written === 'written') return answer;
       }
@@ -287,17 +299,23 @@ export class TaskRunAnswer {
     readonly answer: Answer,
     private readonly entry: JournalEntry | null,
     private readonly journal: Journal,
+    /** Calls the hooks that the state owes, if it owes any. */
+    private readonly hooks: (() => Promise<void>) | undefined = undefined,
   ) {}
 
-  /** Writes it; resolves when it is durable, and rejects with {@link LeaseLostError} when the run may be executed elsewhere. */
+  /**
+   * Writes it; resolves when it is durable and its hooks have been called, and rejects with {@link LeaseLostError} when the run
+   * may be executed elsewhere.
+   */
   durable(): Promise<void> {
     const { entry } = this;
     if (!entry) return Promise.resolve();
-    return new Promise((resolve, reject) => {
+    const durable = new Promise<void>((resolve, reject) => {
       const settle = (outcome: EntryOutcome): void =>
         outcome === 'written' ? resolve() : reject(lostLease(entry.lease));
       this.journal.append(entry, { settle, fail: reject });
     });
+    return this.hooks ? durable.then(this.hooks) : durable;
   }
 
   /** Writes it with the next flush, for a state that leads on and that nobody waits for. */
