@@ -5,7 +5,7 @@ export type { FlowHookOptions, HookOptions } from './authoring/hook.options.js';
 export type { CompletionContext, FailureContext, HookContext, HookedRun } from './runtime/hooks/hook-context.js';
 export type { FlowOptions } from './authoring/flow.options.js';
 export type { RunOptions } from './authoring/run.options.js';
-export type { TaskOptions } from './authoring/task.options.js';
+export type { TaskOptions, TransactionalOptions } from './authoring/task.options.js';
 export type { FailedAttempt, FailureCondition } from './runtime/registry/definitions.js';
 export { withOptions } from './authoring/with-options.js';
 export type { ReturningStates, WithOptions } from './authoring/with-options.js';
@@ -137,6 +137,17 @@ export {
   OrchestratorImportedTwiceError,
   TaskRegisteredTwiceError,
 } from './runtime/registry/registry-errors.js';
+export {
+  CallInTransactionError,
+  TransactionalDataSourceDeniedError,
+  TransactionalDataSourceElsewhereError,
+  TransactionalDataSourceError,
+  TransactionalDataSourceMissingError,
+  TransactionalDataSourceTypeError,
+  TransactionEndedError,
+  TransactionMisuseError,
+} from './runtime/transactional/transactional-errors.js';
+export type { TransactionIsolation } from './runtime/transactional/transaction-settings.js';
 export { FlowRunNotFoundError } from './records/flow-runs/flow-run-not-found.error.js';
 export { JournalClosedError } from './runtime/transitions/journal.js';
 export {

@@ -67,6 +67,8 @@ import { Readiness } from './runtime/readiness.service.js';
 import { FlowRegistry } from './runtime/registry/flow-registry.js';
 import { OrchestratorImportedTwiceError } from './runtime/registry/registry-errors.js';
 import { SECRET_KEY_SETTINGS, SecretKeys } from './runtime/secrets/secret-keys.service.js';
+import { HostDataSources } from './runtime/transactional/host-data-sources.service.js';
+import { TransactionalAttempts } from './runtime/transactional/transactional-attempts.service.js';
 import { DatabaseClock } from './runtime/transitions/database-clock.js';
 import { Journal } from './runtime/transitions/journal.js';
 import { TransitionService } from './runtime/transitions/transition.service.js';
@@ -170,6 +172,8 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
       FlowRegistry,
       ActiveFlowRuns,
       EngineScopeServices,
+      HostDataSources,
+      TransactionalAttempts,
       TaskEngine,
       FlowEngine,
       OrchestratorEngine,

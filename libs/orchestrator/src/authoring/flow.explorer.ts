@@ -22,6 +22,7 @@ import { parametersOfMethod } from './parameters/method-parameters.js';
 import { resolvedTransactionHooks } from './resolve-transaction-hooks.js';
 import { resolvedHooks } from './resolve-hooks.js';
 import { resolvedName, resolvedSettings, resolvedVersion } from './resolve-options.js';
+import { resolvedTransactional } from './resolve-transactional.js';
 import { TASK_METADATA } from './task.decorator.js';
 import type { TaskOptions } from './task.options.js';
 
@@ -120,6 +121,7 @@ export class FlowExplorer {
         transactionHooks: resolvedTransactionHooks(task, prototype, place),
         hooks: resolvedHooks(task, provider, place),
         recordStart: task.recordStart ?? false,
+        transactional: resolvedTransactional(task.transactional, place),
       };
     });
   }

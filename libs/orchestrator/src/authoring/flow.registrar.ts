@@ -6,6 +6,7 @@ import { FlowsRepository } from '../records/flows/flows.repository.js';
 import { ProcessLease } from '../runtime/leases/process-lease.service.js';
 import { OrchestratorEngine } from '../runtime/engine/orchestrator-engine.js';
 import { bindClass, bindInstance, noteStarting, unbindClass } from '../runtime/registry/engine-bindings.js';
+import { HostDataSources } from '../runtime/transactional/host-data-sources.service.js';
 import { FlowRegistry } from '../runtime/registry/flow-registry.js';
 import { FlowExplorer } from './flow.explorer.js';
 
@@ -24,6 +25,7 @@ export class FlowRegistrar implements OnModuleInit, OnApplicationShutdown {
     private readonly flows: FlowsRepository,
     private readonly transactions: Transactions,
     private readonly process: ProcessLease,
+    private readonly hostDataSources: HostDataSources,
     @Inject(ORCHESTRATOR_DATA_SOURCE) private readonly dataSource: DataSource,
   ) {}
 
@@ -51,6 +53,7 @@ export class FlowRegistrar implements OnModuleInit, OnApplicationShutdown {
     for (const { definitions } of explored) {
       for (const definition of definitions) this.registry.add(definition);
     }
+    await this.hostDataSources.prepare(this.registry.tasks());
     const names = this.registry.flows().map((flow) => flow.name);
     if (names.length > 0) {
       this.registry.setFlowIds(await this.transactions.single((tx) => this.flows.register(tx, names)));

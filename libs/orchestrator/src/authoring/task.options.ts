@@ -1,5 +1,6 @@
 import type { CachePolicy, Duration } from '@nestor/core';
 import type { TransactionContext } from '../runtime/transactions/transaction-hooks.js';
+import type { TransactionIsolation } from '../runtime/transactional/transaction-settings.js';
 import type { AsyncMethod } from './async-method.js';
 import type { HookOptions } from './hook.options.js';
 import type { RunOptions } from './run.options.js';
@@ -62,4 +63,23 @@ export interface TaskOptions<
    * `serializable` lets one run, across processes, while the others wait for its outcome. Default `read-committed`.
    */
   readonly cacheIsolation?: 'read-committed' | 'serializable';
+  /**
+   * Runs each attempt in a transaction of a TypeORM data source of yours: what it writes there and the record that it is done
+   * are committed together, or not at all, so they come about exactly once. Repositories, managers and `query()` of that data
+   * source take part without being told; tasks and flows cannot be called within. It has to be on the database that holds the
+   * runs, which is checked when the application starts. `true` is the default data source, a text the one of that name.
+   * Default `false`.
+   */
+  readonly transactional?: boolean | string | TransactionalOptions;
+}
+
+/** The transactions of a transactional task. */
+export interface TransactionalOptions {
+  /** The name of the data source, as `TypeOrmModule.forRoot({ name })` has it. Default: the one without a name. */
+  readonly dataSource?: string;
+  /**
+   * The isolation level. Above `READ COMMITTED` PostgreSQL may refuse a transaction because of others (`40001`), which is a
+   * failure of the attempt like any other: give the task `retries`. Default: that of the data source.
+   */
+  readonly isolation?: TransactionIsolation;
 }

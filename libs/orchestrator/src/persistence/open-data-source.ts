@@ -3,6 +3,7 @@ import pg, { type Client } from 'pg';
 import type { DataSourceOptions, EntityTarget, MigrationInterface } from 'typeorm';
 import { CONNECT_TIMEOUT_MS, connect } from './connection/connect.js';
 import { ConnectionSockets } from './connection/connection-sockets.js';
+import { DATABASE_IDENTITY } from './connection/database-identity.js';
 import { DirectDatabaseUrlError } from './connection/database-errors.js';
 import { connectionSettingsOf, safeAddress, type ConnectionSettings } from './connection/connection-settings.js';
 import { EmbeddedPostgres } from './embedded-postgres/embedded-postgres.js';
@@ -108,12 +109,8 @@ async function refuseOtherDatabase(
   }
 }
 
-/** What no two databases have in common that are up at the same time: when their server started, and which they are of it. */
 async function identityOf(client: Client): Promise<string | undefined> {
-  const { rows } = await client.query<{ identity: string }>(
-    `select extract(epoch from pg_postmaster_start_time()) || ' ' || oid as identity
-       from pg_database where datname = current_database()`,
-  );
+  const { rows } = await client.query<{ identity: string }>(DATABASE_IDENTITY);
   return rows[0]?.identity;
 }
 

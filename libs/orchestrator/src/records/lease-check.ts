@@ -47,6 +47,34 @@ export const singleLeaseCheck = (schema: string): string => `
       from (select id from ${schema}.process where id = $1::uuid and fenced_at is null for key share) as me
   )`;
 
+/**
+ * How long the session of an application may keep what {@link finalLeaseCheck} locked without saying what comes next. It is
+ * `commit`, so this only ends the transaction of a process that stands still, or was cut off, in this very moment.
+ */
+const UNDECIDED_FOR_MS = 2_000;
+
+/**
+ * The same for one claim, as the last thing in a transaction that the application began. What it locks stays locked until the
+ * next message of the process, so the server is told not to wait for that for long: whoever takes the runs over waits for it.
+ *
+ * A transaction that sees the database as it was at its beginning would not see a fence of later. It locks the root run besides, in
+ * a way that fails (`40001`) when the run was moved since, which every takeover does before it begins anything. Of runs outside any flow
+ * run the row itself is moved then, and writing it fails.
+ */
+export const finalLeaseCheck = (schema: string): string => `
+  held as materialized (
+    select array[$2::uuid is null or (
+             select true from ${schema}.flow_run r
+              where r.id = $2::uuid and r.lease_epoch = $3::integer and (r.process_id = me.id or r.process_id is null)
+              limit 1) is true] as leases
+      from (select id from ${schema}.process where id = $1::uuid and fenced_at is null for key share) as me
+     where set_config('idle_in_transaction_session_timeout', '${UNDECIDED_FOR_MS}', true) is not null
+       and (select count(*)
+              from (select from ${schema}.flow_run r
+                     where r.id = $2::uuid and current_setting('transaction_isolation') in ('repeatable read', 'serializable')
+                       for share) as root) >= 0
+  )`;
+
 /** The parameters of {@link leaseCheck}. */
 export function fenceParameters({ processId, claims }: WriteFence): string[] {
   return [
@@ -56,7 +84,7 @@ export function fenceParameters({ processId, claims }: WriteFence): string[] {
   ];
 }
 
-/** The parameters of {@link singleLeaseCheck}. */
+/** The parameters of {@link singleLeaseCheck} and {@link finalLeaseCheck}. */
 export function singleFenceParameters({ processId, claims }: WriteFence): (string | number | null)[] {
   const claim = claims[0] ?? null;
   return [processId, claim?.rootFlowRunId ?? null, claim?.epoch ?? null];

@@ -6,6 +6,7 @@ export const SqlState = {
   InvalidAuthorization: '28000',
   InvalidCatalogName: '3D000',
   InsufficientPrivilege: '42501',
+  InFailedTransaction: '25P02',
   UniqueViolation: '23505',
   CheckViolation: '23514',
   SerializationFailure: '40001',

@@ -1,4 +1,4 @@
-import { FENCE_WIDTH, leaseCheck, singleLeaseCheck } from '../lease-check.js';
+import { FENCE_WIDTH, finalLeaseCheck, leaseCheck, singleLeaseCheck } from '../lease-check.js';
 import { RowSet, type RowColumn } from '../row-set.js';
 import { storedPolicy, storedTags } from '../stored-run.js';
 import { instantParameter, newStates, STATE_COLUMNS } from '../stored-state.js';
@@ -61,6 +61,21 @@ export const saveLoneTaskRun = (schema: string, states: number): string =>
     states: newStates.values(FENCE_WIDTH + 1 + claimedRows.width, 's', states),
   });
 
+/**
+ * The same for one run that is there already and the state that it ends in, as the last statement of a transaction that the
+ * application began; it tells besides whether the run was written.
+ */
+export const recordInTransaction = (schema: string): string =>
+  saveStatement(schema, {
+    check: finalLeaseCheck(schema),
+    runs: claimedRows.values(FENCE_WIDTH + 1, 't', 1),
+    states: newStates.values(FENCE_WIDTH + 1 + claimedRows.width, 's', 1),
+    tellsSaved: true,
+  });
+
+/** How many parameters {@link recordInTransaction} takes. */
+export const RECORD_WIDTH = FENCE_WIDTH + claimedRows.width + newStates.width;
+
 /** A run that belongs to no flow run is missed when the process dies that writes it; the others have their root runs. */
 const HOLDER = `
            case when flow_run_id is null and state_type not in ('COMPLETED', 'FAILED', 'CRASHED', 'CANCELLED')
@@ -68,7 +83,12 @@ const HOLDER = `
 
 const saveStatement = (
   schema: string,
-  { check, runs, states }: { readonly check: string; readonly runs: string; readonly states: string },
+  {
+    check,
+    runs,
+    states,
+    tellsSaved = false,
+  }: { readonly check: string; readonly runs: string; readonly states: string; readonly tellsSaved?: boolean },
 ): string => `
   with ${check}, saved as (
     insert into ${schema}.task_run as r (${taskRunRows.names}, process_id)
@@ -84,7 +104,7 @@ const saveStatement = (
            run_count = excluded.run_count, next_scheduled_start_time = excluded.next_scheduled_start_time,
            start_time = excluded.start_time, end_time = excluded.end_time,
            total_run_time_us = excluded.total_run_time_us, process_id = excluded.process_id
-     where r.state_timestamp is null or r.state_timestamp < excluded.state_timestamp
+     where r.state_timestamp is null or r.state_timestamp < excluded.state_timestamp${tellsSaved ? '\n    returning r.id' : ''}
   ), history as (
     insert into ${schema}.task_run_state (task_run_id, ${STATE_COLUMNS})
     select run_id, ${STATE_COLUMNS}
@@ -94,7 +114,7 @@ const saveStatement = (
      order by run_id, timestamp
     on conflict do nothing
   )
-  select leases from held`;
+  select leases${tellsSaved ? ', exists (select from saved) as saved' : ''} from held`;
 
 /**
  * Takes over open runs outside any flow run whose process is fenced or gone, for `$1` to end; skips those that somebody else

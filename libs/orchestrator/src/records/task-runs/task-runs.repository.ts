@@ -14,7 +14,9 @@ import {
   claimedRows,
   firstSuccess,
   LONE_STATES,
+  RECORD_WIDTH,
   recordFirstSuccess,
+  recordInTransaction,
   saveLoneTaskRun,
   saveTaskRuns,
 } from './task-run-statements.js';
@@ -25,6 +27,13 @@ import { TaskRunEntity } from './task-run.entity.js';
 export interface LoadedTaskRun {
   readonly created: NewTaskRun;
   readonly run: TaskRun;
+}
+
+/** What became of the record of a run that was written within a transaction of the application. */
+export interface Recording {
+  readonly held: HeldClaims;
+  /** Whether the run was written. It is not where its claim is lost, or where somebody has set a later state. */
+  readonly saved: boolean;
 }
 
 /** What replay needs to know of a task run. */
@@ -56,6 +65,7 @@ export class TaskRunsRepository {
   private readonly recordSuccessStatement: PreparedStatement;
   /** By the number of states less one. */
   private readonly saveLoneStatements: readonly PreparedStatement[];
+  private readonly recordStatement: string;
   private readonly schema: string;
 
   constructor(@Inject(ORCHESTRATOR_DATA_SOURCE) private readonly dataSource: DataSource) {
@@ -64,6 +74,7 @@ export class TaskRunsRepository {
     this.schema = schema;
     this.saveStatement = preparedStatement('save_task_runs', saveTaskRuns(schema));
     this.recordSuccessStatement = preparedStatement('record_first_success', recordFirstSuccess(schema));
+    this.recordStatement = recordInTransaction(schema);
     this.saveLoneStatements = LONE_STATES.map((states) =>
       preparedStatement(`save_task_run_${states}`, saveLoneTaskRun(schema, states)),
     );
@@ -128,6 +139,37 @@ export class TaskRunsRepository {
     const parameters = [...fenced, ...claimedRows.singles([write]), ...newStates.singles(states)];
     const [held] = await tx.query<{ leases: HeldClaims }>(statement, parameters);
     return held?.leases ?? null;
+  }
+
+  /**
+   * Writes a run that is there already, and the state it ends in, as the last thing before `commit` in a transaction that the
+   * application began. What of it is locked is let go within two seconds, whatever becomes of the process.
+   */
+  async record(tx: Tx, fence: WriteFence, write: TaskRunWrite, state: NewState): Promise<Recording> {
+    const parameters = [
+      ...singleFenceParameters(fence),
+      ...claimedRows.singles([write]),
+      ...newStates.singles([state]),
+    ];
+    const [recording] = await tx.query<{ leases: HeldClaims; saved: boolean }>(this.recordStatement, parameters);
+    return recording ? { held: recording.leases, saved: recording.saved } : { held: null, saved: false };
+  }
+
+  /** Does what {@link record} does, for nobody: fails as that would where the role may not do it. */
+  async rehearseRecord(tx: Tx): Promise<void> {
+    await tx.query(
+      this.recordStatement,
+      Array.from({ length: RECORD_WIDTH }, () => null),
+    );
+  }
+
+  /** The state of a run that is there, once nobody is writing it any more; `null` when there is no such run. */
+  async settledStateId(tx: Tx, id: string): Promise<string | null> {
+    const [row] = await tx.query<{ stateId: string | null }>(
+      `select state_id as "stateId" from ${this.schema}.task_run where id = $1 for update`,
+      [id],
+    );
+    return row?.stateId ?? null;
   }
 
   async find(id: string): Promise<TaskRunEntity | null> {

@@ -199,6 +199,7 @@ export class OrchestratorEngine implements CallEngine {
       taskKey: `flow:${definition.name}`,
       recordStart: false,
       transactionHooks: null,
+      transactional: null,
       givenVersion: null,
       source: definition.source,
       hooks: null,

@@ -3,6 +3,7 @@ import type { LiveFlowRun, LiveTaskRun } from '../transitions/live-run.js';
 import type { CallEngine } from '../registry/engine-bindings.js';
 import type { Attempt } from './attempt.js';
 import type { Replay } from '../replay/replay.js';
+import type { HostTransaction } from '../transactional/host-transaction.js';
 import type { PauseGate } from './pause-gate.js';
 import { Branch } from './branch.js';
 import { stackOf } from './outcome.js';
@@ -46,6 +47,8 @@ interface Place {
   /** Whether what it prints to the console goes to its log. */
   readonly capturesConsole: boolean;
   readonly services: ScopeServices;
+  /** The transaction of the application that the code is in: only within a transactional task. */
+  readonly transaction?: HostTransaction | null;
 }
 
 /** What surrounds the code of a run: which run it is, which attempt, and which engine its calls go to. */
@@ -65,6 +68,10 @@ export class RunScope {
 
   get attempt(): Attempt {
     return this.place.attempt;
+  }
+
+  get transaction(): HostTransaction | null {
+    return this.place.transaction ?? null;
   }
 
   /** The part of the run whose calls are told apart from those of others. Made when something is called: most tasks call nothing. */

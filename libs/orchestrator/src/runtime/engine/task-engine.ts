@@ -33,6 +33,9 @@ import {
   withTransaction,
   type TransactionPart,
 } from '../transactions/transaction.js';
+import type { HostTransaction } from '../transactional/host-transaction.js';
+import { CallInTransactionError } from '../transactional/transactional-errors.js';
+import { TransactionalAttempts } from '../transactional/transactional-attempts.service.js';
 import { Attempt, goesOnElsewhere, type AttemptEnd } from './attempt.js';
 import { OutcomeUnknownError, UpstreamError } from './engine-errors.js';
 import { capturesConsole } from './console-capture.js';
@@ -57,6 +60,7 @@ type CalledTask = Pick<
   | 'transactionHooks'
   | 'hooks'
   | 'recordStart'
+  | 'transactional'
   | keyof RunSettings
 >;
 
@@ -126,6 +130,7 @@ export class TaskEngine {
     private readonly cache: TaskCache,
     @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
     private readonly hooks: Hooks,
+    private readonly transactionalAttempts: TransactionalAttempts,
   ) {}
 
   /**
@@ -141,6 +146,9 @@ export class TaskEngine {
   run({ task, args, body, options, receiver }: TaskCall, engine: CallEngine, around: Attempt): Promise<unknown> {
     if (around.ended) return quietly(Promise.reject(around.endError));
     const caller = currentScope();
+    if (caller?.transaction) {
+      return Promise.reject(new CallInTransactionError(caller.transaction.taskRunName, task.subject));
+    }
     const id = newId();
     const dynamicKey = caller ? this.keyOf(caller, task, options?.upstream?.marks ?? args, options) : id;
     // Claimed before anything is awaited: calls are told apart by the order in which they are made.
@@ -267,7 +275,7 @@ export class TaskEngine {
       const outcome = await (own ? withTransaction(own, () => this.attempt(begun)) : this.attempt(begun));
       if (outcome.kind === 'returned') {
         const result = this.persists(task, caller) ? outcome.stored : null;
-        await this.propose(begun, outcome.state ?? COMPLETED, result).durable();
+        if (!task.transactional) await this.propose(begun, outcome.state ?? COMPLETED, result).durable();
         const value = noteOrigin(this.payloads.decode(outcome.encoded), execution.id);
         const keep = remember && ((): Promise<void> => remember(outcome.stored));
         if (own || task.transactionHooks) {
@@ -345,7 +353,11 @@ export class TaskEngine {
 
   /** Whether its result is kept. */
   private persists(task: CalledTask, caller: RunScope | undefined): boolean {
-    return task.persistResult ?? caller?.place.persistResults ?? this.settings.persistResults;
+    // What is committed with its record must never run again because its result is missing.
+    return (
+      task.transactional !== null ||
+      (task.persistResult ?? caller?.place.persistResults ?? this.settings.persistResults)
+    );
   }
 
   /** What a call is recognised by within its run: its inputs, unless it was named. */
@@ -402,15 +414,16 @@ export class TaskEngine {
     const beginsAgain = before?.type === StateType.Running;
     if (beginsAgain) this.transitions.rewindAttempt(begun.live);
     const proposal = this.propose(begun, beginsAgain ? RERUNNING : RUNNING);
-    const { recordStart, hooks } = begun.execution.task;
+    const { recordStart, hooks, transactional } = begun.execution.task;
     if (hooks) return this.startWithHooks(begun, proposal);
-    if (recordStart) return proposal.durable();
+    if (recordStart || transactional) return proposal.durable();
     proposal.inPassing();
     return undefined;
   }
 
   private async startWithHooks({ execution, live }: Begun, proposal: TaskRunAnswer): Promise<void> {
-    if (execution.task.recordStart) await proposal.durable();
+    const { recordStart, transactional } = execution.task;
+    if (recordStart || transactional) await proposal.durable();
     else proposal.inPassing();
     await this.hooks.beginTask(live);
   }
@@ -491,7 +504,22 @@ export class TaskEngine {
     return newTaskRun(created, task.policy, flowAttempt, flowRun?.lease ?? this.process.ownLease);
   }
 
-  private attempt({ execution, live }: Begun): Promise<Outcome> {
+  private attempt(begun: Begun): Promise<Outcome> {
+    const { transactional } = begun.execution.task;
+    if (!transactional) return this.attemptOnce(begun, null, null);
+    return this.transactionalAttempts.attempt(transactional, {
+      live: begun.live,
+      run: (transaction, begin) => this.attemptOnce(begun, transaction, begin),
+      complete: ({ state, stored }) => this.propose(begun, state ?? COMPLETED, stored),
+    });
+  }
+
+  /** @param begin called before the body. */
+  private attemptOnce(
+    { execution, live }: Begun,
+    transaction: HostTransaction | null,
+    begin: (() => Promise<void>) | null,
+  ): Promise<Outcome> {
     const { task, caller, engine, around, body } = execution;
     const attempt = new Attempt(live.created.name, live.image.runCount, around);
     const scope = new RunScope({
@@ -505,11 +533,12 @@ export class TaskEngine {
       attempt,
       capturesConsole: capturesConsole(task),
       services: this.services,
+      transaction,
     });
     const run = {
       subject: task.subject,
       runId: live.created.id,
-      run: () => body(live, execution.args),
+      run: begin ? () => begin().then(() => body(live, execution.args)) : () => body(live, execution.args),
       timeoutMs: task.timeoutMs,
       clearance: caller?.flowRun ? this.process.clearance : null,
     };
@@ -555,7 +584,7 @@ const NOTHING: TransactionPart = { commit: () => Promise.resolve(), rollBack: ()
 const COMPENSATION: Omit<CalledTask, 'name' | 'subject' | 'taskKey'> = {
   ...{ policy: { retries: 0, retryDelaysMs: [] }, retryCondition: null, timeoutMs: null, tags: [], runName: null },
   ...{ caching: null, persistResult: true, captureConsole: null },
-  ...{ givenVersion: null, source: '', recordStart: false, transactionHooks: null, hooks: null },
+  ...{ givenVersion: null, source: '', recordStart: false, transactionHooks: null, hooks: null, transactional: null },
 };
 
 /** A result that was not kept: then the call is made again. */

@@ -4,6 +4,7 @@ import type { HookLists } from '../hooks/hook-lists.js';
 import type { FlowParameters } from '../parameters/flow-parameters.js';
 import type { OnDivergence } from '../replay/replay.js';
 import type { TransactionHooks } from '../transactions/transaction-hooks.js';
+import type { TransactionSettings } from '../transactional/transaction-settings.js';
 
 /** A class whose instances carry decorated methods. */
 export type ProviderClass = abstract new (...args: never[]) => object;
@@ -100,6 +101,8 @@ export interface TaskDefinition extends Definition {
   readonly transactionHooks: TransactionHooks | null;
   /** Whether it must run at most once. */
   readonly recordStart: boolean;
+  /** The transactions it runs in; `null` where it does not. */
+  readonly transactional: TransactionSettings | null;
 }
 
 /** `DependencyAudit.audit`: where a definition was written, for messages. */

@@ -53,6 +53,10 @@ export class FlowRegistry {
     return [...this.flowsByName.values()];
   }
 
+  tasks(): readonly TaskDefinition[] {
+    return [...this.tasksByKey.values()];
+  }
+
   classes(): readonly ProviderClass[] {
     return [...this.byClass.keys()];
   }

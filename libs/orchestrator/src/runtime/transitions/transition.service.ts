@@ -297,7 +297,8 @@ function isPaused({ state }: FlowRun): boolean {
 export class TaskRunAnswer {
   constructor(
     readonly answer: Answer,
-    private readonly entry: JournalEntry | null,
+    /** What is to be written; `null` when the run stays as it is. */
+    readonly entry: JournalEntry | null,
     private readonly journal: Journal,
     /** Calls the hooks that the state owes, if it owes any. */
     private readonly hooks: (() => Promise<void>) | undefined = undefined,
