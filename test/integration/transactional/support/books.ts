@@ -1,5 +1,5 @@
 import { Injectable, Module, type INestApplicationContext } from '@nestjs/common';
-import { getRepositoryToken, InjectDataSource, InjectRepository, TypeOrmModule } from '@nestjs/typeorm';
+import { InjectDataSource, InjectRepository, TypeOrmModule } from '@nestjs/typeorm';
 import { Flow, Task } from '@nestor/orchestrator';
 import type { TestDatabase } from '@nestor/testing';
 import { Column, DataSource, Entity, PrimaryGeneratedColumn, type Repository } from 'typeorm';
@@ -90,8 +90,6 @@ export function startBooks(
 export function hostOptions(url: string, poolSize = 4) {
   return { type: 'postgres' as const, url, poolSize, entities: [Entry], retryAttempts: 0 };
 }
-
-export { getRepositoryToken };
 
 /** The table of the entries, which the application would have made by a migration. */
 export async function createBooks(database: Pick<TestDatabase, 'url'>): Promise<void> {
