@@ -2,13 +2,14 @@ import type { INestApplicationContext } from '@nestjs/common';
 import { FlowRuns } from '@nestor/orchestrator';
 import type { TestDatabase } from '@nestor/testing';
 import { startApp } from '../../support/app.js';
+import { CompiledProgram } from '../../support/compiled-program.js';
 import { testDatabase } from '../../support/database.js';
 import { flowRunOf, illegalHistories, stateNames, taskRunsOf } from '../../support/history.js';
 import { sql } from '../../support/sql.js';
 import { waitFor } from '../../support/wait-for.js';
 import { DyingFlows } from './support/dying-flows.js';
 import type { Order } from './support/dying-program.js';
-import { CompiledProgram, MortalProcess } from './support/mortal-process.js';
+import { MortalProcess } from './support/mortal-process.js';
 
 /** From a missed heartbeat to a new owner: three seconds are promised, and this machine may be busy. */
 const TAKEN_OVER_WITHIN_MS = 6_000;
@@ -19,7 +20,7 @@ describe('a process that is killed', () => {
   const started: MortalProcess[] = [];
 
   beforeAll(async () => {
-    program = new CompiledProgram();
+    program = new CompiledProgram('test/integration/replay/support/dying-program.ts');
     database = await testDatabase();
     // Nobody counts as dead within one lease of a start of the server, and it may have been started for this file.
     const settledDown = `select clock_timestamp() - pg_postmaster_start_time() > interval '10.1 seconds' as yes`;

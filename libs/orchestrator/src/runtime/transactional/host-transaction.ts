@@ -30,8 +30,8 @@ type PostgresClient = ClientBase & {
 interface Session {
   readonly runner: QueryRunner;
   readonly client: PostgresClient;
-  /** The way to the database that stays open when the one for the code of the task is closed. */
-  readonly query: (text: string) => Promise<unknown>;
+  /** The same query runner, for the code of the task. */
+  readonly guarded: QueryRunner;
 }
 
 /**
@@ -65,8 +65,7 @@ export class HostTransaction {
       await runner.startTransaction(isolation ?? undefined);
       this.assertOpen();
       client.on('error', this.onBroken);
-      this.session = { runner, client, query: runner.query.bind(runner) };
-      this.guard(runner);
+      this.session = { runner, client, guarded: this.guarded(runner) };
     } catch (error) {
       await this.letGo(runner, error);
       throw error;
@@ -80,7 +79,7 @@ export class HostTransaction {
    */
   get queryRunner(): QueryRunner {
     this.assertOpen();
-    return this.opened().runner;
+    return this.opened().guarded;
   }
 
   /** Runs `work`, which opens a savepoint and closes it again; one after the other. */
@@ -121,7 +120,7 @@ export class HostTransaction {
     record: (tx: Tx) => Promise<void>,
     isGivenUp: () => boolean,
   ): Promise<{ readonly kind: 'committed' } | Unknown> {
-    const { runner, client, query } = this.opened();
+    const { runner, client } = this.opened();
     try {
       await record(borrowedSession(client));
     } catch (error) {
@@ -129,7 +128,7 @@ export class HostTransaction {
     }
     if (isGivenUp()) throw new TransactionEndedError(this.taskRunName, 'its record was not answered');
     try {
-      await query('COMMIT');
+      await runner.query('COMMIT');
     } catch (error) {
       return { kind: 'unknown', error };
     }
@@ -174,11 +173,11 @@ export class HostTransaction {
     if (this.session) await this.letGo(this.session.runner, error ?? new Error('abandoned'));
   }
 
-  private async unwind({ runner, client, query }: Session, isTooLate: () => boolean): Promise<void> {
+  private async unwind({ runner, client }: Session, isTooLate: () => boolean): Promise<void> {
     // Its turn would only come when the statement under way is through; and a cancellation that is late must hit nobody else.
     if (this.nesting.statements > 0) await this.cancelStatement(client, isTooLate);
     await runner.broadcaster.broadcast('BeforeTransactionRollback');
-    await query('ROLLBACK');
+    await runner.query('ROLLBACK');
     Object.assign(runner, { isTransactionActive: false });
     await runner.broadcaster.broadcast('AfterTransactionRollback');
     await this.letGo(runner);
@@ -195,19 +194,28 @@ export class HostTransaction {
     }
   }
 
-  /** From now on the query runner is that of the task's code: it may do everything but end the transaction. */
-  private guard(runner: QueryRunner): void {
-    const { manager } = runner;
+  /**
+   * The query runner as the code of the task has it: it may do everything but end the transaction, and does not give its
+   * connection back, because whoever obtained it believes it to be their own. The real one stays as it is: when the data source
+   * is closed, it releases that.
+   */
+  private guarded(runner: QueryRunner): QueryRunner {
     const query = runner.query.bind(runner) as (text: string, ...rest: unknown[]) => Promise<unknown>;
     const stream = runner.stream.bind(runner) as (text: string, ...rest: unknown[]) => Promise<unknown>;
-    const transaction = manager.transaction.bind(manager) as (...args: unknown[]) => Promise<unknown>;
-    Object.assign(runner, {
+    const own: Record<string | symbol, unknown> = {
       query: (text: string, ...rest: unknown[]) => this.execute(text, () => query(text, ...rest)),
       stream: (text: string, ...rest: unknown[]) => this.execute(text, () => stream(text, ...rest)),
-      // Whoever obtained it believes it to be their own.
       release: () => Promise.resolve(),
+    };
+    const guarded = new Proxy(runner, {
+      get: (target, name) => (Object.hasOwn(own, name) ? own[name] : Reflect.get(target, name)) as unknown,
     });
-    Object.assign(manager, { transaction: (...args: unknown[]) => this.nested(() => transaction(...args)) });
+    const manager = this.dataSource.createEntityManager(guarded);
+    const transaction = manager.transaction.bind(manager) as (...args: unknown[]) => Promise<unknown>;
+    manager.transaction = ((...args: unknown[]) =>
+      this.nested(() => transaction(...args))) as typeof manager.transaction;
+    own.manager = manager;
+    return guarded;
   }
 
   private async execute<T>(text: string, work: () => Promise<T>): Promise<T> {
