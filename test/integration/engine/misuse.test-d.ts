@@ -316,6 +316,26 @@ export async function starting(): Promise<unknown[]> {
   return [result, wrong, title, lengths, WholeClass];
 }
 
+export class Transactional {
+  @Task({ transactional: true })
+  async inDefault(): Promise<void> {}
+
+  @Task({ transactional: { dataSource: 'billing', isolation: 'SERIALIZABLE' } })
+  async inBilling(): Promise<void> {}
+
+  // @ts-expect-error PostgreSQL has no such isolation level
+  @Task({ transactional: { isolation: 'SNAPSHOT' } })
+  async inVain(): Promise<void> {}
+
+  // @ts-expect-error a data source is named
+  @Task({ transactional: new Date() })
+  async withObject(): Promise<void> {}
+
+  // @ts-expect-error flows have many steps, which no transaction holds together
+  @Flow({ transactional: true })
+  async asFlow(): Promise<void> {}
+}
+
 declare const decorated: Decorated;
 
 export async function calling(): Promise<unknown[]> {
@@ -326,6 +346,8 @@ export async function calling(): Promise<unknown[]> {
 
   // @ts-expect-error a name belongs to the definition
   withOptions(decorated, { name: 'other' });
+  // @ts-expect-error and so does the transaction
+  withOptions(decorated, { transactional: true });
   // @ts-expect-error an argument is missing
   await withOptions(decorated, { retries: 2 }).add(1);
   // @ts-expect-error the result is a state

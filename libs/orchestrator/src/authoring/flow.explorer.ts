@@ -121,7 +121,7 @@ export class FlowExplorer {
         transactionHooks: resolvedTransactionHooks(task, prototype, place),
         hooks: resolvedHooks(task, provider, place),
         recordStart: task.recordStart ?? false,
-        transactional: resolvedTransactional(task.transactional, place),
+        transactional: resolvedTransactional(task, place),
       };
     });
   }

@@ -22,7 +22,7 @@ export interface CountingOrder {
 /** Kills this process at one of the statements that it sends from now on. */
 function dieAt({ at, moment }: NonNullable<CountingOrder['dies']>): void {
   const die = (): void => void process.kill(process.pid, 'SIGKILL');
-  // eslint-disable-next-line @typescript-eslint/unbound-method -- called with the client, as it was
+
   const send = Client.prototype.query as (this: Client, ...args: unknown[]) => unknown;
   let sent = 0;
   Object.assign(Client.prototype, {

@@ -60,7 +60,7 @@ export class HostDataSources {
   private find(name: string, place: string): DataSource {
     let dataSource: DataSource;
     try {
-      dataSource = this.modules.get<DataSource>(getDataSourceToken(name) as string, { strict: false });
+      dataSource = this.modules.get<DataSource>(getDataSourceToken(name), { strict: false });
     } catch (error) {
       throw new TransactionalDataSourceMissingError(name, place, error);
     }

@@ -44,7 +44,7 @@ export class HostTransaction {
   /** Why its code can execute nothing any more; `null` while it can. */
   private ended: string | null = null;
   /** What broke its connection. */
-  private broken: unknown = null;
+  private broken: Error | null = null;
   /** The last statement of its code that failed. */
   private failure: unknown = null;
 
@@ -212,8 +212,7 @@ export class HostTransaction {
     });
     const manager = this.dataSource.createEntityManager(guarded);
     const transaction = manager.transaction.bind(manager) as (...args: unknown[]) => Promise<unknown>;
-    manager.transaction = ((...args: unknown[]) =>
-      this.nested(() => transaction(...args))) as typeof manager.transaction;
+    manager.transaction = (...args: unknown[]) => this.nested(() => transaction(...args));
     own.manager = manager;
     return guarded;
   }

@@ -21,10 +21,10 @@ export function joinable(dataSource: DataSource): () => QueryRunner {
 
   dataSource.createQueryRunner = (mode?: ReplicationMode) =>
     transactionOf(dataSource)?.queryRunner ?? createQueryRunner(mode);
-  manager.transaction = ((...args: unknown[]) => {
+  manager.transaction = (...args: unknown[]) => {
     const around = transactionOf(dataSource);
     return around ? around.nested(() => transaction(...args)) : transaction(...args);
-  }) as EntityManager['transaction'];
+  };
 
   const ownRunner = (): QueryRunner => createQueryRunner();
   own.set(dataSource, ownRunner);

@@ -1,6 +1,5 @@
 import { Injectable, Logger } from '@nestjs/common';
-import { Transactions } from '../../persistence/transactions.js';
-import type { Tx } from '../../persistence/transactions.js';
+import { Transactions, type Tx } from '../../persistence/transactions.js';
 import { TaskRunsRepository } from '../../records/task-runs/task-runs.repository.js';
 import { RunEndedError } from '../engine/engine-errors.js';
 import type { Outcome } from '../engine/outcome.js';
@@ -70,7 +69,10 @@ export class TransactionalAttempts {
   }
 
   private async commit(transaction: HostTransaction, { entry }: TaskRunAnswer, runName: string): Promise<void> {
-    if (entry?.kind !== 'save-task-run') throw new RunEndedError(runName, 'it cannot be completed any more');
+    if (entry?.kind !== 'save-task-run') {
+      await transaction.rollBack('its run cannot be completed');
+      throw new RunEndedError(runName, 'it cannot be completed any more');
+    }
     let end: Awaited<ReturnType<HostTransaction['commit']>>;
     try {
       end = await transaction.commit((tx) => this.record(tx, entry, runName));
