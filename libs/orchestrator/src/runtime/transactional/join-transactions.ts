@@ -1,4 +1,4 @@
-import type { DataSource, EntityManager, QueryRunner, ReplicationMode } from 'typeorm';
+import type { DataSource, QueryRunner, ReplicationMode } from 'typeorm';
 import { currentScope } from '../engine/run-scope.js';
 import type { HostTransaction } from './host-transaction.js';
 
