@@ -39,6 +39,25 @@ describe('a transactional task', () => {
     return { id: handle.id, outcome };
   };
 
+  it('has its hooks called, which are owed from the same commit on', async () => {
+    books.told.splice(0);
+    let owed: unknown[] = [];
+    books.work = async (outcome: string) => {
+      if (outcome === 'fails') throw new Error('no');
+      return outcome;
+    };
+    jest.spyOn(books, 'tell').mockImplementation(async ({ state }) => {
+      books.told.push(state.name);
+      if (state.name === 'Completed') owed = await sql(database, 'select task_key from nestor.owed_hooks');
+    });
+    await run(async () => [await books.bookAndTell('works'), await books.bookAndTell('fails').catch(() => undefined)]);
+
+    expect(books.told).toEqual(['Running', 'Completed', 'Running', 'Failed']);
+    expect(owed).toEqual([{ task_key: 'Books.bookAndTell' }]);
+    expect(await sql(database, 'select 1 from nestor.owed_hooks')).toEqual([]);
+    jest.restoreAllMocks();
+  });
+
   it('has its writes and its record committed together, whichever way it writes', async () => {
     const seen: string[][] = [];
     books.work = async () => {

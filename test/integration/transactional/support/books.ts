@@ -1,6 +1,6 @@
 import { Injectable, Module, type INestApplicationContext } from '@nestjs/common';
 import { InjectDataSource, InjectRepository, TypeOrmModule } from '@nestjs/typeorm';
-import { Flow, Task } from '@nestor/orchestrator';
+import { Flow, Task, type HookContext } from '@nestor/orchestrator';
 import type { TestDatabase } from '@nestor/testing';
 import { Column, DataSource, Entity, PrimaryGeneratedColumn, type Repository } from 'typeorm';
 import { startApp, type TestAppOptions } from '../../../support/app.js';
@@ -59,6 +59,18 @@ export class Books {
   @Task({ transactional: { isolation: 'REPEATABLE READ' } })
   async bookSteadily(...inputs: unknown[]): Promise<any> {
     return this.work(...inputs);
+  }
+
+  @Task({ transactional: true, onRunning: 'tell', onCompletion: 'tell', onFailure: 'tell' })
+  async bookAndTell(...inputs: unknown[]): Promise<any> {
+    return this.work(...inputs);
+  }
+
+  /** What the hooks of `bookAndTell` were told. */
+  readonly told: string[] = [];
+
+  async tell({ state }: HookContext): Promise<void> {
+    this.told.push(state.name);
   }
 
   @Task()

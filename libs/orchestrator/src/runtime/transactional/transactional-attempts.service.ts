@@ -1,5 +1,6 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { Transactions, type Tx } from '../../persistence/transactions.js';
+import { OwedHooksRepository } from '../../records/owed-hooks/owed-hooks.repository.js';
 import { TaskRunsRepository } from '../../records/task-runs/task-runs.repository.js';
 import { RunEndedError } from '../engine/engine-errors.js';
 import type { Outcome } from '../engine/outcome.js';
@@ -39,6 +40,7 @@ export class TransactionalAttempts {
     private readonly transactions: Transactions,
     private readonly journal: Journal,
     private readonly process: ProcessLease,
+    private readonly owedHooks: OwedHooksRepository,
   ) {}
 
   /**
@@ -68,7 +70,8 @@ export class TransactionalAttempts {
     }
   }
 
-  private async commit(transaction: HostTransaction, { entry }: TaskRunAnswer, runName: string): Promise<void> {
+  private async commit(transaction: HostTransaction, answer: TaskRunAnswer, runName: string): Promise<void> {
+    const { entry } = answer;
     if (entry?.kind !== 'save-task-run') {
       await transaction.rollBack('its run cannot be completed');
       throw new RunEndedError(runName, 'it cannot be completed any more');
@@ -84,15 +87,16 @@ export class TransactionalAttempts {
       await transaction.abandon(end.error);
       if (!(await this.isRecorded(entry))) throw end.error;
       this.logger.warn(`"${runName}" is recorded, although the commit seemed to fail. ${String(end.error)}`);
-      return;
+    } else {
+      // The outcome stands by now, whatever listens to the commits of the data source.
+      await transaction
+        .finish()
+        .catch((error: unknown) => this.logger.error(`After the commit of "${runName}": ${String(error)}`));
     }
-    // The outcome stands by now, whatever listens to the commits of the data source.
-    await transaction
-      .finish()
-      .catch((error: unknown) => this.logger.error(`After the commit of "${runName}": ${String(error)}`));
+    await answer.callHooks();
   }
 
-  private async record(tx: Tx, { lease, write, state }: SaveEntry, runName: string): Promise<void> {
+  private async record(tx: Tx, { lease, write, state, owed }: SaveEntry, runName: string): Promise<void> {
     const { processId } = this.process;
     const fence = { processId, claims: [lease] };
     const { held, saved } = await this.taskRuns.record(tx, fence, { ...write, claim: 1 }, { ...state, claim: 1 });
@@ -102,6 +106,7 @@ export class TransactionalAttempts {
       throw lease?.lost ?? new LeaseLostError(null);
     }
     if (!saved) throw new RunEndedError(runName, 'somebody else ended it');
+    if (owed) await this.owedHooks.note(tx, [owed]);
   }
 
   /** Asks until the database answers, and waits until it has made an end of the transaction: it may have got the commit. */

@@ -319,6 +319,11 @@ export class TaskRunAnswer {
     return this.hooks ? durable.then(this.hooks) : durable;
   }
 
+  /** Calls the hooks that the state owes, for whoever has made it durable in another way. */
+  callHooks(): Promise<void> {
+    return this.hooks?.() ?? Promise.resolve();
+  }
+
   /** Writes it with the next flush, for a state that leads on and that nobody waits for. */
   inPassing(): void {
     if (this.entry) this.journal.rideAlongWith(this.entry);
