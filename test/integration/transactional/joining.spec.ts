@@ -1,5 +1,5 @@
 import type { INestApplicationContext } from '@nestjs/common';
-import { CallInTransactionError, Flows, TransactionEndedError } from '@nestor/orchestrator';
+import { CallInTransactionError, Flows, TransactionEndedError, withOptions } from '@nestor/orchestrator';
 import type { TestDatabase } from '@nestor/testing';
 import { testDatabase } from '../../support/database.js';
 import { Gate } from '../../support/gate.js';
@@ -151,6 +151,23 @@ describe('a transactional task', () => {
     gate.open();
     await booking;
     expect((await notes(database)).sort()).toEqual(['beside', 'within']);
+  });
+
+  it('waits for a connection where there are more of them than those', async () => {
+    books.work = (note: string) => books.note(note);
+    const names = Array.from({ length: 24 }, (_, index) => `note ${index}`);
+    const { outcome } = await run(() => Promise.all(names.map((name) => books.book(name))));
+    expect(outcome).toHaveLength(24);
+    expect((await notes(database)).sort()).toEqual(names.sort());
+  });
+
+  it('keeps its record, whatever a call says, so that it is never made again', async () => {
+    books.work = async () => {
+      await books.note('once');
+      return 7;
+    };
+    const { id } = await run(() => withOptions(books, { persistResult: false }).book());
+    expect(await taskRunsOf(database, id)).toMatchObject([{ state_type: 'COMPLETED', result: 7 }]);
   });
 
   it('makes transactions within it savepoints, one after the other', async () => {

@@ -102,6 +102,16 @@ describe('an application with transactional tasks', () => {
     expect(failure).toMatchObject({ option: 'transactional', place: 'Clerk.file' });
   });
 
+  it('does not start where the result of one is not to be kept, without which it would run again', async () => {
+    @Injectable()
+    class Clerk {
+      @Task({ transactional: true, persistResult: false })
+      async file(): Promise<void> {}
+    }
+    const failure = await failureOf(startApp({ url: database.url, providers: [Clerk] }));
+    expect(failure).toMatchObject({ code: 'INVALID_OPTION', option: 'persistResult', place: 'Clerk.file' });
+  });
+
   it('uses the data source that each of them names', async () => {
     @Injectable()
     class Offices {
