@@ -25,6 +25,8 @@ export type { PayloadEnvelope } from './json/payload-envelope.js';
 export { RecordedError } from './json/recorded-error.js';
 export { encodingVersion } from './json/tags.js';
 export { UnserialisableValueError } from './json/unserialisable-value-error.js';
+export { schemaProblems, withDefaults } from './json-schema/schema-problems.js';
+export type { SchemaProblem } from './json-schema/schema-problems.js';
 export { formatRunName, RunNameTemplateError } from './parameters/run-name.js';
 export { backgroundTaskRunPolicy } from './policies/background-task-run.policy.js';
 export { clientSideTaskRunPolicy, coreTaskRunPolicy } from './policies/core-task-run.policy.js';

@@ -30,6 +30,12 @@ export type { CurrentRun } from './authoring/current-run.js';
 export { RunLogger } from './runtime/engine/run-logger.js';
 export { InvalidConcurrencyError, mapTasks } from './authoring/map-tasks.js';
 export type { MapTasksOptions } from './authoring/map-tasks.js';
+export { pause, suspend } from './authoring/inputs/pause.js';
+export type { PauseInputOptions, PauseOptions } from './authoring/inputs/pause.js';
+export { receiveInput, receiveInputs, sendInput } from './authoring/inputs/messages.js';
+export type { ReceivedInput, ReceiveInputOptions } from './authoring/inputs/messages.js';
+export type { InitialInput, InputOf, InputType } from './authoring/inputs/input-type.js';
+export { sleep, sleepUntil } from './authoring/sleep.js';
 export { InvalidOptionError } from './authoring/resolve-options.js';
 
 export { OrchestratorModule } from './orchestrator.module.js';
@@ -51,7 +57,7 @@ export { Flows, FlowRunHandle, FlowStarter } from './runtime/flows.service.js';
 export { InvalidRunOptionError } from './runtime/engine/new-run-options.js';
 export type { NewRunOptions } from './runtime/engine/new-run-options.js';
 export { InvalidParametersError } from './runtime/parameters/invalid-parameters.error.js';
-export type { ParameterProblem } from './runtime/parameters/invalid-parameters.error.js';
+export type { ParameterProblem } from './runtime/parameters/parameter-problem.js';
 export type { JsonSchema, ParameterSchema } from './runtime/parameters/parameter-schema.js';
 export { Results } from './runtime/results.service.js';
 export { FlowRuns, WaitTimeoutError } from './runtime/flow-runs.service.js';
@@ -66,6 +72,15 @@ export { RunControl } from './runtime/control/run-control.service.js';
 export type { ForcedState, ForkOptions } from './runtime/control/run-control.service.js';
 export { RunControlRefusedError, TaskRunNotFoundError } from './runtime/control/run-control-errors.js';
 export { RunRequest } from './runtime/nest/run-request.js';
+export { RunInputs } from './runtime/inputs/run-inputs.service.js';
+export type { SendInputOptions } from './runtime/inputs/run-input.js';
+export {
+  InputSenderUnknownError,
+  InputTimeoutError,
+  InvalidRunInputError,
+  NotInFlowBodyError,
+  PauseTimeoutError,
+} from './runtime/inputs/input-errors.js';
 export { LeaseLostError } from './runtime/leases/run-lease.js';
 export { ReplayDivergedError } from './runtime/replay/replay-diverged.error.js';
 export { aesPayloads } from './runtime/payloads/aes-payloads.js';

@@ -18,6 +18,7 @@ import { entities } from './records/entities.js';
 import { ArtifactsRepository } from './records/artifacts/artifacts.repository.js';
 import { BlocksRepository } from './records/blocks/blocks.repository.js';
 import { EventsRepository } from './records/events/events.repository.js';
+import { FlowRunInputsRepository } from './records/flow-run-inputs/flow-run-inputs.repository.js';
 import { FlowRunsRepository } from './records/flow-runs/flow-runs.repository.js';
 import { FlowsRepository } from './records/flows/flows.repository.js';
 import { LogsRepository } from './records/logs/logs.repository.js';
@@ -39,6 +40,11 @@ import { HookDelivery } from './runtime/hooks/hook-delivery.service.js';
 import { Hooks } from './runtime/hooks/hooks.service.js';
 import { SettledHooks } from './runtime/hooks/settled-hooks.service.js';
 import { ProcessLease } from './runtime/leases/process-lease.service.js';
+import { Inbox } from './runtime/inputs/inbox.service.js';
+import { InputArrivals } from './runtime/inputs/input-arrivals.service.js';
+import { PauseAnswers } from './runtime/inputs/pause-answers.service.js';
+import { RunInputs } from './runtime/inputs/run-inputs.service.js';
+import { RunPauses } from './runtime/inputs/run-pauses.service.js';
 import { Notifier } from './runtime/notifications/notifier.service.js';
 import { RunClaimer } from './runtime/recovery/run-claimer.service.js';
 import { RunControl } from './runtime/control/run-control.service.js';
@@ -145,6 +151,7 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
       FlowRunsRepository,
       TaskRunsRepository,
       RunValuesRepository,
+      FlowRunInputsRepository,
       ProcessesRepository,
       LogsRepository,
       EventsRepository,
@@ -171,6 +178,10 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
       Replays,
       FlowRegistry,
       ActiveFlowRuns,
+      InputArrivals,
+      RunPauses,
+      Inbox,
+      RunInputs,
       EngineScopeServices,
       HostDataSources,
       TransactionalAttempts,
@@ -180,6 +191,7 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
       RunClaimer,
       Sweeper,
       RunObserver,
+      PauseAnswers,
       RunControl,
       Shutdown,
       RunContexts,
@@ -199,7 +211,7 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
       Blocks,
       Events,
     ],
-    exports: [Flows, FlowRuns, Results, RunControl, Readiness, Artifacts, Variables, Blocks, Events],
+    exports: [Flows, FlowRuns, Results, RunControl, RunInputs, Readiness, Artifacts, Variables, Blocks, Events],
   };
 }
 

@@ -14,6 +14,7 @@ const PARTITIONED = [
   'event',
   'event_receipt',
   'flow_run',
+  'flow_run_input',
   'flow_run_state',
   'log',
   'payload',

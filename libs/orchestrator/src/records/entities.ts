@@ -6,6 +6,7 @@ import { BlockTypeEntity } from './blocks/block-type.entity.js';
 import { EventReceiptEntity } from './events/event-receipt.entity.js';
 import { EventEntity } from './events/event.entity.js';
 import { FlowEntity } from './flows/flow.entity.js';
+import { FlowRunInputEntity } from './flow-run-inputs/flow-run-input.entity.js';
 import { FlowRunStateEntity } from './flow-runs/flow-run-state.entity.js';
 import { FlowRunEntity } from './flow-runs/flow-run.entity.js';
 import { LogEntity } from './logs/log.entity.js';
@@ -31,6 +32,7 @@ export const entities = [
   ProcessEntity,
   RunValueEntity,
   PayloadEntity,
+  FlowRunInputEntity,
   TaskCacheEntity,
   ArtifactEntity,
   ArtifactCollectionEntity,

@@ -6,7 +6,7 @@ import { amend, pass, replace, type PolicyChange, type Rule } from '../../transi
 /**
  * A run whose process is gone goes on elsewhere. If it was RUNNING, it goes on with the attempt it was in; and a retry that
  * the process was to wait for is left to whoever takes the run over. But not for ever: a run that killed every process that
- * executed it is given up.
+ * executed it is given up. A subflow that was paused comes past its pause again, which nobody has ended.
  */
 export const takeOverFlowRun: Rule<FlowRun> = {
   name: 'take-over-flow-run',
@@ -20,10 +20,14 @@ export const takeOverFlowRun: Rule<FlowRun> = {
       const message = `TOO_MANY_RECOVERIES: ${recoveries} processes died while they executed the run; it is given up.`;
       return replace(crashed({ message }), 'Too many recoveries.', { policy: { recoveries } });
     }
+    const interruptedPause = run.state?.type === StateType.Paused ? run.state.details.pauseKey : undefined;
     const policy: PolicyChange = {
       ...(interrupted && { recoveries }),
       ...(run.state?.type === StateType.Running && { resuming: true }),
       ...(run.policy.retryType === 'in_process' && { retryType: 'reschedule' }),
+      ...(interruptedPause !== undefined && {
+        pauseKeys: run.policy.pauseKeys.filter((key) => key !== interruptedPause),
+      }),
     };
     return amend({ policy });
   },

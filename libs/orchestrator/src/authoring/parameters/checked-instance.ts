@@ -1,4 +1,4 @@
-import type { ParameterProblem } from '../../runtime/parameters/invalid-parameters.error.js';
+import type { ParameterProblem } from '../../runtime/parameters/parameter-problem.js';
 import { shapeOf, type ClassShape, type DataClass, type Field } from './class-shape.js';
 import { coerced, kindOf } from './coercion.js';
 import { HeldValues, isPlain } from './held-values.js';

@@ -18,7 +18,8 @@ import {
   ValidateIf,
   ValidateNested,
 } from 'class-validator';
-import { InvalidParametersError, type ParameterProblem } from '../../runtime/parameters/invalid-parameters.error.js';
+import { InvalidParametersError } from '../../runtime/parameters/invalid-parameters.error.js';
+import type { ParameterProblem } from '../../runtime/parameters/parameter-problem.js';
 import { parametersOfMethod } from './method-parameters.js';
 
 /** Any decorator makes the compiler record the types of a method. */

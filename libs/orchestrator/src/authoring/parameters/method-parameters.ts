@@ -1,6 +1,7 @@
 import 'reflect-metadata';
 import type { FlowParameters } from '../../runtime/parameters/flow-parameters.js';
-import { InvalidParametersError, type ParameterProblem } from '../../runtime/parameters/invalid-parameters.error.js';
+import { InvalidParametersError } from '../../runtime/parameters/invalid-parameters.error.js';
+import type { ParameterProblem } from '../../runtime/parameters/parameter-problem.js';
 import { checkedInstance } from './checked-instance.js';
 import { shapeOf, type ClassShape } from './class-shape.js';
 import { coerced, isCoercible } from './coercion.js';

@@ -27,6 +27,7 @@ import type { NewTaskRun } from '../../records/task-runs/task-run-rows.js';
 import { TaskRunsRepository, type RecordedTaskRun } from '../../records/task-runs/task-runs.repository.js';
 import { nameOfRun } from '../engine/run-names.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
+import { PauseAnswers } from '../inputs/pause-answers.service.js';
 import { Notifier } from '../notifications/notifier.service.js';
 import { Payloads } from '../payloads/payloads.service.js';
 import { RunClaimer } from '../recovery/run-claimer.service.js';
@@ -76,6 +77,7 @@ export class RunControl {
     private readonly notifier: Notifier,
     private readonly claimer: RunClaimer,
     private readonly observer: RunObserver,
+    private readonly answers: PauseAnswers,
     @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
   ) {}
 
@@ -119,19 +121,36 @@ export class RunControl {
   }
 
   /**
-   * Lets a paused or suspended run go on.
+   * Lets a paused or suspended run go on. What it asks for is checked by the schema that is kept with it, in any process, and
+   * written together with its new state; an answer that does not fit leaves it paused.
    *
-   * @throws {RunControlRefusedError} when it is not paused.
+   * @param options `input`: what the run asks for, as JSON or an instance; fields that are left out have their initial values.
+   * @throws {InvalidRunInputError} when the input is not what it asks for.
+   * @throws {RunControlRefusedError} when it is not paused, or when it asks for no input and is given one.
    */
-  async resume(flowRunId: string): Promise<State> {
+  async resume(flowRunId: string, { input }: { readonly input?: unknown } = {}): Promise<State> {
     const next = ({ row, run }: LoadedFlowRun): ProposedState => {
       // The process that held a paused run in memory may be gone: then any other goes on with it.
       const startsAnew = run.state?.details.pauseReschedule === true || (isRoot(row) && row.processId === null);
       return startsAnew ? resuming({ scheduledTime: this.clock.now() }) : running();
     };
-    return this.ask('resume', flowRunId, next, ({ run }) => {
-      if (run.state?.type !== StateType.Paused) throw refused('resume', { run }, 'it is not paused.');
-    });
+    for (;;) {
+      const { run } = await this.load(flowRunId);
+      const pause = run.state;
+      if (pause?.type !== StateType.Paused) throw refused('resume', { run }, 'it is not paused.');
+      const answer = await this.answers.answer(flowRunId, pause, input);
+      let isStill = true;
+      const check = (found: LoadedFlowRun): void => {
+        isStill = found.run.state?.id === pause.id;
+        if (!isStill) throw refused('resume', found, 'it is not paused any more.');
+      };
+      try {
+        const proposal = { check, ...(answer && { answer }) };
+        return await this.follow('resume', flowRunId, await this.runs.propose(flowRunId, next, proposal));
+      } catch (error) {
+        if (isStill) throw error; // else it may ask for something else by now
+      }
+    }
   }
 
   /**

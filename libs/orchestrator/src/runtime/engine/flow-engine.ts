@@ -23,6 +23,7 @@ import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { Hooks } from '../hooks/hooks.service.js';
 import { LeaseLostError } from '../leases/run-lease.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
+import { PauseTimeoutError } from '../inputs/input-errors.js';
 import { InvalidParametersError } from '../parameters/invalid-parameters.error.js';
 import { Payloads } from '../payloads/payloads.service.js';
 import type { CallEngine } from '../registry/engine-bindings.js';
@@ -40,6 +41,7 @@ import { ActiveFlowRuns, type ActiveFlowRun } from './active-flow-runs.js';
 import { Attempt, goesOnElsewhere, type AttemptEnd } from './attempt.js';
 import { RunCancelledError, RunCrashedError, RunHandedBackError, RunSuspendedError } from './engine-errors.js';
 import { failureMessage, outcomeOf, stackOf, type Outcome } from './outcome.js';
+import { settledInAttempt } from './in-attempt.js';
 import type { NewRunOptions } from './new-run-options.js';
 import { argumentsOf, callWithParameters, parametersOf } from './parameters.js';
 import { PauseGate } from './pause-gate.js';
@@ -296,6 +298,9 @@ export class FlowEngine {
     const state = outcome.state ?? (outcome.timedOut ? timedOut : failed)({ message, details });
     const context = { runId: live.created.id, subject: `error of "${live.created.name}"` };
     const { stored } = await this.payloads.sealError(outcome.error, message, context);
+    // Nobody resumes it any more.
+    const isOverdue = outcome.error instanceof PauseTimeoutError && outcome.error.flowRunId === live.created.id;
+    if (isOverdue) return this.transitions.proposeForFlowRun(live, state, { result: stored });
     return this.conclude(active, state, stored);
   }
 
@@ -423,15 +428,7 @@ export class FlowEngine {
 /** Until then the run does nothing: a suspension need not wait for it. */
 async function reopenedOrEnded({ whole }: ActiveFlowRun, reopened: Promise<void>): Promise<void> {
   const letGo = whole.hold();
-  const { signal } = whole;
-  let stopListening = (): void => undefined;
-  const ended = new Promise<void>((resolve) => {
-    const listener = (): void => resolve();
-    signal.addEventListener('abort', listener);
-    stopListening = () => signal.removeEventListener('abort', listener);
-  });
-  await Promise.race([reopened, ended]);
-  stopListening();
+  await settledInAttempt(reopened, whole);
   letGo();
 }
 

@@ -1,4 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import type { PauseRequest } from '../inputs/pause-request.js';
+import type { ArrivedInput, ExpectedInput, SendInputOptions } from '../inputs/run-input.js';
 import type { LiveFlowRun, LiveTaskRun } from '../transitions/live-run.js';
 import type { CallEngine } from '../registry/engine-bindings.js';
 import type { Attempt } from './attempt.js';
@@ -18,6 +20,12 @@ export interface ScopeServices {
   readonly outcomes: KeyedOutcomes;
   /** Keeps a value that a flow run drew, encoded. */
   readonly keepValue: (flowRun: LiveFlowRun, key: string, value: string) => void;
+  /** Pauses the flow run whose body asks for it; gives the answer. */
+  readonly pause: (scope: RunScope, request: PauseRequest) => Promise<unknown>;
+  /** The next input of a flow run; `null` when none comes in time. */
+  readonly receive: (scope: RunScope, expected: ExpectedInput) => Promise<ArrivedInput | null>;
+  /** Sends a flow run an input. */
+  readonly send: (flowRunId: string, value: unknown, options: SendInputOptions) => Promise<void>;
 }
 
 /** What is remembered across runs under the key of a transaction. */

@@ -3,6 +3,11 @@ import { Injectable } from '@nestjs/common';
 import { newId } from '../../persistence/ids.js';
 import { TaskCache } from '../caching/task-cache.service.js';
 import { Payloads } from '../payloads/payloads.service.js';
+import { Inbox } from '../inputs/inbox.service.js';
+import type { PauseRequest } from '../inputs/pause-request.js';
+import type { ExpectedInput, SendInputOptions } from '../inputs/run-input.js';
+import { RunInputs } from '../inputs/run-inputs.service.js';
+import { RunPauses } from '../inputs/run-pauses.service.js';
 import { TransitionService } from '../transitions/transition.service.js';
 import { RunLogs, type LogSource } from './run-logs.js';
 import type { LiveFlowRun } from '../transitions/live-run.js';
@@ -16,6 +21,9 @@ export class EngineScopeServices implements ScopeServices {
     private readonly logs: RunLogs,
     private readonly cache: TaskCache,
     private readonly payloads: Payloads,
+    private readonly pauses: RunPauses,
+    private readonly inbox: Inbox,
+    private readonly inputs: RunInputs,
   ) {}
 
   readonly clock = (): Date => dateOfInstant(this.transitions.now());
@@ -46,6 +54,13 @@ export class EngineScopeServices implements ScopeServices {
 
   readonly keepValue = (flowRun: LiveFlowRun, key: string, value: string): void =>
     this.transitions.keepValue(flowRun, key, value);
+
+  readonly pause = (scope: RunScope, request: PauseRequest) => this.pauses.pause(scope, request);
+
+  readonly receive = (scope: RunScope, expected: ExpectedInput) => this.inbox.next(scope, expected);
+
+  readonly send = (flowRunId: string, value: unknown, options: SendInputOptions): Promise<void> =>
+    this.inputs.send(flowRunId, value, options);
 
   readonly log = (scope: RunScope, level: number, message: string): void =>
     this.logs.append(sourceOf(scope), level, message);

@@ -11,7 +11,9 @@ type Topic =
   /** States owe hooks that anybody may call. */
   | 'hooks'
   /** Somebody asked something of a run: `run:<id>`. */
-  | `run:${string}`;
+  | `run:${string}`
+  /** An input of a run is there: `input:<id>`. */
+  | `input:${string}`;
 
 /** PostgreSQL takes less than 8,000 bytes. */
 const MAX_PAYLOAD = 7_000;

@@ -16,6 +16,7 @@ import {
   type Verdict,
 } from '@nestor/core';
 import { newId } from '../../persistence/ids.js';
+import type { PauseAnswer } from '../../records/flow-run-inputs/flow-run-inputs.repository.js';
 import type { LeaseChange, NewFlowRun } from '../../records/flow-runs/flow-run-rows.js';
 import type { NewOwedHooks } from '../../records/owed-hooks/owed-hooks.repository.js';
 import type { NewTaskRun } from '../../records/task-runs/task-run-rows.js';
@@ -108,7 +109,6 @@ export function creationEntry(
 
 /** The move of a flow run, compared with the state, and the epoch if there is one, that it was decided from. */
 export function moveEntry(
-  { verdict }: Answer,
   before: FlowRun,
   after: Entered<FlowRun>,
   {
@@ -117,12 +117,14 @@ export function moveEntry(
     leaseChange,
     expectedEpoch = null,
     owed,
+    answer,
   }: {
     readonly lease: RunLease | null;
     readonly result: string | null;
     readonly leaseChange: LeaseChange;
     readonly expectedEpoch?: number | null;
     readonly owed?: NewOwedHooks | undefined;
+    readonly answer?: PauseAnswer | undefined;
   },
 ): EntryOf<'move-flow-run'> {
   const follows = before.state?.id ?? null;
@@ -134,12 +136,12 @@ export function moveEntry(
       run: after,
       expectedStateId: follows,
       expectedEpoch,
-      // The outcome belongs to the state it was proposed with; a retry that takes its place has none.
-      result: verdict.kind === 'accept' ? result : null,
+      result,
       lease: leaseChange,
       claim: 0,
     },
     state: { runId: after.id, state: after.state, follows, claim: 0 },
+    ...(answer && { answer }),
   };
 }
 

@@ -1,3 +1,4 @@
+import type { PauseAnswer } from '../../records/flow-run-inputs/flow-run-inputs.repository.js';
 import type { FlowRunCreation, FlowRunMove } from '../../records/flow-runs/flow-run-rows.js';
 import type { NewOwedHooks } from '../../records/owed-hooks/owed-hooks.repository.js';
 import type { NewRunValue } from '../../records/run-values/run-values.repository.js';
@@ -25,6 +26,8 @@ export interface JournalBatch {
   readonly taskStates: readonly NewState[];
   readonly values: readonly NewRunValue[];
   readonly owedHooks: readonly NewOwedHooks[];
+  /** They depend on moves of the batch. */
+  readonly answers: readonly PauseAnswer[];
   /** Moves that were decided from a state which another move of the batch leaves behind: they are not among the rows. */
   readonly outdated: ReadonlySet<QueuedEntry>;
 }
@@ -43,6 +46,7 @@ export function foldEntries(entries: readonly QueuedEntry[]): JournalBatch {
   const tasks = new Map<string, { write: TaskRunWrite; states: readonly NewState[] }>();
   const values: NewRunValue[] = [];
   const owedHooks: NewOwedHooks[] = [];
+  const answers: PauseAnswer[] = [];
   const outdated = new Set<QueuedEntry>();
 
   for (const queued of entries) {
@@ -66,6 +70,7 @@ export function foldEntries(entries: readonly QueuedEntry[]): JournalBatch {
         }
         moves.set(move.run.id, before ? { ...move, ...comparedWith(before) } : move);
         moveStates.push(...states);
+        if (entry.answer) answers.push(entry.answer);
         break;
       }
       case 'save-task-run': {
@@ -90,6 +95,7 @@ export function foldEntries(entries: readonly QueuedEntry[]): JournalBatch {
     ...taskRows([...tasks.values()]),
     values,
     owedHooks,
+    answers,
     outdated,
   };
 }

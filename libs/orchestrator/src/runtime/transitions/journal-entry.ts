@@ -1,3 +1,4 @@
+import type { PauseAnswer } from '../../records/flow-run-inputs/flow-run-inputs.repository.js';
 import type { FlowRunCreation, FlowRunMove } from '../../records/flow-runs/flow-run-rows.js';
 import type { NewOwedHooks } from '../../records/owed-hooks/owed-hooks.repository.js';
 import type { NewRunValue } from '../../records/run-values/run-values.repository.js';
@@ -22,7 +23,13 @@ export type JournalEntry = {
   readonly owed?: NewOwedHooks | undefined;
 } & (
   | { readonly kind: 'create-flow-run'; readonly creation: FlowRunCreation; readonly state: NewState }
-  | { readonly kind: 'move-flow-run'; readonly move: FlowRunMove; readonly state: NewState }
+  | {
+      readonly kind: 'move-flow-run';
+      readonly move: FlowRunMove;
+      readonly state: NewState;
+      /** What the run is told by it. */
+      readonly answer?: PauseAnswer;
+    }
   | { readonly kind: 'save-task-run'; readonly write: TaskRunWrite; readonly state: NewState }
   | { readonly kind: 'keep-value'; readonly value: NewRunValue }
 );

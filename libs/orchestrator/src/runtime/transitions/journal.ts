@@ -3,6 +3,7 @@ import { OrchestratorError } from '@nestor/core';
 import { Injectable, Logger } from '@nestjs/common';
 import { isPassing } from '../../persistence/connection/postgres-errors.js';
 import { Transactions, type Tx } from '../../persistence/transactions.js';
+import { FlowRunInputsRepository } from '../../records/flow-run-inputs/flow-run-inputs.repository.js';
 import { FlowRunsRepository } from '../../records/flow-runs/flow-runs.repository.js';
 import { OwedHooksRepository } from '../../records/owed-hooks/owed-hooks.repository.js';
 import { RunValuesRepository } from '../../records/run-values/run-values.repository.js';
@@ -62,6 +63,7 @@ export class Journal {
     private readonly taskRuns: TaskRunsRepository,
     private readonly values: RunValuesRepository,
     private readonly owedHooks: OwedHooksRepository,
+    private readonly inputs: FlowRunInputsRepository,
     private readonly process: ProcessLease,
   ) {}
 
@@ -278,12 +280,10 @@ export class Journal {
       statements.push((tx) => this.flowRuns.move(tx, fence, batch.moves, batch.moveStates));
     }
     // After the states that owe them: what was not written owes nothing.
-    if (batch.owedHooks.length > 0) {
-      statements.push(async (tx) => {
-        await this.owedHooks.note(tx, batch.owedHooks);
-        return { held: batch.claims.map(() => true), moved: NOTHING_MOVED };
-      });
-    }
+    if (batch.owedHooks.length > 0)
+      statements.push(afterwards(batch, (tx) => this.owedHooks.note(tx, batch.owedHooks)));
+    // Of moves that were made: it looks at their states.
+    if (batch.answers.length > 0) statements.push(afterwards(batch, (tx) => this.inputs.answer(tx, batch.answers)));
 
     const only = statements.length === 1 ? statements[0] : undefined;
     if (only) return this.transactions.single(only);
@@ -294,6 +294,14 @@ export class Journal {
       moved: written.find(({ moved }) => moved.size > 0)?.moved ?? NOTHING_MOVED,
     };
   }
+}
+
+/** What looks by itself at what was written before it. */
+function afterwards({ claims }: JournalBatch, work: (tx: Tx) => Promise<unknown>): (tx: Tx) => Promise<Written> {
+  return async (tx) => {
+    await work(tx);
+    return { held: claims.map(() => true), moved: NOTHING_MOVED };
+  };
 }
 
 /** As many as may wait for the database listen to it, which Node takes for a leak from the eleventh on. */

@@ -11,6 +11,7 @@ import {
 import { Injectable } from '@nestjs/common';
 import { Transactions } from '../../persistence/transactions.js';
 import { FlowRunNotFoundError } from '../../records/flow-runs/flow-run-not-found.error.js';
+import type { NewFlowRunInput } from '../../records/flow-run-inputs/flow-run-inputs.repository.js';
 import type { LeaseChange, NewFlowRun } from '../../records/flow-runs/flow-run-rows.js';
 import { FlowRunsRepository, type LoadedFlowRun } from '../../records/flow-runs/flow-runs.repository.js';
 import type { NewTaskRun } from '../../records/task-runs/task-run-rows.js';
@@ -31,6 +32,8 @@ interface StoredProposal {
   readonly check?: (found: LoadedFlowRun) => void;
   /** On behalf of which root run that this process executes; by default on nobody's. */
   readonly lease?: RunLease;
+  /** What the run is told if it enters that very state, written together with it. */
+  readonly answer?: NewFlowRunInput;
 }
 
 /**
@@ -59,7 +62,7 @@ export class StoredRuns {
   async propose(
     flowRunId: string,
     proposed: ProposedState | ((found: LoadedFlowRun) => ProposedState),
-    { force = false, check, lease }: StoredProposal = {},
+    { force = false, check, lease, answer: told }: StoredProposal = {},
   ): Promise<Answer> {
     for (;;) {
       const found = await this.flowRuns.loadRow(flowRunId);
@@ -71,6 +74,7 @@ export class StoredRuns {
         state,
         typeof force === 'function' ? force(found) : force,
         lease,
+        told,
       );
       if (written) return answer;
     }
@@ -177,19 +181,21 @@ export class StoredRuns {
     proposed: ProposedState,
     force: boolean,
     lease: RunLease | null = null,
+    told?: NewFlowRunInput,
   ): Promise<{ readonly answer: Answer; readonly written: boolean }> {
     const facts: Facts = { reschedulable: row.deploymentId !== null || row.buildId !== null };
     const policy = force ? forcedFlowRunPolicy : flowRunPolicy;
     const { answer, after } = decidedFlowRun(policy, run, proposed, this.clock.now(), facts);
     if (!after) return { answer, written: true };
     const owed = this.hooks.owedByStoredRun(row, after.state);
-    const entry = moveEntry(answer, run, after, {
+    const entry = moveEntry(run, after, {
       owed,
       lease,
       result: null,
       leaseChange: leaseChangeOf(after.state.type, row),
       // Whether a process holds the run was looked at as well, and may change while its state does not.
       expectedEpoch: row.leaseEpoch,
+      ...(told && answer.verdict.kind === 'accept' && { answer: { ...told, stateId: after.state.id } }),
     });
     const outcome = await this.journal.write(entry);
     if (outcome === 'lease-lost') throw lease?.lost ?? new Error('A lease was lost that nobody held.');

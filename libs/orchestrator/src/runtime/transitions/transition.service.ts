@@ -8,6 +8,7 @@ import {
   type FlowRunPolicy,
   type Instant,
   type ProposedState,
+  type State,
 } from '@nestor/core';
 import { Injectable, Logger } from '@nestjs/common';
 import { Transactions } from '../../persistence/transactions.js';
@@ -130,6 +131,18 @@ export class TransitionService {
     }
   }
 
+  /** The state that a run is in, where somebody else may have moved it on; what it does next is decided from there. */
+  async refreshed(live: LiveFlowRun): Promise<State | null> {
+    const reading = live.settling.then(async () => {
+      const current = await this.journal.patiently(() => this.flowRuns.load(live.created.id));
+      if (!current) throw new FlowRunNotFoundError(live.created.id);
+      live.image = current;
+    });
+    live.settling = reading.catch(() => undefined);
+    await reading;
+    return live.image.state;
+  }
+
   /** Gives up the lease of a root run whose state does not change by it; by then everything of it is written. */
   async releaseLease({ created, lease }: LiveFlowRun): Promise<void> {
     await this.journal.settled();
@@ -250,9 +263,10 @@ export class TransitionService {
     const ends = isTerminal(after.state.type) && isRoot(live);
     return {
       answer,
-      entry: moveEntry(answer, before, after, {
+      entry: moveEntry(before, after, {
         lease: live.lease,
-        result: result ?? null,
+        // The outcome belongs to a state of the type it was proposed with; a retry that takes its place has none.
+        result: after.state.type === proposed.type ? (result ?? null) : null,
         leaseChange: lease ?? (ends ? 'released' : 'kept'),
         owed: this.hooks.owedByFlowRun(live, after.state),
       }),

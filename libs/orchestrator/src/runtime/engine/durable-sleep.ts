@@ -1,0 +1,42 @@
+import { decode, encode, instantOfMs } from '@nestor/core';
+import { settledInAttempt } from './in-attempt.js';
+import type { RunScope } from './run-scope.js';
+import { waitUntil } from './wait-until.js';
+
+/**
+ * Waits until an instant that is known when the wait begins. In the body of a flow that instant is kept, so that a run which
+ * begins again waits for what is left; the run keeps its place in memory meanwhile, and can be paused, suspended and handed back.
+ *
+ * @param due the instant, by the time at which the wait begins.
+ * @throws {RunEndedError} and its like when the attempt ends meanwhile.
+ */
+export async function sleepIn(scope: RunScope | undefined, due: (now: Date) => Date): Promise<void> {
+  if (!scope) return waitUntil(instantOfMs(due(new Date()).getTime()), () => instantOfMs(Date.now()));
+  const { attempt, place } = scope;
+  attempt.assertLive();
+  const { flowRun, taskRun, services, gate } = place;
+  const now = (): ReturnType<typeof instantOfMs> => instantOfMs(services.clock().getTime());
+  if (!flowRun || taskRun) {
+    await waitUntil(instantOfMs(due(services.clock()).getTime()), now, attempt.signal);
+    return attempt.assertLive();
+  }
+  const until = keptDue(scope, due);
+  const letGo = attempt.hold(); // it runs nothing: a suspension need not wait for it
+  try {
+    await waitUntil(instantOfMs(until.getTime()), now, attempt.signal);
+    while (gate?.isClosed && !attempt.ended) await settledInAttempt(gate.passage(), attempt);
+  } finally {
+    letGo();
+  }
+  attempt.assertLive();
+}
+
+function keptDue({ place, branch }: RunScope, due: (now: Date) => Date): Date {
+  const { flowRun, replay, services } = place;
+  const key = branch.keyOfValue('sleep');
+  const recorded = replay?.values.get(key);
+  if (recorded !== undefined) return decode(recorded) as Date;
+  const until = due(services.clock());
+  if (flowRun) services.keepValue(flowRun, key, encode(until));
+  return until;
+}
