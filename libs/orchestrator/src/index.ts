@@ -36,6 +36,7 @@ export { receiveInput, receiveInputs, sendInput } from './authoring/inputs/messa
 export type { ReceivedInput, ReceiveInputOptions } from './authoring/inputs/messages.js';
 export type { InitialInput, InputOf, InputType } from './authoring/inputs/input-type.js';
 export { sleep, sleepUntil } from './authoring/sleep.js';
+export type { SleepOptions } from './authoring/sleep.js';
 export { InvalidOptionError } from './authoring/resolve-options.js';
 
 export { OrchestratorModule } from './orchestrator.module.js';

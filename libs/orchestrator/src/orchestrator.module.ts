@@ -57,6 +57,7 @@ import { ProcessesRepository } from './records/processes/processes.repository.js
 import { RunValuesRepository } from './records/run-values/run-values.repository.js';
 import { OrchestratorEngine } from './runtime/engine/orchestrator-engine.js';
 import { RunLogs } from './runtime/engine/run-logs.js';
+import { RunWaits } from './runtime/engine/run-waits.service.js';
 import { TaskEngine } from './runtime/engine/task-engine.js';
 import { Events } from './runtime/events/events.service.js';
 import { FlowRuns } from './runtime/flow-runs.service.js';
@@ -178,6 +179,7 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
       Replays,
       FlowRegistry,
       ActiveFlowRuns,
+      RunWaits,
       InputArrivals,
       RunPauses,
       Inbox,

@@ -69,8 +69,13 @@ export class Attempt {
 
   /** Resolves when nothing it has called is running, for the moment: what waits for calls that are held up is not. */
   idle(): Promise<void> {
-    if (!this.hasBusyChild()) return Promise.resolve();
+    if (this.isIdle) return Promise.resolve();
     return new Promise((resolve) => (this.whenIdle = [...this.whenIdle, resolve]));
+  }
+
+  /** Whether nothing it has called is running at the moment. */
+  get isIdle(): boolean {
+    return !this.hasBusyChild();
   }
 
   /** Notes that a call of it is held up, until the function that is returned is called. */

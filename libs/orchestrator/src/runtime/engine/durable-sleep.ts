@@ -5,12 +5,17 @@ import { waitUntil } from './wait-until.js';
 
 /**
  * Waits until an instant that is known when the wait begins. In the body of a flow that instant is kept, so that a run which
- * begins again waits for what is left; the run keeps its place in memory meanwhile, and can be paused, suspended and handed back.
+ * begins again waits for what is left; the run can be paused, suspended and handed back meanwhile.
  *
  * @param due the instant, by the time at which the wait begins.
+ * @param leaveAfterMs if it waits for longer than that, the run may leave its process; `null`: it stays.
  * @throws {RunEndedError} and its like when the attempt ends meanwhile.
  */
-export async function sleepIn(scope: RunScope | undefined, due: (now: Date) => Date): Promise<void> {
+export async function sleepIn(
+  scope: RunScope | undefined,
+  due: (now: Date) => Date,
+  leaveAfterMs: number | null = null,
+): Promise<void> {
   if (!scope) return waitUntil(instantOfMs(due(new Date()).getTime()), () => instantOfMs(Date.now()));
   const { attempt, place } = scope;
   attempt.assertLive();
@@ -21,12 +26,15 @@ export async function sleepIn(scope: RunScope | undefined, due: (now: Date) => D
     return attempt.assertLive();
   }
   const until = keptDue(scope, due);
+  const isLong = leaveAfterMs !== null && until.getTime() - services.clock().getTime() > leaveAfterMs;
+  const endWait = services.beginWait(flowRun, isLong ? until : null);
   const letGo = attempt.hold(); // it runs nothing: a suspension need not wait for it
   try {
     await waitUntil(instantOfMs(until.getTime()), now, attempt.signal);
     while (gate?.isClosed && !attempt.ended) await settledInAttempt(gate.passage(), attempt);
   } finally {
     letGo();
+    endWait();
   }
   attempt.assertLive();
 }

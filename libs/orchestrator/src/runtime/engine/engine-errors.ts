@@ -123,13 +123,14 @@ export class RunHandedBackError extends OrchestratorError {
   }
 }
 
-/** The run was suspended: it left its process, and goes on when somebody resumes it. */
+/** The run left its process: it was suspended and goes on when somebody resumes it, or sleeps and goes on when that is over. */
 export class RunSuspendedError extends OrchestratorError {
   readonly code = 'RUN_SUSPENDED';
 
   constructor(readonly flowRunId: string) {
     super(
-      `Flow run ${flowRunId} was suspended; it goes on when somebody resumes it. Wait for it with FlowRuns.result().`,
+      `Flow run ${flowRunId} has left its process; it goes on when somebody resumes it, or when it has slept. ` +
+        `Wait for it with FlowRuns.result().`,
     );
   }
 }

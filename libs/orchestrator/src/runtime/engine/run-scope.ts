@@ -24,6 +24,8 @@ export interface ScopeServices {
   readonly pause: (scope: RunScope, request: PauseRequest) => Promise<unknown>;
   /** The next input of a flow run; `null` when none comes in time. */
   readonly receive: (scope: RunScope, expected: ExpectedInput) => Promise<ArrivedInput | null>;
+  /** Notes that the body of a flow waits, until the function that is returned is called: see `RunWaits.begin`. */
+  readonly beginWait: (flowRun: LiveFlowRun, leavesUntil: Date | null) => () => void;
   /** Sends a flow run an input. */
   readonly send: (flowRunId: string, value: unknown, options: SendInputOptions) => Promise<void>;
 }

@@ -12,6 +12,8 @@ import { TransitionService } from '../transitions/transition.service.js';
 import { RunLogs, type LogSource } from './run-logs.js';
 import type { LiveFlowRun } from '../transitions/live-run.js';
 import type { KeyedOutcomes, RunScope, ScopeServices } from './run-scope.js';
+import { RunWaits } from './run-waits.service.js';
+import type { RunScope, ScopeServices } from './run-scope.js';
 
 /** What the code of runs may ask of this engine: one object for all of them. */
 @Injectable()
@@ -24,6 +26,7 @@ export class EngineScopeServices implements ScopeServices {
     private readonly pauses: RunPauses,
     private readonly inbox: Inbox,
     private readonly inputs: RunInputs,
+    private readonly waits: RunWaits,
   ) {}
 
   readonly clock = (): Date => dateOfInstant(this.transitions.now());
@@ -54,6 +57,9 @@ export class EngineScopeServices implements ScopeServices {
 
   readonly keepValue = (flowRun: LiveFlowRun, key: string, value: string): void =>
     this.transitions.keepValue(flowRun, key, value);
+
+  readonly beginWait = (flowRun: LiveFlowRun, leavesUntil: Date | null): (() => void) =>
+    this.waits.begin(flowRun, leavesUntil);
 
   readonly pause = (scope: RunScope, request: PauseRequest) => this.pauses.pause(scope, request);
 

@@ -66,9 +66,10 @@ export class Inbox {
   }
 
   private async take(
-    { attempt, place: { gate } }: RunScope,
+    { attempt, place: { gate, flowRun, services } }: RunScope,
     { from, prefix, received, until }: { from: string; prefix: string; received: Set<string>; until: Instant | null },
   ): Promise<FlowRunInputEntity | null> {
+    const endWait = flowRun ? services.beginWait(flowRun, null) : () => undefined;
     const letGo = attempt.hold(); // it runs nothing: a suspension need not wait for it
     try {
       for (;;) {
@@ -93,6 +94,7 @@ export class Inbox {
       }
     } finally {
       letGo();
+      endWait();
     }
   }
 

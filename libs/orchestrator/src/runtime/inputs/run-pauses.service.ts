@@ -19,7 +19,7 @@ import { RunObserver } from '../control/run-observer.service.js';
 import type { Attempt } from '../engine/attempt.js';
 import { settledInAttempt } from '../engine/in-attempt.js';
 import type { PauseGate } from '../engine/pause-gate.js';
-import type { RunScope } from '../engine/run-scope.js';
+import type { RunScope, ScopeServices } from '../engine/run-scope.js';
 import { Payloads } from '../payloads/payloads.service.js';
 import { Journal } from '../transitions/journal.js';
 import type { LiveFlowRun } from '../transitions/live-run.js';
@@ -31,6 +31,7 @@ import type { PauseRequest } from './pause-request.js';
 
 /** The body of a flow, from which it may pause itself. */
 interface FlowBody {
+  readonly services: ScopeServices;
   readonly flowRun: LiveFlowRun;
   readonly gate: PauseGate;
   readonly attempt: Attempt;
@@ -57,7 +58,7 @@ export class RunPauses {
    * @throws {NotInFlowBodyError} in a task.
    */
   async pause(scope: RunScope, request: PauseRequest): Promise<unknown> {
-    const { replay, services } = scope.place;
+    const { replay } = scope.place;
     const body = bodyOf(scope, request.how);
     const key = request.key ?? scope.branch.keyOfValue('pause');
     const recorded = replay?.values.get(pauseValueKey(key));
@@ -68,7 +69,7 @@ export class RunPauses {
     const answer = keyset && (await this.answerUnder(body.flowRun, keyset));
     const value = await this.taken(body.flowRun, request, answer);
     body.attempt.assertLive();
-    services.keepValue(body.flowRun, pauseValueKey(key), encode(answer));
+    body.services.keepValue(body.flowRun, pauseValueKey(key), encode(answer));
     return value;
   }
 
@@ -127,13 +128,14 @@ export class RunPauses {
 
   /** Waits until somebody resumes the run; a suspended one leaves its process meanwhile. */
   private async untilPassed(
-    { flowRun, gate, attempt }: FlowBody,
+    { flowRun, gate, attempt, services }: FlowBody,
     { how, timeoutMs }: PauseRequest,
     { id: stateId, details }: State,
   ): Promise<void> {
     const { id } = flowRun.created;
     if (how === 'suspend') this.observer.look(id);
     let until = how === 'pause' ? details.pauseTimeout : undefined;
+    const endWait = services.beginWait(flowRun, null);
     const letGo = attempt.hold(); // it runs nothing: what around it is suspended need not wait for it
     try {
       while (gate.isClosed) {
@@ -148,6 +150,7 @@ export class RunPauses {
       }
     } finally {
       letGo();
+      endWait();
     }
     await this.transitions.refreshed(flowRun);
   }
@@ -165,10 +168,10 @@ export class RunPauses {
 
 /** @throws {NotInFlowBodyError} in a task. */
 function bodyOf({ place, attempt }: RunScope, call: string): FlowBody {
-  const { flowRun, taskRun, gate } = place;
+  const { flowRun, taskRun, gate, services } = place;
   if (!flowRun || taskRun || !gate) throw new NotInFlowBodyError(call);
   attempt.assertLive();
-  return { flowRun, gate, attempt };
+  return { flowRun, gate, attempt, services };
 }
 
 function pausedState(
