@@ -45,7 +45,7 @@ export interface ObservedFlowRun {
 }
 
 /** A run that somebody should have ended or resumed by now. */
-interface OverdueFlowRun {
+export interface OverdueFlowRun {
   readonly id: string;
   readonly stateId: string;
   readonly stateType: StateType;

@@ -17,6 +17,13 @@ export interface NewRunValue {
   claim: number;
 }
 
+/** Values by when they were drawn. */
+interface LaterValues {
+  /** Of these keys alone, as patterns of `like`. */
+  readonly patterns: readonly string[];
+  readonly thanTaskRunId: string;
+}
+
 /** Under this key a fork keeps the id of the run at its origin, from which ids and random numbers are drawn. */
 export const SEED_KEY = 'seed';
 
@@ -43,17 +50,29 @@ export class RunValuesRepository {
   /**
    * Gives a fork what the other run drew, and what that is drawn from: the same ids and numbers come out of it, so that calls
    * they were inputs of are recognised.
+   *
+   * @param later which values are left out that were drawn after a task run had been called.
    */
-  async copy(tx: Tx, fromFlowRunId: string, toFlowRunId: string): Promise<void> {
+  async copy(tx: Tx, fromFlowRunId: string, toFlowRunId: string, later: LaterValues | null): Promise<void> {
     await tx.query(
       `insert into ${this.schema}.run_value (flow_run_id, key, value)
-       select $2::uuid, key, value from ${this.schema}.run_value where flow_run_id = $1::uuid and key <> '${SEED_KEY}'
+       select $2::uuid, key, value
+         from ${this.schema}.run_value v
+        where flow_run_id = $1::uuid and key <> '${SEED_KEY}' and not (${isLater(this.schema, '$3', '$4')})
        union all
        select $2::uuid, '${SEED_KEY}', coalesce(
          (select value from ${this.schema}.run_value where flow_run_id = $1::uuid and key = '${SEED_KEY}'),
          to_json($1::uuid))
        on conflict do nothing`,
-      [fromFlowRunId, toFlowRunId],
+      [fromFlowRunId, toFlowRunId, later?.patterns ?? [], later?.thanTaskRunId ?? null],
+    );
+  }
+
+  /** Forgets values that a run drew after a task run had been called. */
+  async forget(tx: Tx, flowRunId: string, { patterns, thanTaskRunId }: LaterValues): Promise<void> {
+    await tx.query(
+      `delete from ${this.schema}.run_value v where flow_run_id = $1::uuid and ${isLater(this.schema, '$2', '$3')}`,
+      [flowRunId, patterns, thanTaskRunId],
     );
   }
 
@@ -63,6 +82,11 @@ export class RunValuesRepository {
     return new Map(rows.map(({ key, value }) => [key, value]));
   }
 }
+
+/** Whether a value `v` has such a key, and was written after the row of a task run: that is written when it is called. */
+const isLater = (schema: string, patterns: string, taskRunId: string): string => `
+  v.key like any(${patterns}::text[])
+  and coalesce(v.created > (select t.created from ${schema}.task_run t where t.id = ${taskRunId}::uuid), false)`;
 
 const columns: readonly RowColumn<NewRunValue>[] = [
   ['flow_run_id', 'uuid', ({ flowRunId }) => flowRunId],

@@ -27,6 +27,7 @@ import type { NewTaskRun } from '../../records/task-runs/task-run-rows.js';
 import { TaskRunsRepository, type RecordedTaskRun } from '../../records/task-runs/task-runs.repository.js';
 import { nameOfRun } from '../engine/run-names.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
+import { KEPT_PATTERNS } from '../inputs/kept-inputs.js';
 import { PauseAnswers } from '../inputs/pause-answers.service.js';
 import { Notifier } from '../notifications/notifier.service.js';
 import { Payloads } from '../payloads/payloads.service.js';
@@ -174,6 +175,8 @@ export class RunControl {
     check(await this.load(flowRunId));
     await this.mustBelong(fromTaskRun, flowRunId);
     await this.transactions.single((tx) => this.taskRuns.supersede(tx, flowRunId, fromTaskRun));
+    const later = { patterns: KEPT_PATTERNS, thanTaskRunId: fromTaskRun };
+    await this.transactions.single((tx) => this.values.forget(tx, flowRunId, later));
     return this.ask('restart', flowRunId, () => this.nextAttempt(`Restarted from task run ${fromTaskRun}.`), check);
   }
 
@@ -190,7 +193,8 @@ export class RunControl {
     const id = newId();
     const subject = `parameters of the fork of flow run ${flowRunId}`;
     await this.copyRecords(row.id, id, fromTaskRun);
-    await this.transactions.single((tx) => this.values.copy(tx, row.id, id));
+    const later = fromTaskRun === undefined ? null : { patterns: KEPT_PATTERNS, thanTaskRunId: fromTaskRun };
+    await this.transactions.single((tx) => this.values.copy(tx, row.id, id, later));
     const known = (await this.payloads.read(row.parameters)) as Record<string, unknown>;
     const { resuming: _, ...retryPolicy } = run.policy;
     await this.runs.create(

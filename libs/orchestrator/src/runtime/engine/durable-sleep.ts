@@ -1,4 +1,5 @@
 import { decode, encode, instantOfMs } from '@nestor/core';
+import { SLEEP_VALUE_KIND } from '../inputs/kept-inputs.js';
 import { settledInAttempt } from './in-attempt.js';
 import type { RunScope } from './run-scope.js';
 import { waitUntil } from './wait-until.js';
@@ -41,7 +42,7 @@ export async function sleepIn(
 
 function keptDue({ place, branch }: RunScope, due: (now: Date) => Date): Date {
   const { flowRun, replay, services } = place;
-  const key = branch.keyOfValue('sleep');
+  const key = branch.keyOfValue(SLEEP_VALUE_KIND);
   const recorded = replay?.values.get(key);
   if (recorded !== undefined) return decode(recorded) as Date;
   const until = due(services.clock());

@@ -3,6 +3,7 @@ import { Injectable } from '@nestjs/common';
 import { RunObserver } from '../control/run-observer.service.js';
 import { LeaseLostError, type RunLease } from '../leases/run-lease.js';
 import type { LiveFlowRun } from '../transitions/live-run.js';
+import { Notifier } from '../notifications/notifier.service.js';
 import { TransitionService } from '../transitions/transition.service.js';
 import { ActiveFlowRuns, type ActiveFlowRun } from './active-flow-runs.js';
 import { settledInAttempt } from './in-attempt.js';
@@ -34,6 +35,7 @@ export class RunWaits {
     private readonly activeRuns: ActiveFlowRuns,
     private readonly transitions: TransitionService,
     private readonly observer: RunObserver,
+    private readonly notifier: Notifier,
   ) {}
 
   /**
@@ -78,7 +80,10 @@ export class RunWaits {
     const state = awaitingResume({ scheduledTime: instantOfMs(until.getTime()), message });
     try {
       const answer = await this.transitions.proposeForFlowRun(live, state, { lease: 'revoked', unlessPaused: true });
-      if (answer.state?.type === StateType.Scheduled) return whole.end('it sleeps', 'suspended');
+      if (answer.state?.type === StateType.Scheduled) {
+        this.notifier.notify('due'); // it may be due before anybody looks by himself
+        return whole.end('it sleeps', 'suspended');
+      }
     } catch (error) {
       if (!(error instanceof LeaseLostError)) throw error;
     }

@@ -44,7 +44,7 @@ export class Inbox {
     if (!flowRun || taskRun) throw new NotInFlowBodyError('receiveInput');
     scope.attempt.assertLive();
     const from = flowRunId ?? flowRun.created.id;
-    const key = scope.branch.keyOfValue(inputValueKind(from, keyPrefix));
+    const key = scope.branch.keyOfValue(inputValueKind(from === flowRun.created.id ? null : from, keyPrefix));
     const recorded = replay?.values.get(key);
     if (recorded !== undefined) return this.arrived(decode(recorded) as Kept | null);
 

@@ -14,6 +14,7 @@ import {
   FlowRunsRepository,
   type LoadedFlowRun,
   type OrphanedFlowRun,
+  type OverdueFlowRun,
 } from '../../records/flow-runs/flow-runs.repository.js';
 import { ProcessesRepository } from '../../records/processes/processes.repository.js';
 import { TaskRunsRepository } from '../../records/task-runs/task-runs.repository.js';
@@ -31,7 +32,7 @@ import { WakeableLoop } from './wakeable-loop.js';
 /** How many runs of dead processes are dealt with at a time. */
 const BATCH = 200;
 /** Runs of processes that somebody else fenced are found after this long at the latest. */
-const EVERY_MS = 10_000;
+const EVERY_MS = 5_000;
 const AFTER_FAILURE_MS = 1_000;
 
 /** As in the contract: five minutes after it was asked for, a run is cancelled, whether or not somebody has stopped it. */
@@ -112,17 +113,23 @@ export class Sweeper implements OnApplicationBootstrap {
 
   /** Pauses that nobody ended in time fail; a cancellation that nobody carried out is carried out. */
   private async endOverdue(): Promise<void> {
-    const overdue = await this.flowRuns.overdue(this.settings.app, CANCELLATION_TIMEOUT_MS, BATCH);
-    for (const { id, stateId, stateType } of overdue) {
-      const state =
-        stateType === StateType.Paused
-          ? failed({ message: 'Nobody resumed the run in time.' })
-          : cancelled({ message: 'Nobody ended the run in time.' });
-      const entered = await this.storedRuns.proposeOnce(id, ({ row }) => row.stateId === stateId, state);
-      if (!entered) continue;
-      this.notifier.notify(`run:${id}`);
-      await this.storedRuns.closeWithin(id);
+    for (let ended = BATCH; ended === BATCH;) {
+      const overdue = await this.flowRuns.overdue(this.settings.app, CANCELLATION_TIMEOUT_MS, BATCH);
+      const ends = await Promise.all(overdue.map((run) => this.endIfStill(run)));
+      ended = ends.filter(Boolean).length; // what others deal with at the same moment is theirs
     }
+  }
+
+  private async endIfStill({ id, stateId, stateType }: OverdueFlowRun): Promise<boolean> {
+    const state =
+      stateType === StateType.Paused
+        ? failed({ message: 'Nobody resumed the run in time.' })
+        : cancelled({ message: 'Nobody ended the run in time.' });
+    const entered = await this.storedRuns.proposeOnce(id, ({ row }) => row.stateId === stateId, state);
+    if (!entered) return false;
+    this.notifier.notify(`run:${id}`);
+    await this.storedRuns.closeWithin(id);
+    return true;
   }
 
   private async fenceSuspects(): Promise<void> {
