@@ -3,8 +3,14 @@ import {
   exponentialBackoff,
   Flow,
   mapTasks,
+  pause,
+  receiveInput,
+  receiveInputs,
+  sleep,
+  sleepUntil,
   submit,
   submitAll,
+  suspend,
   Task,
   unmapped,
   withOptions,
@@ -367,4 +373,45 @@ export async function calling(): Promise<unknown[]> {
   // @ts-expect-error the elements are of another type
   submitAll(decorated).add(['one'], 2);
   return [sum, sums, value, early];
+}
+
+class Approval {
+  approved!: boolean;
+  amount?: number;
+}
+
+export async function asking(): Promise<unknown[]> {
+  const nothing: void = await pause({ timeout: '10m', key: 'here' });
+  const approval: Approval = await suspend({ input: Approval, description: 'Refund?', initial: { amount: 3 } });
+  const text: string = await pause({ input: String, initial: 'yes' });
+  const count: number = await receiveInput(Number, { timeout: '1m' });
+  const { value, respond } = await receiveInput(Approval, { withMetadata: true });
+  for await (const one of receiveInputs(Boolean)) await respond(one.value);
+  await sleep('1h', { suspendAfter: '1m' });
+
+  // @ts-expect-error an answer of another class
+  const wrong: { other: string } = await suspend({ input: Approval });
+  // @ts-expect-error nothing was asked for
+  const answer: string = await pause();
+  // @ts-expect-error a field that the class has not
+  await suspend({ input: Approval, initial: { colour: 'red' } });
+  // @ts-expect-error a value of another type
+  await suspend({ input: Approval, initial: { amount: 'three' } });
+  // @ts-expect-error a text begins with a text
+  await pause({ input: String, initial: 3 });
+  // @ts-expect-error initial values of nothing
+  await pause({ initial: { amount: 3 } });
+  // @ts-expect-error an instance is no class
+  await suspend({ input: new Approval() });
+  // @ts-expect-error a duration has a unit
+  await pause({ timeout: 'soon' });
+  // @ts-expect-error without its metadata, an input is its value
+  await (await receiveInput(Approval)).respond(1);
+  // @ts-expect-error another type
+  const truth: boolean = await receiveInput(String);
+  // @ts-expect-error a date, not a duration
+  await sleepUntil('1h');
+  // @ts-expect-error a date is no duration
+  await sleep(new Date());
+  return [nothing, approval, text, count, value, wrong, answer, truth];
 }

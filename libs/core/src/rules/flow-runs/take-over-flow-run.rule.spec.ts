@@ -31,6 +31,18 @@ describe('take-over-flow-run', () => {
     expect(policyAfter(StateType.Running, 'in_process')).toEqual({ resuming: true, retryType: 'reschedule' });
   });
 
+  it('lets a run that was paused come past that pause again, and past no other', () => {
+    const run = {
+      state: { type: StateType.Paused, details: { pauseKey: 'second' } },
+      policy: { retryType: null, pauseKeys: ['first', 'second'] },
+    } as unknown as FlowRun;
+    const proposed = awaitingResume({ scheduledTime });
+    expect(decide([takeOverFlowRun], { run, proposed, now: scheduledTime }, {})).toMatchObject({
+      kind: 'accept',
+      policy: { pauseKeys: ['first'] },
+    });
+  });
+
   describe('of a run whose process died', () => {
     const afterDeath = (recoveries: number, maxRecoveries: number) => {
       const run = {

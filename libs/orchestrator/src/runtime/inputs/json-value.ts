@@ -10,7 +10,7 @@ export function jsonValue(value: unknown, subject: string): unknown {
   const refusal = { subject, path: '$', remedy: 'send what JSON can hold' };
   let text: string | undefined;
   try {
-    text = JSON.stringify(value) as string | undefined;
+    text = JSON.stringify(value);
   } catch (error) {
     throw new UnserialisableValueError({ ...refusal, found: 'nothing that JSON can hold' }, { cause: error });
   }

@@ -60,7 +60,7 @@ export class RunInputs {
 }
 
 function keyPrefixOf(value: unknown): string {
-  const type: unknown = value === null || value === undefined ? undefined : (value as object).constructor;
+  const type: unknown = value === null || value === undefined ? undefined : value.constructor;
   return keyPrefixOfType(typeof type === 'function' ? type : Object);
 }
 
