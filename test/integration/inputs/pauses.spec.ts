@@ -1,6 +1,7 @@
 import { currentRun, pause, PauseTimeoutError, suspend, submit } from '@nestor/orchestrator';
 import type { TestDatabase } from '@nestor/testing';
 import { IsBoolean, IsInt, IsOptional, IsString, Max, Min, MinLength, ValidateBy } from 'class-validator';
+import { RunObserver } from '../../../libs/orchestrator/src/runtime/control/run-observer.service.js';
 import { Sweeper } from '../../../libs/orchestrator/src/runtime/recovery/sweeper.service.js';
 import { testDatabase } from '../../support/database.js';
 import { Gate } from '../../support/gate.js';
@@ -329,6 +330,24 @@ describe('a flow that pauses itself', () => {
     await elsewhere.control.cancel(id);
     expect(await owner.failure(id)).toMatchObject({ code: 'RUN_CANCELLED' });
     expect(await stateNames(database, id)).toEqual(['Pending', 'Running', 'Paused', 'Cancelling', 'Cancelled']);
+  });
+
+  it('ends when it comes to its pause after somebody has ended it, before it could hear of that', async () => {
+    const gate = new Gate();
+    const id = await begin(async () => {
+      await gate.pass();
+      await pause();
+      return owner.stage.act('after');
+    });
+    await gate.reached;
+    await owner.settled();
+    const deaf = jest.spyOn(owner.get(RunObserver), 'round' as never).mockResolvedValue(10 as never);
+    await elsewhere.control.cancel(id);
+    gate.open();
+    expect(await owner.failure(id)).toMatchObject({ code: 'RUN_CANCELLED' });
+    deaf.mockRestore();
+    await owner.settled();
+    expect(owner.stage.performed).toEqual([]);
   });
 
   it('waits until it goes on when somebody else has paused it by then', async () => {

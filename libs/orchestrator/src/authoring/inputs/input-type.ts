@@ -1,4 +1,5 @@
 import { InvalidRunInputError } from '../../runtime/inputs/input-errors.js';
+import { jsonValue } from '../../runtime/inputs/json-value.js';
 import type { JsonSchema } from '../../runtime/parameters/parameter-schema.js';
 import type { ParameterProblem } from '../../runtime/parameters/parameter-problem.js';
 import { checkedInstance } from '../parameters/checked-instance.js';
@@ -41,7 +42,7 @@ export function inputSchema(type: InputType, initial: unknown, place: string): J
   const given = (isPlain && initial !== undefined ? { [ONLY_FIELD]: initial } : (initial ?? {})) as Readonly<
     Record<string, unknown>
   >;
-  const values = JSON.parse(JSON.stringify(given)) as Readonly<Record<string, unknown>>;
+  const values = jsonValue(given, `initial values of ${place}`) as Readonly<Record<string, unknown>>;
   const unknown = Object.keys(values).find((name) => !Object.hasOwn(schema.properties ?? {}, name));
   if (unknown !== undefined)
     throw new InvalidOptionError(place, 'initial', `has "${unknown}", which ${type.name} has not.`);
@@ -80,10 +81,10 @@ export function assertInputType(type: InputType, place: string): void {
 }
 
 function plainSchema(type: InputType): JsonSchema {
-  const [name, of] = Object.entries(schemaOfTypes([type], null).properties)[0] ?? ['0', {}];
+  const { 0: field } = schemaOfTypes([type], null).properties;
   return {
     type: 'object',
-    properties: { [ONLY_FIELD]: { ...of, title: name === '0' ? ONLY_FIELD : name } },
+    properties: { [ONLY_FIELD]: { ...field, title: ONLY_FIELD } },
     required: [ONLY_FIELD],
     additionalProperties: false,
   };

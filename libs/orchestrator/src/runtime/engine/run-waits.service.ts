@@ -6,6 +6,7 @@ import type { LiveFlowRun } from '../transitions/live-run.js';
 import { Notifier } from '../notifications/notifier.service.js';
 import { TransitionService } from '../transitions/transition.service.js';
 import { ActiveFlowRuns, type ActiveFlowRun } from './active-flow-runs.js';
+import type { Attempt } from './attempt.js';
 import { settledInAttempt } from './in-attempt.js';
 
 /** Something that the body of a flow waits for, besides what it calls. */
@@ -19,7 +20,8 @@ interface Waits {
   readonly all: Set<Wait>;
   /** Called when one of them is over. */
   changed: () => void;
-  isLeaving: boolean;
+  /** The attempt of the root run for which somebody looks whether it can leave. */
+  leaving: Attempt | null;
 }
 
 /**
@@ -44,22 +46,23 @@ export class RunWaits {
    * @param leavesUntil the run may leave its process until then, when nothing else of it goes on; `null`: it may not.
    */
   begin({ lease, created }: LiveFlowRun, leavesUntil: Date | null): () => void {
-    const waits = this.waits.get(lease) ?? { all: new Set<Wait>(), changed: () => undefined, isLeaving: false };
+    const waits = this.waits.get(lease) ?? { all: new Set<Wait>(), changed: () => undefined, leaving: null };
     this.waits.set(lease, waits);
     const wait: Wait = { leavesUntil };
     waits.all.add(wait);
     const root = this.activeRuns.find(created.rootFlowRunId);
-    if (leavesUntil && root && !waits.isLeaving) this.leaveWhenIdle(root, waits).catch(() => undefined); // it sleeps on here
+    const attempt = root?.attempt ?? null;
+    if (leavesUntil && root && attempt && waits.leaving !== attempt)
+      this.leaveWhenIdle(root, attempt, waits).catch(() => undefined); // it sleeps on here
     return () => {
       waits.all.delete(wait);
       waits.changed();
     };
   }
 
-  private async leaveWhenIdle(root: ActiveFlowRun, waits: Waits): Promise<void> {
-    const { attempt, gate } = root;
-    if (!attempt) return;
-    waits.isLeaving = true;
+  private async leaveWhenIdle(root: ActiveFlowRun, attempt: Attempt, waits: Waits): Promise<void> {
+    const { gate } = root;
+    waits.leaving = attempt;
     while (!attempt.ended && mayLeave(waits)) {
       await settledInAttempt(attempt.idle(), attempt);
       if (gate.isClosed) await settledInAttempt(gate.passage(), attempt);
@@ -71,7 +74,7 @@ export class RunWaits {
       if (until) await this.leave(root, until);
       else await settledInAttempt(new Promise<void>((resolve) => (waits.changed = resolve)), attempt);
     }
-    waits.isLeaving = false;
+    if (waits.leaving === attempt) waits.leaving = null;
   }
 
   private async leave({ live, gate, whole }: ActiveFlowRun, until: Date): Promise<void> {

@@ -17,6 +17,7 @@ import { FlowRunInputsRepository } from '../../records/flow-run-inputs/flow-run-
 import { RunControlRefusedError } from '../control/run-control-errors.js';
 import { RunObserver } from '../control/run-observer.service.js';
 import type { Attempt } from '../engine/attempt.js';
+import { RunEndedError } from '../engine/engine-errors.js';
 import { settledInAttempt } from '../engine/in-attempt.js';
 import type { PauseGate } from '../engine/pause-gate.js';
 import type { RunScope, ScopeServices } from '../engine/run-scope.js';
@@ -119,8 +120,10 @@ export class RunPauses {
       if (verdict.kind === 'accept' && state?.type === StateType.Paused) return state;
       this.observer.look(id);
       if (state?.type === StateType.Paused) continue; // somebody else was faster
-      if (state?.type !== StateType.Running) await ended(attempt); // the observer sees to it
       gate.open();
+      if (state?.type !== StateType.Running) {
+        throw new RunEndedError(flowRun.created.name, `it is ${state?.name ?? 'gone'}`);
+      }
       if (verdict.kind === 'abort') throw new RunControlRefusedError(id, how, state?.type ?? null, verdict.reason);
       return null;
     }
@@ -197,10 +200,4 @@ async function openIn(gate: PauseGate, attempt: Attempt): Promise<void> {
     letGo();
   }
   attempt.assertLive();
-}
-
-/** @throws {RunEndedError} and its like when the attempt is over. */
-async function ended(attempt: Attempt): Promise<never> {
-  await settledInAttempt(new Promise(() => undefined), attempt);
-  throw attempt.endError;
 }
