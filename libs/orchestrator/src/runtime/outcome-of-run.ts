@@ -14,7 +14,11 @@ export function outcomeOfRun(row: FlowRunEntity, outcome: unknown): unknown {
       if (row.result === null) throw new MissingResultError(row.id);
       return outcome;
     case StateType.Failed:
-      if (row.result === null) throw new RunCrashedError(row.id, `it is ${row.stateName} without an error: its state was set by hand, or nobody resumed it in time.`);
+      if (row.result === null)
+        throw new RunCrashedError(
+          row.id,
+          `it is ${row.stateName} without an error: its state was set by hand, or nobody resumed it in time.`,
+        );
       throw outcome; // whatever the flow threw
     case StateType.Cancelled:
       throw new RunCancelledError(row.id);

@@ -13,7 +13,6 @@ import { RunLogs, type LogSource } from './run-logs.js';
 import type { LiveFlowRun } from '../transitions/live-run.js';
 import type { KeyedOutcomes, RunScope, ScopeServices } from './run-scope.js';
 import { RunWaits } from './run-waits.service.js';
-import type { RunScope, ScopeServices } from './run-scope.js';
 
 /** What the code of runs may ask of this engine: one object for all of them. */
 @Injectable()
