@@ -2,6 +2,7 @@ import { currentRun, pause, PauseTimeoutError, suspend, submit } from '@nestor/o
 import type { TestDatabase } from '@nestor/testing';
 import { IsBoolean, IsInt, IsOptional, IsString, Max, Min, MinLength, ValidateBy } from 'class-validator';
 import { RunObserver } from '../../../libs/orchestrator/src/runtime/control/run-observer.service.js';
+import { ActiveFlowRuns } from '../../../libs/orchestrator/src/runtime/engine/active-flow-runs.js';
 import { Sweeper } from '../../../libs/orchestrator/src/runtime/recovery/sweeper.service.js';
 import { testDatabase } from '../../support/database.js';
 import { Gate } from '../../support/gate.js';
@@ -348,6 +349,16 @@ describe('a flow that pauses itself', () => {
     deaf.mockRestore();
     await owner.settled();
     expect(owner.stage.performed).toEqual([]);
+  });
+
+  it('is not let go by who had looked at it before it paused', async () => {
+    const id = await begin(() => pause({ input: Number }));
+    await inState(id, 'Paused');
+    await waitFor(() => owner.holdsUp(id));
+    owner.get(ActiveFlowRuns).find(id)!.gate.open(); // as an observer does that has read RUNNING
+    await waitFor(() => owner.holdsUp(id));
+    await elsewhere.control.resume(id, { input: 1 });
+    expect(await owner.result(id)).toBe(1);
   });
 
   it('waits until it goes on when somebody else has paused it by then', async () => {

@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import { canonicalText, type ClassRegistry } from '@nestor/core';
 
 /** Enough of a hash to tell apart the scopes of one run. */
-const SCOPE_LENGTH = 11;
+export const SCOPE_LENGTH = 11;
 /** Enough of a hash to tell apart the inputs of the calls of one task within one scope. */
 const INPUTS_LENGTH = 16;
 

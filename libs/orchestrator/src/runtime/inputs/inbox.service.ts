@@ -10,7 +10,7 @@ import type { LiveFlowRun } from '../transitions/live-run.js';
 import { TransitionService } from '../transitions/transition.service.js';
 import { InputArrivals } from './input-arrivals.service.js';
 import { NotInFlowBodyError } from './input-errors.js';
-import { inputValueKind, isInputValueKey } from './kept-inputs.js';
+import { deadlineKey, inputValueKind, isInputValueKey } from './kept-inputs.js';
 import type { ArrivedInput, ExpectedInput } from './run-input.js';
 
 /** What a run keeps of an input: what it was given, as the row had it. */
@@ -49,7 +49,7 @@ export class Inbox {
     if (recorded !== undefined) return this.arrived(decode(recorded) as Kept | null);
 
     const received = this.receivedBy(flowRun, replay?.values);
-    const until = timeoutMs === null ? null : this.deadline(scope, flowRun, `${key}.until`, timeoutMs);
+    const until = timeoutMs === null ? null : this.deadline(scope, flowRun, deadlineKey(key), timeoutMs);
     const row = await this.take(scope, { from, prefix: `${keyPrefix}-`, received, until });
     const kept: Kept | null = row && { ...pick(row), created: dateOfInstant(row.created) };
     services.keepValue(flowRun, key, encode(kept));
@@ -103,7 +103,7 @@ export class Inbox {
     if (!received) {
       received = new Set();
       for (const [key, value] of values ?? []) {
-        const kept = isInputValueKey(key) && !key.endsWith('.until') ? (decode(value) as Kept | null) : null;
+        const kept = isInputValueKey(key) ? (decode(value) as Kept | null) : null;
         if (kept) received.add(kept.id);
       }
       this.received.set(flowRun, received);

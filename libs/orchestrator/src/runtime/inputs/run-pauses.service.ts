@@ -2,6 +2,7 @@ import {
   addMs,
   decode,
   encode,
+  isTerminal,
   msBetween,
   paused,
   StateType,
@@ -122,7 +123,7 @@ export class RunPauses {
       if (state?.type === StateType.Paused) continue; // somebody else was faster
       gate.open();
       if (state?.type !== StateType.Running) {
-        throw new RunEndedError(flowRun.created.name, `it is ${state?.name ?? 'gone'}`);
+        throw endedAs(flowRun, state);
       }
       if (verdict.kind === 'abort') throw new RunControlRefusedError(id, how, state?.type ?? null, verdict.reason);
       return null;
@@ -141,7 +142,16 @@ export class RunPauses {
     const endWait = services.beginWait(flowRun, null);
     const letGo = attempt.hold(); // it runs nothing: what around it is suspended need not wait for it
     try {
-      while (gate.isClosed) {
+      for (;;) {
+        if (!gate.isClosed) {
+          const state = await this.transitions.refreshed(flowRun);
+          attempt.assertLive();
+          if (state && isTerminal(state.type)) throw endedAs(flowRun, state);
+          if (state?.id !== stateId) return;
+          // Whoever opened it had looked before the run was paused. It may have been resumed since.
+          gate.close();
+          this.observer.look(id);
+        }
         const leftMs = until === undefined ? null : Math.max(0, msBetween(this.transitions.now(), until));
         await settledInAttempt(gate.passage(), attempt, leftMs);
         attempt.assertLive();
@@ -155,7 +165,6 @@ export class RunPauses {
       letGo();
       endWait();
     }
-    await this.transitions.refreshed(flowRun);
   }
 
   private async answerUnder({ created }: LiveFlowRun, { response }: InputKeyset): Promise<string | null> {
@@ -189,6 +198,10 @@ function pausedState(
     ...(runInputKeyset && { runInputKeyset: { ...runInputKeyset } }),
   };
   return how === 'pause' ? paused({ details }) : suspended({ details });
+}
+
+function endedAs({ created }: LiveFlowRun, state: State | null): RunEndedError {
+  return new RunEndedError(created.name, `it is ${state?.name ?? 'gone'}`);
 }
 
 /** Resolves when nothing pauses the run. @throws {RunEndedError} and its like when the attempt is over. */
