@@ -1,6 +1,8 @@
 import type { INestApplicationContext } from '@nestjs/common';
 import { CallInTransactionError, Flows, TransactionEndedError, withOptions } from '@nestor/orchestrator';
 import type { TestDatabase } from '@nestor/testing';
+import { HookDelivery } from '../../../libs/orchestrator/src/runtime/hooks/hook-delivery.service.js';
+import { ProcessLease } from '../../../libs/orchestrator/src/runtime/leases/process-lease.service.js';
 import { testDatabase } from '../../support/database.js';
 import { Gate } from '../../support/gate.js';
 import { illegalHistories, stateNames, taskRunsOf } from '../../support/history.js';
@@ -295,6 +297,29 @@ describe('a transactional task', () => {
     expect(await taskRunsOf(database, id)).toMatchObject([{ state_name: 'TimedOut' }]);
     // None of the connections was left in the lurch.
     await Promise.all(Array.from({ length: 8 }, () => books.note('after')));
+  });
+
+  it('has its hooks called by the next process, when the one dies that has committed it [F11]', async () => {
+    const gate = new Gate();
+    const [dying, next] = [await startBooks(database, { app: 'hooks' }), await startBooks(database, { app: 'hooks' })];
+    try {
+      const told: unknown[] = [];
+      next.get(Books).tell = async (context) => void told.push({ ...context, committed: await notes(database) });
+      dying.get(Books).tell = async ({ state }) => (state.type === 'COMPLETED' ? gate.pass() : undefined);
+      dying.get(Books).work = () => dying.get(Books).note('written');
+      dying.get(Books).script = () => dying.get(Books).bookAndTell({ id: 1 });
+      await dying.get(Flows).start(Books, 'keep');
+      await gate.reached;
+      await dying.get(HookDelivery).stop();
+      const { processId } = dying.get(ProcessLease);
+      await sql(database, 'update nestor.process set fenced_at = clock_timestamp() where id = $1', [processId]);
+      next.get(HookDelivery).announce();
+      await waitFor(async () => (await sql(database, 'select from nestor.owed_hooks')).length === 0);
+      expect(told).toEqual([expect.objectContaining({ args: [{ id: 1 }], committed: ['written'] })]);
+    } finally {
+      gate.open();
+      await Promise.all([dying.close(), next.close()]);
+    }
   });
 
   it('whose constraint is checked at the end fails when that does', async () => {

@@ -79,14 +79,14 @@ describe('an application with transactional tasks', () => {
       expect(failure).toMatchObject({ code: 'TRANSACTIONAL_DATA_SOURCE_DENIED', schema: '"nestor"' });
 
       const grants = (failure as Error).message.match(/GRANT .*?(?=;|\.$)/g)!;
-      expect(grants).toHaveLength(3);
+      expect(grants).toHaveLength(4);
       for (const grant of grants) await superuser.query(`${grant} to ${theirs}`);
       const app = await start();
       const books = app.get(Books);
       books.work = (note: string) => books.note(note);
-      books.script = () => Promise.all([books.book('one'), books.bookSteadily('two')]);
+      books.script = () => Promise.all([books.book('one'), books.bookSteadily('two'), books.bookAndTell('three')]);
       await books.keep();
-      expect((await notes({ url: superuser.urlOf(theirs) })).sort()).toEqual(['one', 'two']);
+      expect((await notes({ url: superuser.urlOf(theirs) })).sort()).toEqual(['one', 'three', 'two']);
       await app.close();
     } finally {
       await superuser.close();

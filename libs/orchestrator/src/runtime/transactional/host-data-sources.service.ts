@@ -8,6 +8,7 @@ import { DATABASE_IDENTITY } from '../../persistence/connection/database-identit
 import { errorCode, SqlState } from '../../persistence/connection/postgres-errors.js';
 import { schemaOf } from '../../persistence/schema-of.js';
 import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
+import { OwedHooksRepository } from '../../records/owed-hooks/owed-hooks.repository.js';
 import { TaskRunsRepository } from '../../records/task-runs/task-runs.repository.js';
 import { placeOf, type TaskDefinition } from '../registry/definitions.js';
 import { HostTransaction } from './host-transaction.js';
@@ -28,6 +29,7 @@ export class HostDataSources {
   constructor(
     private readonly modules: ModuleRef,
     private readonly taskRuns: TaskRunsRepository,
+    private readonly owedHooks: OwedHooksRepository,
     @Inject(ORCHESTRATOR_DATA_SOURCE) private readonly records: DataSource,
   ) {}
 
@@ -78,6 +80,7 @@ export class HostDataSources {
     try {
       const client = (await runner.connect()) as ClientBase;
       await this.taskRuns.rehearseRecord(borrowedSession(client));
+      await this.owedHooks.note(borrowedSession(client), []); // fails as it would for a state that owes hooks
     } catch (error) {
       if (errorCode(error) !== SqlState.InsufficientPrivilege) throw error;
       throw new TransactionalDataSourceDeniedError(name, place, schemaOf(this.records), error);
