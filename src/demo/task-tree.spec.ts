@@ -19,6 +19,7 @@ function task(taskKey: string, values: Partial<TaskRunView> = {}): TaskRunView {
     id: `task-${made}`,
     name: `${taskKey}-${made}`,
     taskKey,
+    dynamicKey: `${made}-0`,
     flowRunId: flowRun.id,
     parentTaskRunId: null,
     stateType: StateType.Completed,

@@ -71,6 +71,14 @@ export type { RunGraph, RunGraphEdge, RunGraphNode } from './runtime/run-graph.j
 
 export { RunControl } from './runtime/control/run-control.service.js';
 export type { ForcedState, ForkOptions } from './runtime/control/run-control.service.js';
+export { InvalidRecordingError, RunRecordings } from './runtime/rehearsal/run-recordings.service.js';
+export type {
+  DifferentCall,
+  RecordedRunCall,
+  RecordedValue,
+  ReplayReport,
+  RunRecording,
+} from './runtime/rehearsal/run-recording.js';
 export { RunControlRefusedError, TaskRunNotFoundError } from './runtime/control/run-control-errors.js';
 export { RunRequest } from './runtime/nest/run-request.js';
 export { RunInputs } from './runtime/inputs/run-inputs.service.js';
@@ -194,8 +202,10 @@ export {
   classCodec,
   ClassRegisteredTwiceError,
   dateOfInstant,
+  durationMs,
   exponentialBackoff,
   formatInstant,
+  instantOfMs,
   InvalidClassCodecError,
   InvalidDurationError,
   InvalidRetryPolicyError,
@@ -219,3 +229,14 @@ export type {
   RetryDelay,
   State,
 } from '@nestor/core';
+
+// For nestor/testing, which puts others in their place; no part of what is promised.
+export type { ScopeServices } from './runtime/engine/run-scope.js';
+export { EngineScopeServices } from './runtime/engine/scope-services.js';
+export { WaitingRuns } from './runtime/recovery/waiting-runs.service.js';
+export { AttemptInspector } from './runtime/rehearsal/attempt-inspector.js';
+export type { SettledAttempt } from './runtime/rehearsal/attempt-inspector.js';
+export { excerptOf } from './runtime/rehearsal/differences.js';
+export { callKey } from './runtime/rehearsal/rehearse.js';
+export { Rehearsals } from './runtime/rehearsal/rehearsals.service.js';
+export { DatabaseClock } from './runtime/transitions/database-clock.js';

@@ -50,6 +50,10 @@ import { RunClaimer } from './runtime/recovery/run-claimer.service.js';
 import { RunControl } from './runtime/control/run-control.service.js';
 import { RunObserver } from './runtime/control/run-observer.service.js';
 import { StoredRuns } from './runtime/transitions/stored-runs.service.js';
+import { WaitingRuns } from './runtime/recovery/waiting-runs.service.js';
+import { AttemptInspector } from './runtime/rehearsal/attempt-inspector.js';
+import { Rehearsals } from './runtime/rehearsal/rehearsals.service.js';
+import { RunRecordings } from './runtime/rehearsal/run-recordings.service.js';
 import { Sweeper } from './runtime/recovery/sweeper.service.js';
 import { Replays } from './runtime/replay/replays.service.js';
 import { Shutdown } from './runtime/shutdown.service.js';
@@ -177,6 +181,8 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
       StoredRuns,
       RunLogs,
       Replays,
+      Rehearsals,
+      AttemptInspector,
       FlowRegistry,
       ActiveFlowRuns,
       RunWaits,
@@ -195,6 +201,8 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
       RunObserver,
       PauseAnswers,
       RunControl,
+      RunRecordings,
+      WaitingRuns,
       Shutdown,
       RunContexts,
       Enhancers,
@@ -213,7 +221,10 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
       Blocks,
       Events,
     ],
-    exports: [Flows, FlowRuns, Results, RunControl, RunInputs, Readiness, Artifacts, Variables, Blocks, Events],
+    exports: [
+      ...[Flows, FlowRuns, Results, RunControl, RunInputs, RunRecordings, Readiness],
+      ...[Artifacts, Variables, Blocks, Events],
+    ],
   };
 }
 

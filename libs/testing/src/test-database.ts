@@ -72,12 +72,24 @@ async function cloneTemplate(
  * asks for the right to end a superuser's process, while a plain drop tells autovacuum to leave and waits for it.
  */
 async function dropDatabase(admin: Client, name: string): Promise<void> {
-  await admin.query(
-    `select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and usename = current_user`,
-    [name],
-  );
-  await admin.query(`drop database if exists ${name}`);
+  for (let attempt = 1; ; attempt += 1) {
+    await admin.query(
+      `select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and usename = current_user`,
+      [name],
+    );
+    try {
+      await admin.query(`drop database if exists ${name}`);
+      return;
+    } catch (error) {
+      // An application that did not start may have been opening a session just then.
+      if ((error as { code?: unknown }).code !== OBJECT_IN_USE || attempt === DROP_ATTEMPTS) throw error;
+    }
+  }
 }
+
+const DROP_ATTEMPTS = 5;
+/** https://www.postgresql.org/docs/current/errcodes-appendix.html */
+const OBJECT_IN_USE = '55006';
 
 async function administer(server: string, work: (admin: Client) => Promise<unknown>): Promise<void> {
   const admin = new Client({ connectionString: server });

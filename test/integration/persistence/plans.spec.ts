@@ -244,7 +244,7 @@ describe('with 5,000 runs over several weeks', () => {
       expect(readWhole(scansOf(claiming))).toEqual([]);
       expect(ridesOf(claiming)).toContain('flow_run_due_idx');
 
-      const looking = await planOfStatement(mode, nextDueFlowRun('nestor'), ['test', [flowId]]);
+      const looking = await planOfStatement(mode, nextDueFlowRun('nestor'), ['test', [flowId], 0]);
       expect(readWhole(scansOf(looking))).toEqual([]);
       expect(ridesOf(looking)).toContain('flow_run_due_idx');
     });

@@ -10,7 +10,7 @@ import { NestFactory } from '@nestjs/core';
 import * as nestor from 'nestor';
 import { currentRun, Flow, FlowRuns, mapTasks, NoCurrentRunError, OrchestratorModule, StateType, Task } from 'nestor';
 import type { CurrentRun, Duration, FlowOptions, FlowRunView, OrchestratorOptions } from 'nestor';
-import { createTestDatabase, type TestDatabase } from 'nestor/testing';
+import { createTestingOrchestrator, createTestDatabase, nestorMatchers, type TestDatabase } from 'nestor/testing';
 import { AppModule } from './app.module.js';
 
 export type Nameable = [CurrentRun, Duration, FlowOptions, FlowRunView, OrchestratorOptions];
@@ -76,7 +76,11 @@ async function probe(): Promise<void> {
   await vault.close();
 
   const database: TestDatabase = await createTestDatabase({ home: '.nestor' }); // the server that runs already
+  const nestor = await createTestingOrchestrator({ database, logger: ['error', 'warn'] });
+  await nestor.clock.advance('30d');
+  await nestor.close();
   await database.drop();
+  assert.equal(typeof nestorMatchers.toHaveCompleted, 'function');
   await app.close();
 
   loadedOnce();

@@ -76,6 +76,7 @@ export async function transaction<T>(
   const work = second ?? (first as (transaction: TransactionHandle) => Promise<T>);
   const outer = currentTransaction() ?? null;
   const scope = currentScope();
+  const isRehearsal = scope?.place.replay?.isRehearsal ?? false;
   const key = options.key === undefined ? null : await KeyedOutcome.open(scope, options.key, options);
 
   const handle: TransactionHandle = {
@@ -87,11 +88,11 @@ export async function transaction<T>(
   };
   const txn = new Transaction(outer, options.commitMode ?? outer?.mode ?? 'lazy', {
     commit: async () => {
-      await options.onCommit?.(handle);
+      if (!isRehearsal) await options.onCommit?.(handle);
       await key?.commit();
     },
     rollBack: async () => {
-      await quietly(scope, () => options.onRollback?.(handle));
+      if (!isRehearsal) await quietly(scope, () => options.onRollback?.(handle));
       await key?.letGo();
     },
   });

@@ -28,6 +28,8 @@ export interface TaskRunView {
   readonly id: string;
   readonly name: string;
   readonly taskKey: string;
+  /** What tells its call from other calls of the task in its run: place, inputs and occurrence. */
+  readonly dynamicKey: string;
   readonly flowRunId: string | null;
   readonly parentTaskRunId: string | null;
   readonly stateType: StateType | null;
@@ -75,6 +77,7 @@ export function taskRunView(row: TaskRunEntity): TaskRunView {
     id: row.id,
     name: row.name,
     taskKey: row.taskKey,
+    dynamicKey: row.dynamicKey,
     flowRunId: row.flowRunId,
     parentTaskRunId: row.parentTaskRunId,
     stateType: row.stateType,

@@ -2,6 +2,7 @@ import { FENCE_WIDTH, leaseCheck, singleLeaseCheck } from '../lease-check.js';
 import { RowSet, type RowColumn } from '../row-set.js';
 import { storedPolicy, storedTags } from '../stored-run.js';
 import { instantParameter, newStates, STATE_COLUMNS } from '../stored-state.js';
+import { timeAhead } from '../time-ahead.js';
 import type { FlowRunCreation, FlowRunMove } from './flow-run-rows.js';
 
 const creationColumns: readonly RowColumn<FlowRunCreation>[] = [
@@ -137,7 +138,7 @@ export const claimDueFlowRuns = (schema: string): string => `
   ), due as materialized (
     select r.id
       from ${schema}.flow_run r
-     where r.state_type = 'SCHEDULED' and r.next_scheduled_start_time <= clock_timestamp() and r.process_id is null
+     where r.state_type = 'SCHEDULED' and r.next_scheduled_start_time <= ${timeAhead('$5')} and r.process_id is null
        and r.root_flow_run_id = r.id and r.deployment_id is null and r.app = $2 and r.flow_id = any($3::uuid[])
        and exists (select from me)
      order by r.next_scheduled_start_time, r.id
@@ -154,12 +155,26 @@ export const claimDueFlowRuns = (schema: string): string => `
 
 /** When the next run is due that {@link claimDueFlowRuns} could take. Rides `flow_run_due_idx`. */
 export const nextDueFlowRun = (schema: string): string => `
-  select greatest(0, extract(epoch from r.next_scheduled_start_time - clock_timestamp()) * 1000)::float8 as ms
+  select greatest(0, extract(epoch from r.next_scheduled_start_time - (${timeAhead('$3')})) * 1000)::float8 as ms
     from ${schema}.flow_run r
    where r.state_type = 'SCHEDULED' and r.process_id is null
      and r.root_flow_run_id = r.id and r.deployment_id is null and r.app = $1 and r.flow_id = any($2::uuid[])
    order by r.next_scheduled_start_time, r.id
    limit 1`;
+
+/** Paused runs whose time is over, and runs that have been CANCELLING for too long. Rides `flow_run_active_idx`. */
+export const overdueFlowRuns = (schema: string): string => `
+  select r.id, r.state_id as "stateId", r.state_type as "stateType"
+    from ${schema}.flow_run r
+   where r.app = $1 and r.state_type in ('CANCELLING', 'PAUSED')
+     and (r.state_type = 'CANCELLING'
+          and r.state_timestamp < ${timeAhead('$4')} - $2 * interval '1 millisecond'
+          or r.state_type = 'PAUSED' and exists (
+               select from ${schema}.flow_run_state s
+                where s.flow_run_id = r.id and s.timestamp = r.state_timestamp
+                  and (s.state_details ->> 'pauseTimeout')::timestamptz <= ${timeAhead('$4')}))
+   order by r.state_type, r.id
+   limit $3`;
 
 /** Runs whose process may write nothing more, or has left; of these flows only. Rides `flow_run_process_idx`. */
 export const orphanedFlowRuns = (schema: string): string => `

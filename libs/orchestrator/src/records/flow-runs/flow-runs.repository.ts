@@ -19,6 +19,7 @@ import {
   moveRows,
   nextDueFlowRun,
   orphanedFlowRuns,
+  overdueFlowRuns,
   releaseOrphans,
 } from './flow-run-statements.js';
 import { FlowRunStateEntity } from './flow-run-state.entity.js';
@@ -42,6 +43,16 @@ export interface ObservedFlowRun {
   readonly leaseEpoch: number;
   /** It was suspended: it is to leave its process. */
   readonly pauseReschedule: boolean;
+}
+
+/** Which due runs are taken, and by whom. */
+interface DueRequest {
+  readonly processId: string;
+  readonly app: string;
+  readonly flowIds: readonly string[];
+  readonly limit: number;
+  /** See `DatabaseClock.leadUs`. */
+  readonly leadUs?: number;
 }
 
 /** A run that somebody should have ended or resumed by now. */
@@ -130,11 +141,8 @@ export class FlowRunsRepository {
   }
 
   /** Takes up to `limit` due runs of these flows for a process; gives their ids. None when the process is fenced. */
-  async claimDue(
-    tx: Tx,
-    { processId, app, flowIds, limit }: { processId: string; app: string; flowIds: readonly string[]; limit: number },
-  ): Promise<string[]> {
-    const rows = await tx.query<{ id: string }>(this.claimDueStatement, [processId, app, flowIds, limit]);
+  async claimDue(tx: Tx, { processId, app, flowIds, limit, leadUs = 0 }: DueRequest): Promise<string[]> {
+    const rows = await tx.query<{ id: string }>(this.claimDueStatement, [processId, app, flowIds, limit, leadUs]);
     return rows.map(({ id }) => id);
   }
 
@@ -196,27 +204,32 @@ export class FlowRunsRepository {
     );
   }
 
-  /** Paused runs whose time is over, and runs that have been CANCELLING for too long. Rides `flow_run_active_idx`. */
-  overdue(app: string, cancellingMs: number, limit: number): Promise<OverdueFlowRun[]> {
-    return this.dataSource.query<OverdueFlowRun[]>(
-      `select r.id, r.state_id as "stateId", r.state_type as "stateType"
-         from ${this.schema}.flow_run r
-        where r.app = $1 and r.state_type in ('CANCELLING', 'PAUSED')
-          and (r.state_type = 'CANCELLING' and r.state_timestamp < clock_timestamp() - $2 * interval '1 millisecond'
-               or r.state_type = 'PAUSED' and exists (
-                    select from ${this.schema}.flow_run_state s
-                     where s.flow_run_id = r.id and s.timestamp = r.state_timestamp
-                       and (s.state_details ->> 'pauseTimeout')::timestamptz <= clock_timestamp()))
-        order by r.state_type, r.id
-        limit $3`,
-      [app, cancellingMs, limit],
-    );
+  /**
+   * Paused runs whose time is over, and runs that have been CANCELLING for too long.
+   *
+   * @param leadUs see `DatabaseClock.leadUs`.
+   */
+  overdue(app: string, cancellingMs: number, limit: number, leadUs = 0): Promise<OverdueFlowRun[]> {
+    return this.dataSource.query<OverdueFlowRun[]>(overdueFlowRuns(this.schema), [app, cancellingMs, limit, leadUs]);
   }
 
-  /** Milliseconds until the next run of these flows is due that nobody executes; `null` when none waits. */
-  async nextDueInMs(app: string, flowIds: readonly string[]): Promise<number | null> {
-    const rows = await this.dataSource.query<{ ms: number }[]>(nextDueFlowRun(this.schema), [app, flowIds]);
+  /**
+   * Milliseconds until the next run of these flows is due that nobody executes; `null` when none waits.
+   *
+   * @param leadUs see `DatabaseClock.leadUs`.
+   */
+  async nextDueInMs(app: string, flowIds: readonly string[], leadUs = 0): Promise<number | null> {
+    const rows = await this.dataSource.query<{ ms: number }[]>(nextDueFlowRun(this.schema), [app, flowIds, leadUs]);
     return rows[0]?.ms ?? null;
+  }
+
+  /** Whether any run of an application is paused or suspended. Rides `flow_run_active_idx`. */
+  async areSomePaused(app: string): Promise<boolean> {
+    const rows = await this.dataSource.query<{ are: boolean }[]>(
+      `select exists (select from ${this.schema}.flow_run where app = $1 and state_type = 'PAUSED') as are`,
+      [app],
+    );
+    return rows[0]?.are ?? false;
   }
 
   /** Takes those of the runs over that have ended and whose process is fenced or gone; gives the ids of those it got. */

@@ -3,6 +3,7 @@ import { DataSource } from 'typeorm';
 import { schemaOf } from '../../persistence/schema-of.js';
 import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
 import type { Tx } from '../../persistence/transactions.js';
+import { timeAhead } from '../time-ahead.js';
 
 /** What is remembered under a key. */
 interface RememberedOutcome {
@@ -27,12 +28,16 @@ export class TaskCacheRepository {
     this.schema = schemaOf(dataSource);
   }
 
-  /** What is remembered and has not expired; `null` otherwise. */
-  async find(tx: Tx, app: string, key: string): Promise<RememberedOutcome | null> {
+  /**
+   * What is remembered and has not expired; `null` otherwise.
+   *
+   * @param leadUs see `DatabaseClock.leadUs`.
+   */
+  async find(tx: Tx, app: string, key: string, leadUs = 0): Promise<RememberedOutcome | null> {
     const [found] = await tx.query<RememberedOutcome>(
       `select result, task_run_id as "taskRunId" from ${this.schema}.task_cache
-        where app = $1 and key = $2 and result is not null and (expires_at is null or expires_at > clock_timestamp())`,
-      [app, key],
+        where app = $1 and key = $2 and result is not null and (expires_at is null or expires_at > ${timeAhead('$3')})`,
+      [app, key, leadUs],
     );
     return found ?? null;
   }
@@ -72,6 +77,7 @@ export class TaskCacheRepository {
    * Remembers an outcome in place of what is remembered; whoever holds the lock goes on holding it.
    *
    * @param expiresInMs `null`: until it is replaced.
+   * @param leadUs see `DatabaseClock.leadUs`.
    */
   async remember(
     tx: Tx,
@@ -79,14 +85,15 @@ export class TaskCacheRepository {
     key: string,
     { result, taskRunId }: RememberedOutcome,
     expiresInMs: number | null,
+    leadUs = 0,
   ): Promise<void> {
     await tx.query(
       `insert into ${this.schema}.task_cache (app, key, result, task_run_id, expires_at)
-       values ($1, $2, $3, $4, clock_timestamp() + $5 * interval '1 millisecond')
+       values ($1, $2, $3, $4, ${timeAhead('$6')} + $5 * interval '1 millisecond')
        on conflict (app, key) do update
           set result = excluded.result, task_run_id = excluded.task_run_id, expires_at = excluded.expires_at,
               updated = clock_timestamp()`,
-      [app, key, result, taskRunId, expiresInMs],
+      [app, key, result, taskRunId, expiresInMs, leadUs],
     );
   }
 

@@ -211,6 +211,15 @@ export class TaskRunsRepository {
     );
   }
 
+  /** The ids of the runs of a flow run that have ended, in the order in which they did. Rides `task_run_flow_run_idx`. */
+  async inOrderOfEnd(flowRunId: string): Promise<string[]> {
+    const rows = await this.dataSource.query<{ id: string }[]>(
+      `select id from ${this.schema}.task_run where flow_run_id = $1 and end_time is not null order by end_time, id`,
+      [flowRunId],
+    );
+    return rows.map(({ id }) => id);
+  }
+
   /** Runs as the rules see them. */
   async loadAll(ids: readonly string[]): Promise<TaskRun[]> {
     const loaded = await this.load(ids);

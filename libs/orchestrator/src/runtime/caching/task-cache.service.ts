@@ -7,6 +7,7 @@ import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
 import { PayloadNotFoundError } from '../payloads/payload-errors.js';
 import { Payloads } from '../payloads/payloads.service.js';
+import { DatabaseClock } from '../transitions/database-clock.js';
 import { Journal } from '../transitions/journal.js';
 
 /** Longer keys are hashed: an index entry holds no more than 2,700 bytes. */
@@ -31,6 +32,7 @@ export class TaskCache {
     private readonly journal: Journal,
     private readonly payloads: Payloads,
     private readonly process: ProcessLease,
+    private readonly clock: DatabaseClock,
     @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
   ) {}
 
@@ -46,7 +48,7 @@ export class TaskCache {
 
   /** What is remembered under a key; `null` when it is nothing, or cannot be had any more. */
   async find(key: string): Promise<Remembered | null> {
-    const found = await this.single((tx) => this.cache.find(tx, this.settings.app, storedKey(key)));
+    const found = await this.single((tx) => this.cache.find(tx, this.settings.app, storedKey(key), this.clock.leadUs));
     if (!found) return null;
     try {
       return { value: await this.payloads.read(found.result), taskRunId: found.taskRunId };
@@ -77,7 +79,9 @@ export class TaskCache {
   /** Remembers what a column of a run holds; durable when this resolves. */
   remember(key: string, result: string, taskRunId: string | null, expiresInMs: number | null): Promise<void> {
     const { app } = this.settings;
-    return this.single((tx) => this.cache.remember(tx, app, storedKey(key), { result, taskRunId }, expiresInMs));
+    const { leadUs } = this.clock;
+    const outcome = { result, taskRunId };
+    return this.single((tx) => this.cache.remember(tx, app, storedKey(key), outcome, expiresInMs, leadUs));
   }
 
   forget(key: string): Promise<void> {

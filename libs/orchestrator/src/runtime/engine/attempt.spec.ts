@@ -139,6 +139,29 @@ describe('an attempt', () => {
     });
   });
 
+  describe('only waits', () => {
+    const waitersAre = (...waiting: Attempt[]) => {
+      const signals = waiting.map(({ signal }) => signal);
+      return (signal: AbortSignal): boolean => signals.includes(signal);
+    };
+
+    it('when it waits itself and has called nothing else', () => {
+      const attempt = new Attempt('etl', 1, null);
+      expect(attempt.onlyWaits(waitersAre())).toBe(false);
+      expect(attempt.onlyWaits(waitersAre(attempt))).toBe(true);
+    });
+
+    it('when all it has called do, at whatever depth', () => {
+      const outer = new Attempt('etl', 1, null);
+      const [one, other] = [new Attempt('load', 1, outer), new Attempt('store', 1, outer)];
+      const inner = new Attempt('read', 1, other);
+      expect(outer.onlyWaits(waitersAre(one, inner))).toBe(true);
+      expect(outer.onlyWaits(waitersAre(one, outer))).toBe(false);
+      one.finish();
+      expect(outer.onlyWaits(waitersAre(inner))).toBe(true);
+    });
+  });
+
   describe('within another', () => {
     it('ends with it, however deep, and tells whoever listens', () => {
       const outer = new Attempt('etl', 1, null);

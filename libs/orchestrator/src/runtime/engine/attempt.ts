@@ -78,6 +78,17 @@ export class Attempt {
     return !this.hasBusyChild();
   }
 
+  /**
+   * Whether no code runs in it: it waits itself, or each of what it has called does.
+   *
+   * @param waits whether somebody waits on behalf of an attempt with that signal.
+   */
+  onlyWaits(waits: (signal: AbortSignal) => boolean): boolean {
+    if (!this.children?.size) return waits(this.signal);
+    for (const child of this.children) if (!child.onlyWaits(waits)) return false;
+    return true;
+  }
+
   /** Notes that a call of it is held up, until the function that is returned is called. */
   hold(): () => void {
     this.held += 1;

@@ -2,7 +2,7 @@ import { decode, encode, instantOfMs } from '@nestor/core';
 import { SLEEP_VALUE_KIND } from '../inputs/kept-inputs.js';
 import { settledInAttempt } from './in-attempt.js';
 import type { RunScope } from './run-scope.js';
-import { waitUntil } from './wait-until.js';
+import { timerUntil } from './wait-until.js';
 
 /**
  * Waits until an instant that is known when the wait begins. In the body of a flow that instant is kept, so that a run which
@@ -17,13 +17,12 @@ export async function sleepIn(
   due: (now: Date) => Date,
   leaveAfterMs: number | null = null,
 ): Promise<void> {
-  if (!scope) return waitUntil(instantOfMs(due(new Date()).getTime()), () => instantOfMs(Date.now()));
+  if (!scope) return timerUntil(instantOfMs(due(new Date()).getTime()), () => instantOfMs(Date.now()));
   const { attempt, place } = scope;
   attempt.assertLive();
   const { flowRun, taskRun, services, gate } = place;
-  const now = (): ReturnType<typeof instantOfMs> => instantOfMs(services.clock().getTime());
   if (!flowRun || taskRun) {
-    await waitUntil(instantOfMs(due(services.clock()).getTime()), now, attempt.signal);
+    await services.waitUntil(instantOfMs(due(services.clock()).getTime()), attempt.signal);
     return attempt.assertLive();
   }
   const until = keptDue(scope, due);
@@ -31,7 +30,7 @@ export async function sleepIn(
   const endWait = services.beginWait(flowRun, isLong ? until : null);
   const letGo = attempt.hold(); // it runs nothing: a suspension need not wait for it
   try {
-    await waitUntil(instantOfMs(until.getTime()), now, attempt.signal);
+    await services.waitUntil(instantOfMs(until.getTime()), attempt.signal);
     while (gate?.isClosed && !attempt.ended) await settledInAttempt(gate.passage(), attempt);
   } finally {
     letGo();

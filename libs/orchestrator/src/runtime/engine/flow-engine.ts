@@ -30,6 +30,7 @@ import type { CallEngine } from '../registry/engine-bindings.js';
 import type { FlowDefinition } from '../registry/definitions.js';
 import { FlowRegistry } from '../registry/flow-registry.js';
 import type { Replay } from '../replay/replay.js';
+import { AttemptInspector } from '../rehearsal/attempt-inspector.js';
 import { reasonOf, Replays, type ReplayReason } from '../replay/replays.service.js';
 import { outcomeOfRun } from '../outcome-of-run.js';
 import { capturesConsole } from './console-capture.js';
@@ -50,7 +51,6 @@ import { nameOfRun } from './run-names.js';
 import { currentScope, RunScope, withScope } from './run-scope.js';
 import { EngineScopeServices } from './scope-services.js';
 import { tagsInScope, unionOf } from './scoped-tags.js';
-import { waitUntil } from './wait-until.js';
 
 /** Where a subflow is called, and the task run that stands for it there. */
 interface SubflowCall {
@@ -87,6 +87,7 @@ export class FlowEngine {
     private readonly services: EngineScopeServices,
     private readonly observer: RunObserver,
     private readonly hooks: Hooks,
+    private readonly inspector: AttemptInspector,
     @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
   ) {}
 
@@ -240,7 +241,7 @@ export class FlowEngine {
             });
       if (answer.verdict.kind === 'wait') {
         const until = addMs(this.transitions.now(), answer.verdict.retryAfterMs);
-        await waitUntil(until, this.transitions.now, around.signal);
+        await this.transitions.waitUntil(until, around.signal);
         continue;
       }
       if (answer.state?.type !== StateType.Running) throw await this.endedOtherwise(live, answer.state);
@@ -269,7 +270,9 @@ export class FlowEngine {
       services: this.services,
     });
     // Every attempt gets what is recorded, the first one too: what would differ in a resumed run differs at once.
-    const args = argumentsOf((await this.replays.read(live.created.parameters)) as Record<string, unknown>);
+    const argumentsAnew = async (): Promise<unknown[]> =>
+      argumentsOf((await this.replays.read(live.created.parameters)) as Record<string, unknown>);
+    const args = await argumentsAnew();
     const body = {
       subject: `flow "${definition.name}"`,
       runId: live.created.id,
@@ -277,11 +280,17 @@ export class FlowEngine {
       timeoutMs: definition.timeoutMs,
       clearance: this.process.clearance,
     };
-    const outcome = await withScope(scope, () => outcomeOf(body, attempt, this.payloads));
+    const outcome = await withScope(scope, () => outcomeOf(body, attempt, this.payloads, this.transitions.callAfter));
+    if (outcome.kind === 'cut-off') return outcome;
+    const perform = async (within: Attempt): Promise<unknown> =>
+      callWithParameters(definition, receiver, await argumentsAnew(), within);
+    const { persistResults } = scope.place;
+    const settled = { live, flowName: definition.name, engine, persistResults, outcome, perform };
+    const diverged = replay?.diverged ?? (await this.inspector.inspect(settled));
+    if (!diverged) return outcome;
     // Whatever the body made of the error: a run that diverged did not do what it is recorded to have done.
-    return replay?.diverged && outcome.kind !== 'cut-off'
-      ? { kind: 'threw', error: replay.diverged, timedOut: false, state: null }
-      : outcome;
+    const state = failed({ message: failureMessage(diverged), details: { retriable: false } });
+    return { kind: 'threw', error: diverged, timedOut: false, state };
   }
 
   private async fail(

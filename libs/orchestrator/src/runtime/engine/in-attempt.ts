@@ -6,6 +6,7 @@ export async function settledInAttempt(
   work: Promise<unknown>,
   { signal }: Attempt,
   ms: number | null = null,
+  startTimer: typeof callAfter = callAfter,
 ): Promise<void> {
   if (signal.aborted) return;
   await new Promise<void>((resolve) => {
@@ -14,7 +15,7 @@ export async function settledInAttempt(
       stopTimer();
       resolve();
     };
-    const stopTimer = ms === null ? (): void => undefined : callAfter(ms, done);
+    const stopTimer = ms === null ? (): void => undefined : startTimer(ms, done);
     signal.addEventListener('abort', done);
     work.then(done, done);
   });

@@ -164,6 +164,16 @@ export class OrchestratorEngine implements CallEngine {
     return this.activeRuns.find(flowRunId)?.ended;
   }
 
+  /** How many calls from outside any run have not settled. */
+  get activeCalls(): number {
+    return this.active.size;
+  }
+
+  /** Whether nothing is called, or all that is waits for a time: see {@link Attempt.onlyWaits}. */
+  onlyWaits(waits: (signal: AbortSignal) => boolean): boolean {
+    return this.active.size === 0 || this.application.onlyWaits(waits);
+  }
+
   /** Refuses calls from outside any run from now on. */
   stopAccepting(): void {
     this.stopping = true;

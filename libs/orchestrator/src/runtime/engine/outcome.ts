@@ -44,9 +44,14 @@ interface Body {
  * What the body returned is encoded and, where it does not fit into its row, kept before it counts as returned. Once the
  * body has returned, its attempt is over: keeping takes as long as it takes, as writing the row does.
  */
-export function outcomeOf(body: Body, attempt: Attempt, payloads: Payloads): Promise<Outcome> {
+export function outcomeOf(
+  body: Body,
+  attempt: Attempt,
+  payloads: Payloads,
+  startTimer: typeof callAfter = callAfter,
+): Promise<Outcome> {
   if (attempt.ended) return Promise.resolve({ kind: 'cut-off', end: attempt.ended });
-  return new Promise((resolve) => new BodyRun(body, attempt, payloads, resolve).start());
+  return new Promise((resolve) => new BodyRun(body, attempt, payloads, startTimer, resolve).start());
 }
 
 /** A body that is running. An object with methods, because there is one for every task of a large fan-out. */
@@ -57,6 +62,7 @@ class BodyRun {
     private readonly body: Body,
     private readonly attempt: Attempt,
     private readonly payloads: Payloads,
+    private readonly startTimer: typeof callAfter,
     /** Only the first call counts. */
     private readonly resolve: (outcome: Outcome) => void,
   ) {}
@@ -72,7 +78,7 @@ class BodyRun {
     const cleared = body.clearance?.() ?? null;
     if (cleared) return void cleared.then(() => this.begin());
     const { timeoutMs } = body;
-    if (timeoutMs !== null) this.stopTimer = callAfter(timeoutMs, () => this.timeOut(timeoutMs));
+    if (timeoutMs !== null) this.stopTimer = this.startTimer(timeoutMs, () => this.timeOut(timeoutMs));
     try {
       body.run().then(
         (value) => this.returned(value),

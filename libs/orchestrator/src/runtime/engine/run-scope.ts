@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import type { Instant } from '@nestor/core';
 import type { PauseRequest } from '../inputs/pause-request.js';
 import type { ArrivedInput, ExpectedInput, SendInputOptions } from '../inputs/run-input.js';
 import type { LiveFlowRun, LiveTaskRun } from '../transitions/live-run.js';
@@ -17,6 +18,8 @@ export interface ScopeServices {
   readonly log: (scope: RunScope, level: number, message: string) => void;
   /** The database's time. */
   readonly clock: () => Date;
+  /** Resolves at an instant of that time, or as soon as the signal of the attempt that waits fires. */
+  readonly waitUntil: (instant: Instant, signal: AbortSignal) => Promise<void>;
   readonly outcomes: KeyedOutcomes;
   /** Keeps a value that a flow run drew, encoded. */
   readonly keepValue: (flowRun: LiveFlowRun, key: string, value: string) => void;
@@ -28,6 +31,8 @@ export interface ScopeServices {
   readonly beginWait: (flowRun: LiveFlowRun, leavesUntil: Date | null) => () => void;
   /** Sends a flow run an input. */
   readonly send: (flowRunId: string, value: unknown, options: SendInputOptions) => Promise<void>;
+  /** Is told of every call that code of a run makes, under its key; for tests, which look at inputs that are not kept. */
+  readonly noteCall?: (scope: RunScope, taskKey: string, dynamicKey: string, args: readonly unknown[]) => void;
 }
 
 /** What is remembered across runs under the key of a transaction. */

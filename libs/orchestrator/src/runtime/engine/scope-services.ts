@@ -1,4 +1,4 @@
-import { dateOfInstant } from '@nestor/core';
+import { dateOfInstant, type Instant } from '@nestor/core';
 import { Injectable } from '@nestjs/common';
 import { newId } from '../../persistence/ids.js';
 import { TaskCache } from '../caching/task-cache.service.js';
@@ -29,6 +29,9 @@ export class EngineScopeServices implements ScopeServices {
   ) {}
 
   readonly clock = (): Date => dateOfInstant(this.transitions.now());
+
+  readonly waitUntil = (instant: Instant, signal: AbortSignal): Promise<void> =>
+    this.transitions.waitUntil(instant, signal);
 
   readonly outcomes: KeyedOutcomes = {
     find: async (scope, key) => {

@@ -47,7 +47,6 @@ import { EngineScopeServices } from './scope-services.js';
 import { tagsInScope, unionOf } from './scoped-tags.js';
 import { EndedTask, type TransactionEffects } from './ended-task.js';
 import { noteOrigin, taskInputsOf } from './input-origins.js';
-import { waitUntil } from './wait-until.js';
 
 /** What is called: a decorated method, or the task run that stands for a subflow. */
 type CalledTask = Pick<
@@ -151,6 +150,7 @@ export class TaskEngine {
     }
     const id = newId();
     const dynamicKey = caller ? this.keyOf(caller, task, options?.upstream?.marks ?? args, options) : id;
+    if (caller?.place.services.noteCall) caller.place.services.noteCall(caller, task.taskKey, dynamicKey, args);
     // Claimed before anything is awaited: calls are told apart by the order in which they are made.
     const replay = caller?.place.replay;
     const known = replay?.claim(task.taskKey, dynamicKey);
@@ -323,7 +323,10 @@ export class TaskEngine {
       get: (name: string) => transaction?.get(name),
     };
     const source = { name: task.name, flowRunId: context.flowRunId, taskRunId };
-    return new EndedTask(context, task.transactionHooks, receiver ?? {}, {
+    const isRehearsal = caller?.place.replay?.isRehearsal ?? false;
+    const hooks =
+      task.transactionHooks && isRehearsal ? { ...task.transactionHooks, onCommit: [] } : task.transactionHooks;
+    return new EndedTask(context, hooks, receiver ?? {}, {
       ...{ remember, takeBack },
       compensate: (key, work) => this.compensate(call, key, work),
       report: (message, error) => this.logs.append(source, LogLevel.Error, `${message} ${stackOf(error)}`),
@@ -432,7 +435,7 @@ export class TaskEngine {
   private async startAt(begun: Begun, { details }: State): Promise<void> {
     const { around } = begun.execution;
     if (details.scheduledTime !== undefined) {
-      await waitUntil(details.scheduledTime, this.transitions.now, around.signal);
+      await this.transitions.waitUntil(details.scheduledTime, around.signal);
     }
     if (!around.ended) await this.start(begun, null);
   }
@@ -482,7 +485,8 @@ export class TaskEngine {
     }
     if (transaction) {
       const lease = call.caller?.flowRun?.lease ?? null;
-      const takeBack = (): Promise<void> => this.transitions.takeBack(created.id, null, lease, result);
+      const isRehearsal = call.caller?.place.replay?.isRehearsal ?? false;
+      const takeBack = isRehearsal ? null : () => this.transitions.takeBack(created.id, null, lease, result);
       transaction.add(this.endedTask(call, created.id, outcome, { remember: null, takeBack }));
     }
     return noteOrigin(outcome, created.id);
@@ -542,7 +546,7 @@ export class TaskEngine {
       timeoutMs: task.timeoutMs,
       clearance: caller?.flowRun ? this.process.clearance : null,
     };
-    return withScope(scope, () => outcomeOf(run, attempt, this.payloads));
+    return withScope(scope, () => outcomeOf(run, attempt, this.payloads, this.transitions.callAfter));
   }
 
   private logFailure(live: LiveTaskRun, error: unknown): void {

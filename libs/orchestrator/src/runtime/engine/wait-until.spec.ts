@@ -1,5 +1,5 @@
 import { addMs, instantOfMs, type Instant } from '@nestor/core';
-import { callAfter, waitUntil } from './wait-until.js';
+import { callAfter, timerUntil } from './wait-until.js';
 
 const now = (): Instant => instantOfMs(Date.now());
 const DAY_MS = 86_400_000;
@@ -17,7 +17,7 @@ describe('waiting', () => {
 
   describe('until an instant', () => {
     it.each([1, 1_500, 60 * DAY_MS])('takes as long as it is away: %d ms', async (ms) => {
-      const waiting = watch(waitUntil(addMs(now(), ms), now));
+      const waiting = watch(timerUntil(addMs(now(), ms), now));
       await jest.advanceTimersByTimeAsync(ms - 1);
       expect(waiting.done).toBe(false);
       await jest.advanceTimersByTimeAsync(1);
@@ -25,13 +25,13 @@ describe('waiting', () => {
     });
 
     it('takes no time when it is past', async () => {
-      await waitUntil(addMs(now(), -1), now);
-      await waitUntil(now(), now);
+      await timerUntil(addMs(now(), -1), now);
+      await timerUntil(now(), now);
       expect(jest.getTimerCount()).toBe(0);
     });
 
     it('never ends a fraction of a millisecond early', async () => {
-      const waiting = watch(waitUntil(addMs(now(), 0.5), now));
+      const waiting = watch(timerUntil(addMs(now(), 0.5), now));
       await jest.advanceTimersByTimeAsync(0);
       expect(waiting.done).toBe(false);
       await jest.advanceTimersByTimeAsync(1);
@@ -41,7 +41,7 @@ describe('waiting', () => {
     it('goes on when the clock was set back meanwhile', async () => {
       let offsetMs = 0;
       const clock = (): Instant => addMs(now(), offsetMs);
-      const waiting = watch(waitUntil(addMs(clock(), 1_000), clock));
+      const waiting = watch(timerUntil(addMs(clock(), 1_000), clock));
       offsetMs = -500;
       await jest.advanceTimersByTimeAsync(1_000);
       expect(waiting.done).toBe(false);
@@ -51,7 +51,7 @@ describe('waiting', () => {
 
     it('ends when the signal fires, and leaves nothing behind', async () => {
       const controller = new AbortController();
-      const waiting = watch(waitUntil(addMs(now(), DAY_MS), now, controller.signal));
+      const waiting = watch(timerUntil(addMs(now(), DAY_MS), now, controller.signal));
       controller.abort();
       await jest.advanceTimersByTimeAsync(0);
       expect(waiting.done).toBe(true);
@@ -59,7 +59,7 @@ describe('waiting', () => {
     });
 
     it('does not begin when the signal has fired', async () => {
-      await waitUntil(addMs(now(), DAY_MS), now, AbortSignal.abort());
+      await timerUntil(addMs(now(), DAY_MS), now, AbortSignal.abort());
       expect(jest.getTimerCount()).toBe(0);
     });
   });

@@ -7,7 +7,7 @@ const MAX_TIMER_MS = 2_147_483_647;
  * Resolves at an instant of the clock `now`, or as soon as `signal` fires; the caller looks which it was.
  * The clock is asked again when the timer fires: it may have been corrected in the meantime.
  */
-export async function waitUntil(instant: Instant, now: () => Instant, signal?: AbortSignal): Promise<void> {
+export async function timerUntil(instant: Instant, now: () => Instant, signal?: AbortSignal): Promise<void> {
   for (let left = msBetween(now(), instant); left > 0; left = msBetween(now(), instant)) {
     if (signal?.aborted) return;
     await wait(Math.min(Math.ceil(left), MAX_TIMER_MS), signal);

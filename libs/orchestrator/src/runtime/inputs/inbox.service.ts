@@ -86,7 +86,7 @@ export class Inbox {
           if (row) continue; // another part of the run was faster
           const leftMs = until === null ? null : msBetween(this.transitions.now(), until);
           if (leftMs !== null && leftMs <= 0) return null;
-          await settledInAttempt(heard, attempt, leftMs);
+          await settledInAttempt(heard, attempt, leftMs, this.transitions.callAfter);
           attempt.assertLive();
         } finally {
           stop();

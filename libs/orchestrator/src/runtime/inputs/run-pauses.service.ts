@@ -153,7 +153,7 @@ export class RunPauses {
           this.observer.look(id);
         }
         const leftMs = until === undefined ? null : Math.max(0, msBetween(this.transitions.now(), until));
-        await settledInAttempt(gate.passage(), attempt, leftMs);
+        await settledInAttempt(gate.passage(), attempt, leftMs, this.transitions.callAfter);
         attempt.assertLive();
         if (until === undefined || until > this.transitions.now() || !gate.isClosed) continue;
         until = undefined; // whoever resumed it in time did so by now

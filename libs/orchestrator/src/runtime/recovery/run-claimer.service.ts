@@ -7,6 +7,7 @@ import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
 import { topicsOf } from '../notifications/notifier.service.js';
 import { FlowRegistry } from '../registry/flow-registry.js';
+import { DatabaseClock } from '../transitions/database-clock.js';
 import { WakeableLoop } from './wakeable-loop.js';
 
 /** How many runs are claimed at a time. */
@@ -42,6 +43,7 @@ export class RunClaimer implements OnApplicationBootstrap {
     private readonly flowRuns: FlowRunsRepository,
     private readonly transactions: Transactions,
     private readonly process: ProcessLease,
+    private readonly clock: DatabaseClock,
     @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
   ) {}
 
@@ -52,6 +54,7 @@ export class RunClaimer implements OnApplicationBootstrap {
         if (payload === null || topicsOf(payload).includes('due')) this.loop.wake();
       },
     });
+    this.clock.onSkip(() => this.loop.wake());
     this.loop.start();
   }
 
@@ -74,17 +77,19 @@ export class RunClaimer implements OnApplicationBootstrap {
 
   private async round(): Promise<number> {
     const { app } = this.settings;
+    const { leadUs } = this.clock;
     const flowIds = this.registry.allFlowIds();
     const limit = Math.min(CLAIM_BATCH, MAX_ACTIVE - this.activeRuns.size);
     if (limit <= 0) return AFTER_FAILURE_MS;
     const { processId } = this.process;
     if (this.mayHaveStrays) await this.resumeStrays(processId);
     this.mayHaveStrays = true;
-    const ids = await this.transactions.single((tx) => this.flowRuns.claimDue(tx, { processId, app, flowIds, limit }));
+    const request = { processId, app, flowIds, limit, leadUs };
+    const ids = await this.transactions.single((tx) => this.flowRuns.claimDue(tx, request));
     await Promise.all(ids.map((id) => this.engine.resume(id)));
     this.mayHaveStrays = false;
     if (ids.length === limit) return 0;
-    const dueInMs = await this.flowRuns.nextDueInMs(app, flowIds);
+    const dueInMs = await this.flowRuns.nextDueInMs(app, flowIds, leadUs);
     return Math.min(Math.max(dueInMs ?? IDLE_MS, 0), IDLE_MS);
   }
 }

@@ -72,6 +72,7 @@ export class Sweeper implements OnApplicationBootstrap {
       },
       rejoined: () => this.loop.wake(),
     });
+    this.clock.onSkip(() => this.loop.wake());
     this.loop.start();
   }
 
@@ -114,7 +115,8 @@ export class Sweeper implements OnApplicationBootstrap {
   /** Pauses that nobody ended in time fail; a cancellation that nobody carried out is carried out. */
   private async endOverdue(): Promise<void> {
     for (let ended = BATCH; ended === BATCH;) {
-      const overdue = await this.flowRuns.overdue(this.settings.app, CANCELLATION_TIMEOUT_MS, BATCH);
+      const { leadUs } = this.clock;
+      const overdue = await this.flowRuns.overdue(this.settings.app, CANCELLATION_TIMEOUT_MS, BATCH, leadUs);
       const ends = await Promise.all(overdue.map((run) => this.endIfStill(run)));
       ended = ends.filter(Boolean).length; // what others deal with at the same moment is theirs
     }

@@ -14,11 +14,23 @@ export class ReplayDivergedError extends OrchestratorError {
     readonly taskKey: string,
     /** How many recorded calls of it nobody asked for. */
     readonly unclaimed: number,
+    /** What happened, up to the colon. */
+    what: string,
   ) {
     super(
-      `"${taskKey}" was called with inputs that are not recorded, while ${unclaimed} recorded call(s) of it were not made ` +
-        `again: the flow is not deterministic. Take time, random numbers and ids from currentRun(), do what may differ ` +
+      `${what}: the flow is not deterministic. Take time, random numbers and ids from currentRun(), do what may differ ` +
         `inside a task, or set onDivergence.`,
     );
   }
+
+  /** @param recorded the names of task runs that the calls are recorded in which were not made again. */
+  static inPlaceOf(taskKey: string, recorded: readonly string[]): ReplayDivergedError {
+    const names = recorded.length > MAX_NAMES ? [...recorded.slice(0, MAX_NAMES), '…'] : recorded;
+    const what =
+      `"${taskKey}" was called with inputs that are not recorded, while ${recorded.length} recorded call(s) of it were not ` +
+      `made again (${names.join(', ')})`;
+    return new ReplayDivergedError(taskKey, recorded.length, what);
+  }
 }
+
+const MAX_NAMES = 3;

@@ -21,10 +21,14 @@ export type OnDivergence = 'fail' | 'warn' | 'run';
  * any more; if by then calls of the same task in the same scope are left over, the code has diverged.
  */
 export class Replay {
+  /** Whether the body is only tried: then nothing is to follow from what it does. */
+  readonly isRehearsal: boolean = false;
+
   /** Once the code has diverged, and that is a failure: why. */
   diverged: ReplayDivergedError | null = null;
 
-  private readonly calls = new Map<string, RecordedCall>();
+  /** What nobody has asked for yet, by task and key. */
+  protected readonly calls = new Map<string, RecordedCall>();
   /** Recorded outcomes nobody has asked for yet, by task and scope. */
   private readonly unclaimed = new Map<string, number>();
   private readonly warned = new Set<string>();
@@ -87,13 +91,19 @@ export class Replay {
   }
 
   private diverge(taskKey: string, place: string): void {
-    const error = new ReplayDivergedError(taskKey, this.unclaimed.get(place) ?? 0);
+    const error = ReplayDivergedError.inPlaceOf(taskKey, this.unclaimedNames(place));
     if (this.onDivergence === 'fail') {
       this.diverged ??= error;
       throw error;
     }
     if (!this.warned.has(place)) this.warn(error);
     this.warned.add(place);
+  }
+
+  private unclaimedNames(place: string): string[] {
+    return [...this.calls.values()]
+      .filter((call) => countsIfUnclaimed(call) && placeOf(call.created.taskKey, call.created.dynamicKey) === place)
+      .map(({ created }) => created.name);
   }
 
   /** Two turns of the event loop in which nobody asked for a recorded call. */

@@ -23,6 +23,16 @@ export type ReplayReason =
   /** Its attempt failed, or somebody restarts it: what was completed stays, what failed is done again. */
   | 'retry';
 
+/** What is recorded of a run. */
+interface RecordedRun {
+  /** The calls that have an outcome, in the order in which they came to it. */
+  readonly ended: readonly RecordedCall[];
+  /** Those that were made and have none. */
+  readonly open: readonly Pick<RecordedTaskRun, 'name' | 'taskKey' | 'dynamicKey' | 'parentTaskRunId'>[];
+  /** What was drawn from outside, encoded, by key. */
+  readonly values: ReadonlyMap<string, string>;
+}
+
 /** Why a run begins again that is in this state. */
 export function reasonOf(state: State | null): ReplayReason {
   return state?.name === 'AwaitingRetry' ? 'retry' : 'resume';
@@ -81,6 +91,25 @@ export class Replays {
       reason === 'retry' || values.has(SEED_KEY) ? 'run' : (onDivergence ?? byBuild),
       (error) => this.warn(live, error),
     );
+  }
+
+  /** What is recorded of a run at present, as whoever goes on with this attempt of it would find it. */
+  async recordedBy(flowRunId: string, attempt: number): Promise<RecordedRun> {
+    const [rows, ends, values] = await this.journal.patiently(() =>
+      Promise.all([
+        this.taskRuns.recorded(flowRunId),
+        this.taskRuns.inOrderOfEnd(flowRunId),
+        this.values.byKey(flowRunId),
+      ]),
+    );
+    const places = new Map(ends.map((id, place) => [id, place]));
+    const placeOf = ({ created }: RecordedCall): number => places.get(created.id) ?? ends.length;
+    const ended = [...latestByCall(rows, attempt).values()].flatMap(
+      (row) => recordedCall(row, attempt, flowRunId, new Map()) ?? [],
+    );
+    const isOpen = ({ stateType }: RecordedTaskRun): boolean =>
+      stateType !== StateType.Completed && stateType !== StateType.Failed;
+    return { ended: ended.sort((one, other) => placeOf(one) - placeOf(other)), open: rows.filter(isOpen), values };
   }
 
   /** In the log of the run, for who reads it, and as an event, for whoever wants to be told. */

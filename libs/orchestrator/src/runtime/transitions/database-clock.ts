@@ -3,6 +3,7 @@ import { Inject, Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import { performance } from 'node:perf_hooks';
 import { DataSource } from 'typeorm';
 import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
+import { callAfter, timerUntil } from '../engine/wait-until.js';
 
 /** Clocks of two machines drift apart by some milliseconds a minute at worst. */
 const MEASURE_AFTER_MS = 60_000;
@@ -20,6 +21,9 @@ const JUMP_MS = 50;
  * offset between our monotonic clock and the server's is measured at the start and, while somebody asks for the time,
  * every minute; of a few readings the one with the shortest round trip is the most exact. An idle process asks nothing.
  * A jump of our own wall clock (the machine slept, which stops the monotonic clock) is followed until the next reading.
+ *
+ * Whatever waits for a time that runs know of (a retry, a sleep, a timeout) waits here: `nestor/testing` puts a clock in this
+ * one's place that skips time. Leases and heartbeats are no such times; they are the database's own.
  */
 @Injectable()
 export class DatabaseClock implements OnModuleInit {
@@ -41,6 +45,32 @@ export class DatabaseClock implements OnModuleInit {
     const jumpUs = Math.abs(jumpMs) > JUMP_MS ? Math.round(jumpMs * 1_000) : 0;
     return addMicros(localNow(), this.offsetUs + jumpUs);
   }
+
+  /** How many microseconds the clock is ahead of the database's own: for statements that compare with that. 0 but in tests. */
+  get leadUs(): number {
+    return 0;
+  }
+
+  /**
+   * Resolves at an instant, or as soon as `signal` fires; the caller looks which it was.
+   *
+   * @param signal that of the attempt that waits: by it a clock that skips time knows who waits.
+   */
+  waitUntil(instant: Instant, signal?: AbortSignal): Promise<void> {
+    return timerUntil(instant, () => this.now(), signal);
+  }
+
+  /**
+   * Calls `callback` once, `ms` from now, however long that is.
+   *
+   * @returns a function that calls it off.
+   */
+  callAfter(ms: number, callback: () => void): () => void {
+    return callAfter(ms, callback);
+  }
+
+  /** Calls `listener` whenever time was skipped: what waits in the database may be due. This clock skips none. */
+  onSkip(_listener: () => void): void {}
 
   private measureInPassing(): void {
     this.measuredAt = localNow(); // once, also when it fails: the next minute brings the next chance

@@ -63,6 +63,12 @@ export class TransitionService {
   /** Database time. */
   readonly now = (): Instant => this.clock.now();
 
+  /** See {@link DatabaseClock.waitUntil}. */
+  readonly waitUntil = (instant: Instant, signal?: AbortSignal): Promise<void> => this.clock.waitUntil(instant, signal);
+
+  /** See {@link DatabaseClock.callAfter}. */
+  readonly callAfter = (ms: number, callback: () => void): (() => void) => this.clock.callAfter(ms, callback);
+
   /**
    * Creates a flow run in its first state; durable when this resolves.
    *

@@ -1,0 +1,63 @@
+import { addMs, type Instant } from '@nestor/core';
+import { Inject, Injectable } from '@nestjs/common';
+import { FlowRunsRepository } from '../../records/flow-runs/flow-runs.repository.js';
+import { ActiveFlowRuns } from '../engine/active-flow-runs.js';
+import { OrchestratorEngine } from '../engine/orchestrator-engine.js';
+import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
+import { FlowRegistry } from '../registry/flow-registry.js';
+import { DatabaseClock } from '../transitions/database-clock.js';
+import { Journal } from '../transitions/journal.js';
+
+/**
+ * What the runs of this application wait for, for clocks that skip time.
+ *
+ * @internal
+ */
+@Injectable()
+export class WaitingRuns {
+  constructor(
+    private readonly engine: OrchestratorEngine,
+    private readonly activeRuns: ActiveFlowRuns,
+    private readonly journal: Journal,
+    private readonly registry: FlowRegistry,
+    private readonly flowRuns: FlowRunsRepository,
+    private readonly clock: DatabaseClock,
+    @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
+  ) {}
+
+  /** How many calls from outside any run have not settled. */
+  get activeCalls(): number {
+    return this.engine.activeCalls;
+  }
+
+  /** The flow runs that this process executes. */
+  executed(): { readonly id: string; readonly name: string; readonly stateName: string }[] {
+    return this.activeRuns.all().map(({ live: { created, image } }) => ({
+      id: created.id,
+      name: created.name,
+      stateName: image.state?.name ?? 'new',
+    }));
+  }
+
+  /**
+   * Resolves when what was to be written is written: whether nothing runs by then but what waits for a time.
+   *
+   * @param waits whether somebody waits on behalf of an attempt with that signal.
+   */
+  async onlyWait(waits: (signal: AbortSignal) => boolean): Promise<boolean> {
+    await this.journal.settled();
+    await new Promise((resolve) => setImmediate(resolve)); // whoever heard of it goes on first
+    return this.engine.onlyWaits(waits);
+  }
+
+  /** Whether runs are paused or suspended: those wait for somebody, not for a time. */
+  areSomePaused(): Promise<boolean> {
+    return this.flowRuns.areSomePaused(this.settings.app);
+  }
+
+  /** When the next run is due that nobody executes; `null` when none waits. */
+  async nextDue(): Promise<Instant | null> {
+    const ms = await this.flowRuns.nextDueInMs(this.settings.app, this.registry.allFlowIds(), this.clock.leadUs);
+    return ms === null ? null : addMs(this.clock.now(), ms);
+  }
+}
