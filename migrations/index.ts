@@ -6,6 +6,7 @@ import { TaskRunsUnchecked1764201600000 } from './0005-task-runs-unchecked.js';
 import { BriefHistories1764288000000 } from './0006-brief-histories.js';
 import { Objects1764374400000 } from './0007-objects.js';
 import { RunInputs1764460800000 } from './0008-run-inputs.js';
+import { BackgroundTasks1764547200000 } from './0009-background-tasks.js';
 import { OwedHooks1764633600000 } from './0010-owed-hooks.js';
 import { TaskCache1764720000000 } from './0011-task-cache.js';
 
@@ -19,6 +20,7 @@ export const migrations = [
   BriefHistories1764288000000,
   Objects1764374400000,
   RunInputs1764460800000,
+  BackgroundTasks1764547200000,
   OwedHooks1764633600000,
   TaskCache1764720000000,
 ] as const;

@@ -9,13 +9,14 @@ import { DependencyAuditModule } from './examples/dependency-audit/dependency-au
 export class AppModule {
   static with(settings: Settings): DynamicModule {
     const { database, schema, app, buildId, secretKey, auth, host } = settings;
-    const { drainMs, cancelGraceMs, maxStallMs, maxRecoveries, runHeartbeatMs } = settings;
+    const { drainMs, cancelGraceMs, maxStallMs, maxRecoveries, runHeartbeatMs, taskConcurrency } = settings;
     return {
       module: AppModule,
       imports: [
         OrchestratorModule.forRoot({
           ...{ database, schema, app, maxRecoveries },
           ...{ drain: drainMs, cancelGrace: cancelGraceMs, maxStall: maxStallMs, runHeartbeat: runHeartbeatMs },
+          backgroundTasks: taskConcurrency === 0 ? false : { concurrency: taskConcurrency },
           ...(buildId !== null && { buildId }),
           ...(secretKey !== null && { secretKey }),
         }),

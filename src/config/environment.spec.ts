@@ -14,6 +14,7 @@ const DEFAULTS: Settings = {
   runHeartbeatMs: 180_000,
   maxRecoveries: 10,
   secretKey: null,
+  taskConcurrency: 10,
   buildId: null,
 };
 
@@ -69,6 +70,7 @@ describe('reading the environment', () => {
     ['NESTOR_RUN_HEARTBEAT', { NESTOR_RUN_HEARTBEAT: '30s' }, { runHeartbeatMs: 30_000 }],
     ['NESTOR_MAX_RECOVERIES', { NESTOR_MAX_RECOVERIES: '1000' }, { maxRecoveries: 1_000 }],
     ['NESTOR_MAX_RECOVERIES, none', { NESTOR_MAX_RECOVERIES: '0' }, { maxRecoveries: 0 }],
+    ['NESTOR_TASK_CONCURRENCY', { NESTOR_TASK_CONCURRENCY: '0' }, { taskConcurrency: 0 }],
     ['NESTOR_BUILD_ID', { NESTOR_BUILD_ID: '1f0c9e2' }, { buildId: '1f0c9e2' }],
     ['NESTOR_SECRET_KEY', { NESTOR_SECRET_KEY: KEY }, { secretKey: KEY }],
     [
@@ -95,6 +97,7 @@ describe('reading the environment', () => {
     'NESTOR_MAX_STALL',
     'NESTOR_MAX_RECOVERIES',
     'NESTOR_RUN_HEARTBEAT',
+    'NESTOR_TASK_CONCURRENCY',
     'NESTOR_BUILD_ID',
     'NESTOR_SECRET_KEY',
   ])('%s counts as not set when it is blank', (name) => {
@@ -142,6 +145,7 @@ describe('reading the environment', () => {
     ['NESTOR_MAX_RECOVERIES', '1001', MAX_RECOVERIES],
     ['NESTOR_MAX_RECOVERIES', '2.5', MAX_RECOVERIES],
     ['NESTOR_MAX_RECOVERIES', 'often', MAX_RECOVERIES],
+    ['NESTOR_TASK_CONCURRENCY', '1001', 'NESTOR_TASK_CONCURRENCY must be a whole number from 0 to 1000'],
     ['NESTOR_DIRECT_URL', URL, 'NESTOR_DIRECT_URL leads past the pooler of DATABASE_URL, which is not set'],
     ['NESTOR_DRAIN', `${'9'.repeat(400)}s`, DRAIN],
     ['NESTOR_SECRET_KEY', 'hunter2', SECRET_KEY],

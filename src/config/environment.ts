@@ -5,6 +5,7 @@ import { durationMs, InvalidDurationError, OrchestratorError, type Duration } fr
 
 const PORT_RANGE = { message: 'NESTOR_PORT must be a whole number from 0 to 65535' };
 const MAX_RECOVERIES_RANGE = { message: 'NESTOR_MAX_RECOVERIES must be a whole number from 0 to 1000' };
+const TASK_CONCURRENCY_RANGE = { message: 'NESTOR_TASK_CONCURRENCY must be a whole number from 0 to 1000' };
 const POOL_SIZE_RANGE = { message: 'NESTOR_POOL_SIZE must be a whole number from 1 to 1000' };
 /** 32 bytes in hexadecimal or base64, with an id and a colon before them or without. */
 const SECRET_KEY = /^(?:[\w.:-]{1,100}:)?(?:[0-9a-f]{64}|[\w+/-]{43}=?)$/i;
@@ -85,6 +86,13 @@ class Environment {
   @IsString()
   NESTOR_SECRET_KEY?: string;
 
+  /** How many background tasks this process executes at a time; 0 for none. */
+  @Type(() => Number)
+  @IsInt(TASK_CONCURRENCY_RANGE)
+  @Min(0, TASK_CONCURRENCY_RANGE)
+  @Max(1_000, TASK_CONCURRENCY_RANGE)
+  NESTOR_TASK_CONCURRENCY: number = 10;
+
   /** How often a flow run that is running says so in an event, from a second to a day. */
   @IsString()
   NESTOR_RUN_HEARTBEAT: string = '3m';
@@ -112,6 +120,7 @@ export interface Settings {
   readonly maxRecoveries: number;
   readonly secretKey: string | null;
   readonly runHeartbeatMs: number;
+  readonly taskConcurrency: number;
   readonly buildId: string | null;
 }
 
@@ -188,6 +197,7 @@ export function readEnvironment(variables: NodeJS.ProcessEnv = process.env): Set
     maxRecoveries: environment.NESTOR_MAX_RECOVERIES,
     secretKey: environment.NESTOR_SECRET_KEY ?? null,
     runHeartbeatMs,
+    taskConcurrency: environment.NESTOR_TASK_CONCURRENCY,
     buildId: environment.NESTOR_BUILD_ID ?? null,
   };
 }

@@ -46,7 +46,8 @@ interface Steered {
  *
  * An ended run moves on only where somebody retries or restarts it, or takes back what it did; a run begins in `PENDING`, unless
  * it is a fork, which is scheduled, or what a fork takes over, which is completed from the start; it comes there again only to
- * stay, when what it waits for does not complete.
+ * stay, when what it waits for does not complete. A background task waits in `SCHEDULED` first, and is `PENDING` when it is taken
+ * from the queue.
  */
 export async function illegalHistories(
   database: Pick<TestDatabase, 'url'>,
@@ -55,7 +56,11 @@ export async function illegalHistories(
   const historyOf = { flow_run: 'flow_run_state', task_run: 'task_run_history' } as const;
   const problems: unknown[] = [];
   for (const run of ['flow_run', 'task_run'] as const) {
-    const beginnings = run === 'flow_run' ? `h.type = 'SCHEDULED' and h.message like 'Forked%'` : `h.name = 'Cached'`;
+    const isQueued = run === 'flow_run' ? 'false' : 'r.parameters is not null';
+    const beginnings =
+      run === 'flow_run'
+        ? `h.type = 'SCHEDULED' and h.message like 'Forked%'`
+        : `h.name = 'Cached' or h.type = 'SCHEDULED' and ${isQueued}`;
     problems.push(
       ...(await sql(
         database,
@@ -74,6 +79,7 @@ export async function illegalHistories(
              or (h.before_type is null and h.type <> 'PENDING' and not (${beginnings}))
              or (h.run_id <> all ($1::uuid[])
                  and (h.before_type is not null and h.type = 'PENDING' and not (h.before_type = 'PENDING' and h.name = 'NotReady')
+                      and not (h.before_type = 'SCHEDULED' and ${isQueued})
                       or h.before_type = 'CANCELLING' and h.type <> 'CANCELLED'
                       or h.before_type in ('COMPLETED', 'FAILED', 'CRASHED', 'CANCELLED')
                          and not (h.before_type = 'COMPLETED' and h.name = 'RolledBack')

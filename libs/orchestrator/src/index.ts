@@ -13,6 +13,8 @@ export { InvalidMappingError, submit, submitAll } from './authoring/submit.js';
 export type { SubmitOptions, Submitting, SubmittingAll } from './authoring/submit.js';
 export { NotDecoratedError } from './authoring/call-view.js';
 export { asCompleted, TaskFuture, TaskFutures, wait } from './authoring/task-future.js';
+export { delay } from './authoring/delay.js';
+export type { Delaying } from './authoring/delay.js';
 export { allowFailure, opaque, quote, unmapped } from './authoring/upstream.js';
 export type { Annotated, Resolvable } from './authoring/upstream.js';
 export { RunState } from './authoring/run-state.js';
@@ -61,8 +63,23 @@ export { InvalidParametersError } from './runtime/parameters/invalid-parameters.
 export type { ParameterProblem } from './runtime/parameters/parameter-problem.js';
 export type { JsonSchema, ParameterSchema } from './runtime/parameters/parameter-schema.js';
 export { Results } from './runtime/results.service.js';
-export { FlowRuns, WaitTimeoutError } from './runtime/flow-runs.service.js';
+export { FlowRuns } from './runtime/flow-runs.service.js';
 export { InvalidQueryError } from './runtime/queries.js';
+export { BackgroundTasks, TaskDelayer } from './runtime/background/background-tasks.service.js';
+export type { BackgroundTaskStatus } from './runtime/background/background-tasks.service.js';
+export type { BackgroundTaskOptions, ServedTasks } from './runtime/background/background-settings.js';
+export { BackgroundTaskHandle } from './runtime/background/background-task-handle.js';
+export type { DelayOptions } from './runtime/background/delay-options.js';
+export type { BackgroundTaskCounts, DeadLetter } from './records/task-queue/task-queue-rows.js';
+export {
+  BackgroundTaskCrashedError,
+  BackgroundTaskNotFoundError,
+  DeadLetterNotFoundError,
+  NoTransactionError,
+  OtherDatabaseError,
+  QueuePermissionError,
+} from './runtime/background/background-task-errors.js';
+export { WaitTimeoutError } from './runtime/wait-timeout.error.js';
 export { Readiness } from './runtime/readiness.service.js';
 export type { ListFlowRuns } from './runtime/flow-runs.service.js';
 export type { FlowRunView, FlowRunWithHistory, TaskRunView } from './runtime/flow-run.view.js';
@@ -159,6 +176,8 @@ export {
   FlowNotRegisteredError,
   FlowRegisteredTwiceError,
   OrchestratorImportedTwiceError,
+  OrchestratorMissingError,
+  TaskNotRegisteredError,
   TaskRegisteredTwiceError,
 } from './runtime/registry/registry-errors.js';
 export {

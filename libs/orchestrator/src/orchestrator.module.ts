@@ -25,6 +25,7 @@ import { LogsRepository } from './records/logs/logs.repository.js';
 import { OwedHooksRepository } from './records/owed-hooks/owed-hooks.repository.js';
 import { PayloadsRepository } from './records/payloads/payloads.repository.js';
 import { TaskCacheRepository } from './records/task-cache/task-cache.repository.js';
+import { TaskQueueRepository } from './records/task-queue/task-queue.repository.js';
 import { TaskRunsRepository } from './records/task-runs/task-runs.repository.js';
 import { TaskCache } from './runtime/caching/task-cache.service.js';
 import { VariablesRepository } from './records/variables/variables.repository.js';
@@ -39,6 +40,15 @@ import { HookCaller } from './runtime/hooks/hook-caller.service.js';
 import { HookDelivery } from './runtime/hooks/hook-delivery.service.js';
 import { Hooks } from './runtime/hooks/hooks.service.js';
 import { SettledHooks } from './runtime/hooks/settled-hooks.service.js';
+import { BackgroundTaskOutcomes } from './runtime/background/background-task-outcomes.js';
+import { BackgroundTasks } from './runtime/background/background-tasks.service.js';
+import { BACKGROUND_SETTINGS } from './runtime/background/background-settings.js';
+import { DeadLetters } from './runtime/background/dead-letters.service.js';
+import { HostTransactions } from './runtime/background/host-transactions.js';
+import { OrphanedTasks } from './runtime/background/orphaned-tasks.service.js';
+import { TaskClaimer } from './runtime/background/task-claimer.service.js';
+import { TaskQueue } from './runtime/background/task-queue.service.js';
+import { TasksInFlight } from './runtime/background/tasks-in-flight.js';
 import { ProcessLease } from './runtime/leases/process-lease.service.js';
 import { Inbox } from './runtime/inputs/inbox.service.js';
 import { InputArrivals } from './runtime/inputs/input-arrivals.service.js';
@@ -149,12 +159,18 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
     providers: [
       { provide: ORCHESTRATOR_DATA_SOURCE, useExisting: getDataSourceToken(name) },
       { provide: ENGINE_SETTINGS, inject: [ORCHESTRATOR_OPTIONS], useFactory: engineSettings },
+      {
+        provide: BACKGROUND_SETTINGS,
+        inject: [ORCHESTRATOR_OPTIONS],
+        useFactory: (options: OrchestratorOptions) => resolveOptions(options).backgroundTasks,
+      },
       { provide: PAYLOAD_SETTINGS, inject: [ORCHESTRATOR_OPTIONS], useFactory: payloadSettings },
       { provide: SECRET_KEY_SETTINGS, inject: [ORCHESTRATOR_OPTIONS], useFactory: secretKeySettings },
       Transactions,
       FlowsRepository,
       FlowRunsRepository,
       TaskRunsRepository,
+      TaskQueueRepository,
       RunValuesRepository,
       FlowRunInputsRepository,
       ProcessesRepository,
@@ -190,6 +206,10 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
       RunPauses,
       Inbox,
       RunInputs,
+      TasksInFlight,
+      BackgroundTaskOutcomes,
+      HostTransactions,
+      TaskQueue,
       EngineScopeServices,
       HostDataSources,
       TransactionalAttempts,
@@ -197,6 +217,9 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
       FlowEngine,
       OrchestratorEngine,
       RunClaimer,
+      OrphanedTasks,
+      DeadLetters,
+      TaskClaimer,
       Sweeper,
       RunObserver,
       PauseAnswers,
@@ -213,6 +236,7 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
       Flows,
       FlowRuns,
       Results,
+      BackgroundTasks,
       Readiness,
       Publications,
       SecretKeys,
@@ -222,7 +246,7 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
       Events,
     ],
     exports: [
-      ...[Flows, FlowRuns, Results, RunControl, RunInputs, RunRecordings, Readiness],
+      ...[Flows, FlowRuns, BackgroundTasks, Results, RunControl, RunInputs, RunRecordings, Readiness],
       ...[Artifacts, Variables, Blocks, Events],
     ],
   };

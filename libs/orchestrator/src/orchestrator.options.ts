@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { durationMs, type ClassCodec, type Duration, type ErrorClass } from '@nestor/core';
 import { InvalidOptionError } from './authoring/resolve-options.js';
+import type { BackgroundSettings, BackgroundTaskOptions } from './runtime/background/background-settings.js';
 import type { PayloadOptions } from './runtime/payloads/payload-options.js';
 import { AesKeyRing } from './runtime/secrets/aes-key-ring.js';
 import { secretKeysOf, type SecretKeyOption } from './runtime/secrets/secret-key-option.js';
@@ -70,6 +71,11 @@ export interface OrchestratorOptions {
    * exceptions need not be listed. Default: none beside them.
    */
   readonly errors?: readonly ErrorClass[];
+  /**
+   * Which background tasks this process executes, and how many at a time; `false`: none, and it only delays them. Default: all
+   * of the application, 10 at a time.
+   */
+  readonly backgroundTasks?: BackgroundTaskOptions | false;
   /** How parameters, results and errors are kept. */
   readonly payloads?: PayloadOptions;
   /** Whether results are kept where neither task nor flow says so (`persistResult`). Default `true`. */
@@ -113,6 +119,7 @@ interface ResolvedOptions {
   readonly persistResults: boolean;
   readonly cache: { readonly refresh: boolean; readonly isDisabled: boolean };
   readonly runHeartbeatMs: number;
+  readonly backgroundTasks: BackgroundSettings | null;
 }
 
 export const DEFAULT_OPTIONS = {
@@ -125,6 +132,7 @@ export const DEFAULT_OPTIONS = {
   maxStall: '60s',
   maxRecoveries: 10,
   runHeartbeat: '3m',
+  concurrency: 10,
 } as const;
 
 /** Of a heartbeat: more often than once a second serves nobody, and timers are not made for more than some weeks. */
@@ -132,7 +140,7 @@ const HEARTBEAT_MS = { least: 1_000, most: 24 * 60 * 60 * 1_000 };
 
 /**
  * @throws {InvalidDurationError} when `drain`, `cancelGrace`, `maxStall` or `runHeartbeat` is no duration.
- * @throws {InvalidOptionError} when `maxRecoveries`, `poolSize` or `runHeartbeat` cannot be meant.
+ * @throws {InvalidOptionError} when `maxRecoveries`, `poolSize`, `runHeartbeat` or `concurrency` cannot be meant.
  */
 export function resolveOptions(options: OrchestratorOptions): ResolvedOptions {
   const database = options.database ?? {};
@@ -152,6 +160,7 @@ export function resolveOptions(options: OrchestratorOptions): ResolvedOptions {
     ),
     maxStallMs: durationMs(options.maxStall ?? DEFAULT_OPTIONS.maxStall, 'option "maxStall" of OrchestratorModule'),
     maxRecoveries: wholeNumber(options.maxRecoveries ?? DEFAULT_OPTIONS.maxRecoveries, 'maxRecoveries', 0),
+    backgroundTasks: backgroundSettings(options.backgroundTasks ?? {}),
     persistResults: options.persistResults ?? true,
     cache: { refresh: options.cache?.refresh ?? false, isDisabled: options.cache?.disabled ?? false },
     runHeartbeatMs: heartbeatMs(options.runHeartbeat ?? DEFAULT_OPTIONS.runHeartbeat),
@@ -175,6 +184,12 @@ function heartbeatMs(duration: Duration): number {
   const ms = durationMs(duration, 'option "runHeartbeat" of OrchestratorModule');
   if (ms >= HEARTBEAT_MS.least && ms <= HEARTBEAT_MS.most) return ms;
   throw new InvalidOptionError('OrchestratorModule', 'runHeartbeat', `is ${duration} and must be from 1s to 24h.`);
+}
+
+function backgroundSettings(options: BackgroundTaskOptions | false): BackgroundSettings | null {
+  if (options === false) return null;
+  const { concurrency = DEFAULT_OPTIONS.concurrency, tasks = null } = options;
+  return { concurrency: wholeNumber(concurrency, 'backgroundTasks.concurrency', 1), tasks };
 }
 
 function wholeNumber(value: number, option: string, least: number): number {

@@ -1,5 +1,6 @@
 // What must not compile, and what must: checked by `npm run check:types`, never run.
 import {
+  delay,
   exponentialBackoff,
   Flow,
   mapTasks,
@@ -14,6 +15,8 @@ import {
   Task,
   unmapped,
   withOptions,
+  type BackgroundTaskHandle,
+  type BackgroundTasks,
   type CompletionContext,
   type FlowRunHandle,
   type Flows,
@@ -414,4 +417,30 @@ export async function asking(): Promise<unknown[]> {
   // @ts-expect-error a date is no duration
   await sleep(new Date());
   return [nothing, approval, text, count, value, wrong, answer, truth];
+}
+
+declare const tasks: BackgroundTasks;
+
+export async function delaying(): Promise<unknown[]> {
+  const run: BackgroundTaskHandle<number> = await delay(decorated, { in: '5m', tags: ['later'] }).add(1, 2);
+  const sum: number = await run.result({ timeout: '1m' });
+  const same: BackgroundTaskHandle<number> = await tasks.with({ key: 'sum' }).delay(Decorated, 'add', 1, 2);
+
+  // @ts-expect-error an argument is missing
+  await delay(decorated).add(1);
+  // @ts-expect-error an argument is of another type
+  await tasks.delay(Decorated, 'add', '1', 2);
+  // @ts-expect-error a handle is no value
+  const early: number = await delay(decorated).add(1, 2);
+  // @ts-expect-error that one is no asynchronous method
+  delay(decorated).undecorated();
+  // @ts-expect-error nor can it be named
+  await tasks.delay(Decorated, 'undecorated');
+  // @ts-expect-error a number that is no duration of a delay but a date's place
+  delay(decorated, { at: 5_000 });
+  // @ts-expect-error a transaction is more than its name
+  delay(decorated, { transaction: 'default' });
+  // @ts-expect-error retries belong to the task
+  delay(decorated, { retries: 3 });
+  return [sum, same, early];
 }

@@ -105,6 +105,10 @@ describe('The options of the module', () => {
   it.each([
     [{ maxRecoveries: -1 }, 'Option "maxRecoveries" of OrchestratorModule is -1 and must be a whole number from 0.'],
     [{ maxRecoveries: 1.5 }, 'Option "maxRecoveries" of OrchestratorModule is 1.5 and must be a whole number from 0.'],
+    [
+      { backgroundTasks: { concurrency: 0 } },
+      'Option "backgroundTasks.concurrency" of OrchestratorModule is 0 and must be a whole number from 1.',
+    ],
     [{ maxRecoveries: NaN }, 'Option "maxRecoveries" of OrchestratorModule is NaN and must be a whole number from 0.'],
     [
       { database: { home: 'nowhere', poolSize: 0 } },

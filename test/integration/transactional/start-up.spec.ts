@@ -79,7 +79,7 @@ describe('an application with transactional tasks', () => {
       expect(failure).toMatchObject({ code: 'TRANSACTIONAL_DATA_SOURCE_DENIED', schema: '"nestor"' });
 
       const grants = (failure as Error).message.match(/GRANT .*?(?=;|\.$)/g)!;
-      expect(grants).toHaveLength(4);
+      expect(grants).toHaveLength(5);
       for (const grant of grants) await superuser.query(`${grant} to ${theirs}`);
       const app = await start();
       const books = app.get(Books);

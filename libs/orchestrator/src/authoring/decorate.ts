@@ -3,6 +3,7 @@ import type { AuthoredMethod, ProviderClass } from '../runtime/registry/definiti
 import type { CallOptions } from '../runtime/registry/call-options.js';
 import { currentScope } from '../runtime/engine/run-scope.js';
 import { standInFor } from '../runtime/nest/stand-in.js';
+import { OrchestratorMissingError } from '../runtime/registry/registry-errors.js';
 import { engineFor, isStarting, type CallEngine } from '../runtime/registry/engine-bindings.js';
 
 /** A decorated method, taken apart. */
@@ -41,6 +42,7 @@ export function decorate(
       return Promise.reject(error); // an async method throws nothing on the spot
     }
     if (engine) return engine.call(provider, methodName, receiver, args, callOptions);
+    if (callOptions?.delayed) return Promise.reject(new OrchestratorMissingError(`${provider.name}.${methodName}`));
     if (isStarting()) warnOnce(`${provider.name}.${methodName}`);
     if (callOptions?.upstream)
       return callOptions.upstream.resolve().then((known) => authored.apply(receiver, [...known]));

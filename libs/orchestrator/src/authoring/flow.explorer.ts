@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { DiscoveryService, MetadataScanner, ModuleRef } from '@nestjs/core';
+import { DiscoveryService, MetadataScanner, ModuleRef, type ContextId } from '@nestjs/core';
 import {
   directInvocation,
   Enhancers,
@@ -11,7 +11,6 @@ import {
   placeOf,
   type AuthoredMethod,
   type FlowDefinition,
-  type KnownFlowRun,
   type ProviderClass,
   type TaskDefinition,
 } from '../runtime/registry/definitions.js';
@@ -65,16 +64,21 @@ export class FlowExplorer {
     const instance = (wrapper.isDependencyTreeStatic() && !wrapper.isTransient ? wrapper.instance : null) as unknown;
     const provider = providerClassOf(instance, wrapper.metatype);
     if (!provider || wrapper.isAlias) return null;
-    const receiver = async (run: KnownFlowRun | null): Promise<object> =>
-      (instance as object | null) ?? this.instanceFor(run, wrapper);
-    const definitions = this.definitionsOf(wrapper, provider, receiver, invocationOf);
+    const instanceIn = async (contextId: () => ContextId | Promise<ContextId>): Promise<object> =>
+      (instance as object | null) ??
+      this.moduleRef.resolve<object>(wrapper.token as string, await contextId(), { strict: false });
+    const receivers: Receivers = {
+      receiver: (run) => instanceIn(() => (run ? this.contexts.ofFlowRun(run) : this.contexts.ofTask([]))),
+      queuedReceiver: (live, args) => instanceIn(() => this.contexts.ofTaskRun(live, args)),
+    };
+    const definitions = this.definitionsOf(wrapper, provider, receivers, invocationOf);
     return definitions.length > 0 ? { provider, instance: instance as object | null, definitions } : null;
   }
 
   private definitionsOf(
     wrapper: ProviderWrapper,
     provider: ProviderClass,
-    receiver: FlowDefinition['receiver'],
+    { receiver, queuedReceiver }: Receivers,
     invocationOf: InvocationOf,
   ): (FlowDefinition | TaskDefinition)[] {
     const prototype = provider.prototype as object;
@@ -118,6 +122,7 @@ export class FlowExplorer {
         ...resolvedVersion(task.version, method, place),
         givenVersion: task.version ?? null,
         ...resolvedSettings(task, place),
+        queuedReceiver,
         transactionHooks: resolvedTransactionHooks(task, prototype, place),
         hooks: resolvedHooks(task, provider, place),
         recordStart: task.recordStart ?? false,
@@ -125,12 +130,10 @@ export class FlowExplorer {
       };
     });
   }
-
-  private async instanceFor(run: KnownFlowRun | null, wrapper: ProviderWrapper): Promise<object> {
-    const contextId = run ? await this.contexts.ofFlowRun(run) : this.contexts.ofTask([]);
-    return this.moduleRef.resolve<object>(wrapper.token as string, contextId, { strict: false });
-  }
 }
+
+/** What gives an instance to execute a run on. */
+type Receivers = Pick<TaskDefinition, 'receiver' | 'queuedReceiver'>;
 
 type InvocationOf = (method: DecoratedMethod) => FlowDefinition['invoke'];
 

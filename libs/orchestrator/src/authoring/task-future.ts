@@ -1,7 +1,7 @@
 import { durationMs, type Duration, type StateType } from '@nestor/core';
 import { UpstreamError } from '../runtime/engine/engine-errors.js';
 import { callAfter } from '../runtime/engine/wait-until.js';
-import { WaitTimeoutError } from '../runtime/flow-runs.service.js';
+import { WaitTimeoutError } from '../runtime/wait-timeout.error.js';
 import type { CallTrace, TracedRun } from '../runtime/registry/call-options.js';
 import { RunState } from './run-state.js';
 

@@ -15,6 +15,7 @@ import { ProcessEntity } from './processes/process.entity.js';
 import { RunValueEntity } from './run-values/run-value.entity.js';
 import { PayloadEntity } from './payloads/payload.entity.js';
 import { TaskCacheEntity } from './task-cache/task-cache.entity.js';
+import { QueuedTaskEntity } from './task-queue/queued-task.entity.js';
 import { TaskRunStateEntity } from './task-runs/task-run-state.entity.js';
 import { TaskRunEntity } from './task-runs/task-run.entity.js';
 import { VariableEntity } from './variables/variable.entity.js';
@@ -41,4 +42,5 @@ export const entities = [
   BlockSchemaEntity,
   BlockDocumentEntity,
   OwedHooksEntity,
+  QueuedTaskEntity,
 ] as const;

@@ -36,7 +36,7 @@ export const INSTANT_DETAILS = [
   'pauseTimeout',
 ] as const satisfies readonly (keyof StateDetails)[];
 
-function storedDetails(details: StateDetails): string {
+export function storedDetails(details: StateDetails): string {
   for (const _ in details) {
     const stored: Record<string, unknown> = { ...details };
     for (const name of INSTANT_DETAILS) {

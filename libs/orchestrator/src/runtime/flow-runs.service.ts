@@ -10,6 +10,7 @@ import type { LogEntity } from '../records/logs/log.entity.js';
 import { LogsRepository } from '../records/logs/logs.repository.js';
 import { TaskRunsRepository } from '../records/task-runs/task-runs.repository.js';
 import { Payloads } from './payloads/payloads.service.js';
+import { WaitTimeoutError } from './wait-timeout.error.js';
 import { outcomeOfRun } from './outcome-of-run.js';
 import { PausedRunError, UnfinishedRunError } from './engine/engine-errors.js';
 import { checkedId, checkedLimit, MAX_PAGE } from './queries.js';
@@ -27,20 +28,6 @@ import {
 const FIRST_LOOK_MS = 25;
 const LAST_LOOK_MS = 500;
 const MAX_NODES = 10_000;
-
-/** Waiting for a run took longer than was allowed; the run itself goes on. */
-export class WaitTimeoutError extends OrchestratorError {
-  readonly code = 'WAIT_TIMED_OUT';
-
-  constructor(
-    /** What was waited for: `Flow run 0198…`. */
-    readonly subject: string,
-    readonly waitedMs: number,
-    readonly flowRunId: string | null = null,
-  ) {
-    super(`${subject} did not end within ${waitedMs} ms; it goes on. Wait again, or longer.`);
-  }
-}
 
 /** Narrows {@link FlowRuns.list}. */
 export interface ListFlowRuns {

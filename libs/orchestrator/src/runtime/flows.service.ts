@@ -1,5 +1,6 @@
 import type { Duration } from '@nestor/core';
 import { Injectable } from '@nestjs/common';
+import type { AsyncMethodName, MethodArgs, MethodResult } from './async-methods.js';
 import { FlowRuns } from './flow-runs.service.js';
 import { checkedRunOptions, type NewRunOptions } from './engine/new-run-options.js';
 import { OrchestratorEngine } from './engine/orchestrator-engine.js';
@@ -26,11 +27,6 @@ export class FlowRunHandle<Result> {
     return this.flowRuns.result(this.id, options) as Promise<Result>;
   }
 }
-
-type AsyncMethod = (...args: never[]) => Promise<unknown>;
-type FlowName<T> = { [K in keyof T]: T[K] extends AsyncMethod ? K : never }[keyof T] & string;
-type FlowArgs<T, K extends keyof T> = T[K] extends (...args: infer Args extends unknown[]) => unknown ? Args : never;
-type FlowResult<T, K extends keyof T> = T[K] extends (...args: never[]) => Promise<infer Result> ? Result : never;
 
 /**
  * Starts flows in the background.
@@ -65,11 +61,11 @@ export class Flows {
   }
 
   /** Starts a run without further options: see {@link FlowStarter.start}. */
-  start<T extends object, K extends FlowName<T>>(
+  start<T extends object, K extends AsyncMethodName<T>>(
     provider: abstract new (...args: never[]) => T,
     method: K,
-    ...args: FlowArgs<T, K>
-  ): Promise<FlowRunHandle<FlowResult<T, K>>> {
+    ...args: MethodArgs<T, K>
+  ): Promise<FlowRunHandle<MethodResult<T, K>>> {
     return this.starter.start(provider, method, ...args);
   }
 
@@ -79,7 +75,7 @@ export class Flows {
    *
    * @throws {FlowNotRegisteredError} when the method is no flow of this application.
    */
-  parameterSchema<T extends object, K extends FlowName<T>>(
+  parameterSchema<T extends object, K extends AsyncMethodName<T>>(
     provider: abstract new (...args: never[]) => T,
     method: K,
   ): ParameterSchema {
@@ -107,11 +103,11 @@ export class FlowStarter {
    * @throws {UnserialisableValueError} when the arguments cannot be kept.
    * @throws {EngineStoppingError} when the application shuts down.
    */
-  async start<T extends object, K extends FlowName<T>>(
+  async start<T extends object, K extends AsyncMethodName<T>>(
     provider: abstract new (...args: never[]) => T,
     method: K,
-    ...args: FlowArgs<T, K>
-  ): Promise<FlowRunHandle<FlowResult<T, K>>> {
+    ...args: MethodArgs<T, K>
+  ): Promise<FlowRunHandle<MethodResult<T, K>>> {
     const definition = this.registry.getFlow(provider, method);
     const { live } = await this.engine.start(definition, args, this.options);
     return new FlowRunHandle(live.created.id, live.created.name, this.flowRuns);

@@ -1,4 +1,5 @@
 import { Injectable, type BeforeApplicationShutdown } from '@nestjs/common';
+import { TaskClaimer } from './background/task-claimer.service.js';
 import { RunObserver } from './control/run-observer.service.js';
 import { OrchestratorEngine } from './engine/orchestrator-engine.js';
 import { RunLogs } from './engine/run-logs.js';
@@ -21,6 +22,7 @@ const LAST_WRITES_MS = 5_000;
 export class Shutdown implements BeforeApplicationShutdown {
   constructor(
     private readonly claimer: RunClaimer,
+    private readonly taskClaimer: TaskClaimer,
     private readonly sweeper: Sweeper,
     private readonly observer: RunObserver,
     private readonly engine: OrchestratorEngine,
@@ -36,6 +38,7 @@ export class Shutdown implements BeforeApplicationShutdown {
     this.engine.stopAccepting();
     await Promise.all([
       this.claimer.stop(),
+      this.taskClaimer.stop(),
       this.sweeper.stop(),
       this.delivery.stop(),
       this.engine.drain(),

@@ -4,7 +4,7 @@ import type { CompiledProgram } from '../../../support/compiled-program.js';
 import { waitFor } from '../../../support/wait-for.js';
 import type { Order, Report } from './dying-program.js';
 
-/** A Node process of its own, which executes flow runs until it is killed. */
+/** A Node process of its own, which executes runs until it is killed. */
 export class MortalProcess {
   private readonly reports: Report[] = [];
   readonly exited: Promise<unknown[]>;
@@ -14,7 +14,7 @@ export class MortalProcess {
     process.on('message', (report: Report) => this.reports.push(report));
   }
 
-  static start(program: CompiledProgram, order: Order): MortalProcess {
+  static start<What extends object = Order>(program: CompiledProgram, order: What): MortalProcess {
     const child = fork(program.file, [], { execArgv: [] });
     child.send(order);
     return new MortalProcess(child);

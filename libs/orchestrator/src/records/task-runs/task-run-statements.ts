@@ -118,7 +118,7 @@ const saveStatement = (
 
 /**
  * Takes over open runs outside any flow run whose process is fenced or gone, for `$1` to end; skips those that somebody else
- * is taking. Rides `task_run_process_idx`.
+ * is taking. Those from the queue are taken from there. Rides `task_run_process_idx` and `task_queue_pkey`.
  */
 export const adoptTaskRuns = (schema: string): string => `
   with orphan as materialized (
@@ -126,6 +126,7 @@ export const adoptTaskRuns = (schema: string): string => `
       from ${schema}.task_run t
      where t.process_id is not null
        and not exists (select from ${schema}.process p where p.id = t.process_id and p.fenced_at is null)
+       and not exists (select from ${schema}.task_queue q where q.task_run_id = t.id)
      order by t.process_id, t.id
      limit $2
        for no key update skip locked

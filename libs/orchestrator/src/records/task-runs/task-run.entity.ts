@@ -69,4 +69,11 @@ export class TaskRunEntity extends RunColumns {
     comment: 'The process that executes a task run outside any flow run, until it has ended; null for all others.',
   })
   processId!: string | null;
+  /** What a background task is called with, encoded; `null` for any other. */
+  @Column('json', {
+    nullable: true,
+    comment:
+      'What a background task is called with; null for a task that was called directly, whose caller has its arguments.',
+  })
+  parameters!: string | null;
 }

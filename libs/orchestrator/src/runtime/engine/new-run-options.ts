@@ -8,12 +8,12 @@ export interface NewRunOptions {
   readonly tags?: readonly string[];
 }
 
-/** A run cannot be given that name or that tag. */
+/** A run cannot be given that name or tag, that key or time. */
 export class InvalidRunOptionError extends OrchestratorError {
   readonly code = 'INVALID_RUN_OPTION';
 
   constructor(
-    readonly option: 'name' | 'tags',
+    readonly option: 'name' | 'tags' | 'key' | 'at',
     problem: string,
   ) {
     super(`Option "${option}" of a new run ${problem}`);

@@ -1,4 +1,5 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
+import { TaskQueue } from '../background/task-queue.service.js';
 import type { CallEngine } from '../registry/engine-bindings.js';
 import type { CallOptions, TracedRun } from '../registry/call-options.js';
 import type {
@@ -50,6 +51,18 @@ interface StartedRun {
   readonly ended: Promise<unknown>;
 }
 
+/** What a task run from the queue executes, or why it cannot, with which it fails. */
+export type QueuedCall =
+  { readonly receiver: object; readonly args: readonly unknown[] } | { readonly failure: unknown };
+
+/** A task run from the queue that is executed. */
+interface ExecutedTask {
+  /** Around all of its attempts: what ends this ends the run here. */
+  readonly whole: Attempt;
+  /** Settles when the run has ended, or is in the queue again. */
+  readonly ended: Promise<unknown>;
+}
+
 /**
  * The engine of one application: takes the calls of decorated methods, keeps count of what is running, and lets it drain
  * when the application shuts down.
@@ -68,6 +81,7 @@ export class OrchestratorEngine implements CallEngine {
     private readonly flowEngine: FlowEngine,
     private readonly taskEngine: TaskEngine,
     private readonly activeRuns: ActiveFlowRuns,
+    private readonly queue: TaskQueue,
     @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
   ) {}
 
@@ -90,6 +104,7 @@ export class OrchestratorEngine implements CallEngine {
   ): Promise<unknown> {
     const known = this.registry.find(provider, methodName);
     if (!known) throw new Error(`${provider.name}.${methodName} is bound to an engine that does not know it.`);
+    if (options?.delayed) return this.queue.delay(known, args, options.delayed);
     const definition = options ? changed(known, options) : known;
     const call: Call = { definition, receiver, args, options };
     const scope = currentScope();
@@ -130,6 +145,25 @@ export class OrchestratorEngine implements CallEngine {
     if (!live) return;
     const ended = outsideAnyScope(() => this.tracked(this.executeClaimed(live)));
     ended.catch(() => undefined); // the run's own state says how it ended
+  }
+
+  /**
+   * Executes a task run that this process has taken from the queue.
+   *
+   * @param call what is executed: the method of a task on an instance of its own; or what fails in its place.
+   */
+  executeQueued(live: LiveTaskRun, definition: TaskDefinition, call: QueuedCall): ExecutedTask {
+    const whole = new Attempt(live.created.name, 1, this.application);
+    const task = { ...definition, policy: live.image.policy };
+    const [args, receiver] = 'failure' in call ? [[], null] : [call.args, call.receiver];
+    const body = async (): Promise<unknown> => {
+      if ('failure' in call) throw call.failure;
+      return definition.invoke(call.receiver, call.args);
+    };
+    const ended = outsideAnyScope(() =>
+      this.tracked(this.taskEngine.runQueued({ task, args, body, receiver }, live, this, whole)),
+    ).finally(() => whole.end('it is over'));
+    return { whole, ended };
   }
 
   private async executeClaimed(live: LiveFlowRun): Promise<unknown> {

@@ -1,4 +1,5 @@
 import {
+  awaitingResume,
   cached,
   cancelled,
   completed,
@@ -172,6 +173,25 @@ export class TaskEngine {
     return execution.promise;
   }
 
+  /**
+   * Executes a run that this process has taken from the queue: to its end, or until it waits there again, for its next attempt or
+   * because the process shuts down. Either is durable when this resolves; it rejects as {@link run} does.
+   *
+   * @param around what ends, ends the run here.
+   */
+  runQueued(
+    { task, args, body, receiver }: Omit<TaskCall, 'options'>,
+    live: LiveTaskRun,
+    engine: CallEngine,
+    around: Attempt,
+  ): Promise<unknown> {
+    const { id, dynamicKey } = live.created;
+    const call = { task, args, body, receiver, options: null, caller: undefined, engine, around };
+    const execution: Execution = { ...call, id, dynamicKey, known: undefined, live, promise: null };
+    execution.promise = this.executeInTurn(execution);
+    return execution.promise;
+  }
+
   /** Executes it once the replay admits it and the flow run is not paused. */
   private async executeLater(execution: Execution): Promise<unknown> {
     const { caller, task, dynamicKey, around, known } = execution;
@@ -200,12 +220,12 @@ export class TaskEngine {
   private async execute(execution: Execution): Promise<unknown> {
     const { task, known, caller } = execution;
     const flowAttempt = caller?.flowRun?.image.runCount ?? 0;
-    const live = known ? resumed(known, caller) : this.begun(execution, flowAttempt);
+    const live = execution.live ?? (known ? resumed(known, caller) : this.begun(execution, flowAttempt));
     const begun: Begun = { execution, live, flowAttempt };
     execution.live = live;
-    const before = known?.image.state ?? null;
+    const before = live.image.state;
     if (before?.type === StateType.Running && task.recordStart) return this.giveUp(begun);
-    if (before === null) this.propose(begun, PENDING).inPassing();
+    if (before === null || isFirstInQueue(live)) this.propose(begun, PENDING).inPassing();
     if (execution.options?.upstream) await this.awaitUpstream(begun, execution.options.upstream);
     if (task.hooks) await this.noteForHooks(begun);
     const started = before?.details.scheduledTime ? this.startAt(begun, before) : this.start(begun, before);
@@ -301,8 +321,9 @@ export class TaskEngine {
         if (task.transactionHooks) await this.failedTask(execution, execution.id).rollBack();
         throw this.payloads.decode(encoded);
       }
-      proposal.inPassing();
       const next = proposal.answer.state;
+      if (next?.details.scheduledTime !== undefined && begun.live.queue) return proposal.durable(); // for whoever is there then
+      proposal.inPassing();
       if (next?.details.scheduledTime !== undefined) await this.startAt(begun, next);
       else if (task.hooks) await this.hooks.beginTask(begun.live);
     }
@@ -451,6 +472,7 @@ export class TaskEngine {
   private close(begun: Begun, end: AttemptEnd): Error {
     const message = `Cut off: ${end.reason}.`;
     if (!goesOnElsewhere(end)) this.propose(begun, cancelled({ message })).inPassing();
+    else if (begun.live.queue) this.giveBack(begun);
     else if (!begun.execution.caller?.flowRun) this.propose(begun, crashed({ message })).inPassing();
     return this.cutOff(begun.execution);
   }
@@ -462,6 +484,17 @@ export class TaskEngine {
   private cutOff({ around, promise }: Execution): Error {
     if (promise) void quietly(promise);
     return around.endError;
+  }
+
+  /** Puts a run back into the queue whose process shuts down; the attempt that was under way is begun again. */
+  private giveBack(begun: Begun): void {
+    const { execution, live } = begun;
+    if (live.lease?.lost) return;
+    const isRunning = live.image.state?.type === StateType.Running;
+    if (isRunning && execution.task.recordStart) return void this.giveUp(begun).catch(() => undefined);
+    if (isRunning) this.transitions.rewindAttempt(live);
+    const scheduledTime = this.transitions.now();
+    this.propose(begun, awaitingResume({ scheduledTime, message: 'Its process shut down.' })).inPassing();
   }
 
   private async giveUp(begun: Begun): Promise<never> {
@@ -544,7 +577,7 @@ export class TaskEngine {
       runId: live.created.id,
       run: begin ? () => begin().then(() => body(live, execution.args)) : () => body(live, execution.args),
       timeoutMs: task.timeoutMs,
-      clearance: caller?.flowRun ? this.process.clearance : null,
+      clearance: caller?.flowRun || live.queue ? this.process.clearance : null,
     };
     return withScope(scope, () => outcomeOf(run, attempt, this.payloads, this.transitions.callAfter));
   }
@@ -594,6 +627,11 @@ const COMPENSATION: Omit<CalledTask, 'name' | 'subject' | 'taskKey'> = {
 /** A result that was not kept: then the call is made again. */
 function isForgotten({ kind, result }: FinishedCall, persists: boolean): boolean {
   return kind === 'completed' && result === null && !persists;
+}
+
+/** Whether a run was taken from the queue for the first time. */
+function isFirstInQueue({ queue, image }: LiveTaskRun): boolean {
+  return queue !== undefined && image.startTime === null;
 }
 
 /** The same promise, which nobody has to await. */

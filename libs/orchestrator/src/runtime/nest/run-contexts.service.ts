@@ -43,7 +43,12 @@ export class RunContexts {
   async ofCurrentRun(args: readonly unknown[]): Promise<ContextId> {
     const { flowRun, taskRun } = currentScope()?.place ?? {};
     if (flowRun) return this.ofFlowRun(flowRun);
-    return taskRun ? this.once(taskRun, async () => this.ofTask(args)) : this.ofTask(args);
+    return taskRun ? this.ofTaskRun(taskRun, args) : this.ofTask(args);
+  }
+
+  /** The part of a task run outside any flow, called with these. */
+  ofTaskRun(run: LiveTaskRun, args: readonly unknown[]): Promise<ContextId> {
+    return this.once(run, async () => this.ofTask(args));
   }
 
   /** One for a task run outside any flow, called with these. */

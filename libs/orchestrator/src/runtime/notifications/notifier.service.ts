@@ -10,6 +10,8 @@ type Topic =
   | 'due'
   /** States owe hooks that anybody may call. */
   | 'hooks'
+  /** Background tasks are waiting to be taken. */
+  | 'queued'
   /** Somebody asked something of a run: `run:<id>`. */
   | `run:${string}`
   /** An input of a run is there: `input:<id>`. */

@@ -18,6 +18,7 @@ import {
 } from '../../records/flow-runs/flow-runs.repository.js';
 import { ProcessesRepository } from '../../records/processes/processes.repository.js';
 import { TaskRunsRepository } from '../../records/task-runs/task-runs.repository.js';
+import { OrphanedTasks } from '../background/orphaned-tasks.service.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { DEATH_RULES } from '../leases/lease-settings.js';
 import { HookDelivery } from '../hooks/hook-delivery.service.js';
@@ -61,6 +62,7 @@ export class Sweeper implements OnApplicationBootstrap {
     private readonly claimer: RunClaimer,
     private readonly notifier: Notifier,
     private readonly hooks: HookDelivery,
+    private readonly orphanedTasks: OrphanedTasks,
     @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
   ) {}
 
@@ -94,6 +96,7 @@ export class Sweeper implements OnApplicationBootstrap {
       this.claimer.wake();
       this.notifier.notify('due');
     }
+    await this.orphanedTasks.takeOver();
     // After that, because nobody waits for it by the second.
     await this.endStandaloneTasks();
     await this.endOverdue();

@@ -1,5 +1,6 @@
 import type { ProposedState } from '@nestor/core';
 import type { TaskInputs } from '../../records/task-runs/task-inputs.js';
+import type { DelayRequest } from '../background/delay-options.js';
 import type { RunSettings } from './definitions.js';
 
 /** What one call asks for besides its arguments: see `withOptions` and `submit`. */
@@ -14,6 +15,8 @@ export interface CallOptions {
   readonly trace: CallTrace | null;
   /** What the arguments wait for; `null` when they are all there. */
   readonly upstream: Upstream | null;
+  /** Puts the call into the queue in place of making it: see `delay`. */
+  readonly delayed?: DelayRequest;
 }
 
 /** Which run a call became, for whoever made it. */

@@ -5,6 +5,7 @@ import type { FlowParameters } from '../parameters/flow-parameters.js';
 import type { OnDivergence } from '../replay/replay.js';
 import type { TransactionHooks } from '../transactions/transaction-hooks.js';
 import type { TransactionSettings } from '../transactional/transaction-settings.js';
+import type { LiveTaskRun } from '../transitions/live-run.js';
 
 /** A class whose instances carry decorated methods. */
 export type ProviderClass = abstract new (...args: never[]) => object;
@@ -97,6 +98,8 @@ export interface TaskDefinition extends Definition {
   readonly subject: string;
   /** The version that was given, which every run of it carries; `null` where it is only told by the source. */
   readonly givenVersion: string | null;
+  /** Gives an instance to execute a run on that was taken from the queue: injected, made for the run if so scoped. */
+  readonly queuedReceiver: (live: LiveTaskRun, args: readonly unknown[]) => Promise<object>;
   /** `null` when it has none. */
   readonly transactionHooks: TransactionHooks | null;
   /** Whether it must run at most once. */

@@ -1,7 +1,12 @@
 import { createHash } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { placeOf, type FlowDefinition, type ProviderClass, type TaskDefinition } from './definitions.js';
-import { FlowNotRegisteredError, FlowRegisteredTwiceError, TaskRegisteredTwiceError } from './registry-errors.js';
+import {
+  FlowNotRegisteredError,
+  FlowRegisteredTwiceError,
+  TaskNotRegisteredError,
+  TaskRegisteredTwiceError,
+} from './registry-errors.js';
 
 /** The flows and tasks of this application: by name, and by class and method. */
 @Injectable()
@@ -47,6 +52,13 @@ export class FlowRegistry {
     const definition = this.find(provider, methodName);
     if (definition?.kind === 'flow') return definition;
     throw new FlowNotRegisteredError(placeOf({ provider, methodName }), [...this.flowsByName.keys()]);
+  }
+
+  /** @throws {TaskNotRegisteredError} when the method is not a registered task. */
+  getTask(provider: ProviderClass, methodName: string): TaskDefinition {
+    const definition = this.find(provider, methodName);
+    if (definition?.kind === 'task') return definition;
+    throw new TaskNotRegisteredError(placeOf({ provider, methodName }), [...this.tasksByKey.values()].map(placeOf));
   }
 
   flows(): readonly FlowDefinition[] {

@@ -45,6 +45,35 @@ export class FlowNotRegisteredError extends OrchestratorError {
   }
 }
 
+/** The method asked for is not a task of this application. */
+export class TaskNotRegisteredError extends OrchestratorError {
+  readonly code = 'TASK_NOT_REGISTERED';
+
+  constructor(
+    /** `Class.method`. */
+    readonly place: string,
+    readonly registered: readonly string[],
+  ) {
+    super(
+      `${place} is not a registered task. Decorate it with @Task() and list ${place.split('.')[0]} among the providers of a ` +
+        `module; a flow is started in the background with Flows.start(). Registered are: ` +
+        `${registered.length > 0 ? registered.join(', ') : 'none'}.`,
+    );
+  }
+}
+
+/** A task was to be delayed, and no orchestrator is there that could keep it. */
+export class OrchestratorMissingError extends OrchestratorError {
+  readonly code = 'ORCHESTRATOR_MISSING';
+
+  constructor(readonly place: string) {
+    super(
+      `${place} cannot be delayed: no running application has it. Import OrchestratorModule and await app.init() or ` +
+        `app.listen() first; in a unit test call the method itself.`,
+    );
+  }
+}
+
 /** Several applications in this process registered the class, and nothing tells whose run this call should be. */
 export class AmbiguousEngineError extends OrchestratorError {
   readonly code = 'ENGINE_AMBIGUOUS';

@@ -9,6 +9,7 @@ import { errorCode, SqlState } from '../../persistence/connection/postgres-error
 import { schemaOf } from '../../persistence/schema-of.js';
 import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
 import { OwedHooksRepository } from '../../records/owed-hooks/owed-hooks.repository.js';
+import { TaskQueueRepository } from '../../records/task-queue/task-queue.repository.js';
 import { TaskRunsRepository } from '../../records/task-runs/task-runs.repository.js';
 import { placeOf, type TaskDefinition } from '../registry/definitions.js';
 import { HostTransaction } from './host-transaction.js';
@@ -20,6 +21,9 @@ import {
   TransactionalDataSourceTypeError,
 } from './transactional-errors.js';
 
+/** The id of no process. */
+const NOBODY = '00000000-0000-0000-0000-000000000000';
+
 /** The data sources of the application that transactional tasks name. */
 @Injectable()
 export class HostDataSources {
@@ -30,6 +34,7 @@ export class HostDataSources {
     private readonly modules: ModuleRef,
     private readonly taskRuns: TaskRunsRepository,
     private readonly owedHooks: OwedHooksRepository,
+    private readonly taskQueue: TaskQueueRepository,
     @Inject(ORCHESTRATOR_DATA_SOURCE) private readonly records: DataSource,
   ) {}
 
@@ -80,7 +85,9 @@ export class HostDataSources {
     try {
       const client = (await runner.connect()) as ClientBase;
       await this.taskRuns.rehearseRecord(borrowedSession(client));
-      await this.owedHooks.note(borrowedSession(client), []); // fails as it would for a state that owes hooks
+      // These fail as they would for a state that owes hooks, and for a run from the queue.
+      await this.owedHooks.note(borrowedSession(client), []);
+      await this.taskQueue.move(borrowedSession(client), NOBODY, []);
     } catch (error) {
       if (errorCode(error) !== SqlState.InsufficientPrivilege) throw error;
       throw new TransactionalDataSourceDeniedError(name, place, schemaOf(this.records), error);

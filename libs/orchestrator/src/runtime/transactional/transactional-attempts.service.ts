@@ -1,12 +1,14 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { Transactions, type Tx } from '../../persistence/transactions.js';
 import { OwedHooksRepository } from '../../records/owed-hooks/owed-hooks.repository.js';
+import { TaskQueueRepository } from '../../records/task-queue/task-queue.repository.js';
 import { TaskRunsRepository } from '../../records/task-runs/task-runs.repository.js';
 import { RunEndedError } from '../engine/engine-errors.js';
 import type { Outcome } from '../engine/outcome.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
 import { LeaseLostError } from '../leases/run-lease.js';
 import { Journal, JournalClosedError } from '../transitions/journal.js';
+import { queueMoveOf } from '../transitions/journal-batch.js';
 import type { JournalEntry } from '../transitions/journal-entry.js';
 import type { LiveTaskRun } from '../transitions/live-run.js';
 import type { TaskRunAnswer } from '../transitions/transition.service.js';
@@ -41,6 +43,7 @@ export class TransactionalAttempts {
     private readonly journal: Journal,
     private readonly process: ProcessLease,
     private readonly owedHooks: OwedHooksRepository,
+    private readonly taskQueue: TaskQueueRepository,
   ) {}
 
   /**
@@ -96,7 +99,7 @@ export class TransactionalAttempts {
     await answer.callHooks();
   }
 
-  private async record(tx: Tx, { lease, write, state, owed }: SaveEntry, runName: string): Promise<void> {
+  private async record(tx: Tx, { lease, write, state, owed, queue }: SaveEntry, runName: string): Promise<void> {
     const { processId } = this.process;
     const fence = { processId, claims: [lease] };
     const { held, saved } = await this.taskRuns.record(tx, fence, { ...write, claim: 1 }, { ...state, claim: 1 });
@@ -107,6 +110,8 @@ export class TransactionalAttempts {
     }
     if (!saved) throw new RunEndedError(runName, 'somebody else ended it');
     if (owed) await this.owedHooks.note(tx, [owed]);
+    const move = queueMoveOf(write.run, queue);
+    if (move) await this.taskQueue.move(tx, processId, [move]);
   }
 
   /** Asks until the database answers, and waits until it has made an end of the transaction: it may have got the commit. */

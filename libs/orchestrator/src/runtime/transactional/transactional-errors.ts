@@ -80,7 +80,8 @@ export class TransactionalDataSourceDeniedError extends TransactionalDataSourceE
       place,
       `whose role cannot write records (${cause instanceof Error ? cause.message : String(cause)}). Grant it what that takes: ` +
         `GRANT USAGE ON SCHEMA ${schema}; GRANT SELECT, INSERT, UPDATE ON ${schema}.task_run, ${schema}.task_run_state; ` +
-        `GRANT SELECT, UPDATE ON ${schema}.process, ${schema}.flow_run; GRANT INSERT ON ${schema}.owed_hooks.`,
+        `GRANT SELECT, UPDATE ON ${schema}.process, ${schema}.flow_run; GRANT INSERT ON ${schema}.owed_hooks; ` +
+        `GRANT SELECT, UPDATE, DELETE ON ${schema}.task_queue.`,
       { cause },
     );
   }

@@ -19,6 +19,7 @@ import { newId } from '../../persistence/ids.js';
 import type { PauseAnswer } from '../../records/flow-run-inputs/flow-run-inputs.repository.js';
 import type { LeaseChange, NewFlowRun } from '../../records/flow-runs/flow-run-rows.js';
 import type { NewOwedHooks } from '../../records/owed-hooks/owed-hooks.repository.js';
+import type { QueueClaim } from '../../records/task-queue/task-queue-rows.js';
 import type { NewTaskRun } from '../../records/task-runs/task-run-rows.js';
 import type { RunLease } from '../leases/run-lease.js';
 import type { JournalEntry } from './journal-entry.js';
@@ -57,7 +58,10 @@ export function decidedFlowRun(
   return { answer: { verdict, state }, after: advanceFlowRun(run, state, change) as Entered<FlowRun> };
 }
 
-/** @param flowRunRunCount the attempt of the flow run that the task belongs to. */
+/**
+ * @param flowRunRunCount the attempt of the flow run that the task belongs to.
+ * @param policy by default that of runs which this process executes.
+ */
 export function decidedTaskRun(
   run: TaskRun,
   proposed: ProposedState,
@@ -69,7 +73,9 @@ export function decidedTaskRun(
   const verdict = verdictOf(policy, run, proposed, now, {});
   const state = enteredState(verdict, now);
   if (!state) return { answer: { verdict, state: run.state }, after: null };
-  return { answer: { verdict, state }, after: advanceTaskRun(run, state, flowRunRunCount) as Entered<TaskRun> };
+  const startsOver = verdict.kind === 'accept' && verdict.startsOver;
+  const after = advanceTaskRun(run, state, flowRunRunCount, startsOver) as Entered<TaskRun>;
+  return { answer: { verdict, state }, after };
 }
 
 type EntryOf<Kind extends JournalEntry['kind']> = Extract<JournalEntry, { kind: Kind }>;
@@ -153,6 +159,7 @@ export function saveEntry(
   lease: RunLease | null,
   result: string | null,
   owed?: NewOwedHooks,
+  queue?: QueueClaim,
 ): EntryOf<'save-task-run'> {
   return {
     kind: 'save-task-run',
@@ -160,6 +167,7 @@ export function saveEntry(
     owed,
     write: { created, run: after, result, brief: null, claim: 0 },
     state: { runId: after.id, state: after.state, follows: before.state?.id ?? null, claim: 0 },
+    queue,
   };
 }
 

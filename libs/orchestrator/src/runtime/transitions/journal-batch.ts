@@ -1,8 +1,10 @@
 import type { PauseAnswer } from '../../records/flow-run-inputs/flow-run-inputs.repository.js';
+import { isTerminal, StateType, type TaskRun } from '@nestor/core';
 import type { FlowRunCreation, FlowRunMove } from '../../records/flow-runs/flow-run-rows.js';
 import type { NewOwedHooks } from '../../records/owed-hooks/owed-hooks.repository.js';
 import type { NewRunValue } from '../../records/run-values/run-values.repository.js';
 import type { NewState } from '../../records/stored-state.js';
+import type { NewQueuedTask, QueueClaim, QueueMove } from '../../records/task-queue/task-queue-rows.js';
 import { briefHistoryOf } from '../../records/task-runs/brief-history.js';
 import type { TaskRunWrite } from '../../records/task-runs/task-run-rows.js';
 import type { RunLease } from '../leases/run-lease.js';
@@ -28,6 +30,10 @@ export interface JournalBatch {
   readonly owedHooks: readonly NewOwedHooks[];
   /** They depend on moves of the batch. */
   readonly answers: readonly PauseAnswer[];
+  /** Runs that are put into the queue. */
+  readonly queued: readonly NewQueuedTask[];
+  /** What becomes of the places of runs that were taken from there. */
+  readonly queueMoves: readonly QueueMove[];
   /** Moves that were decided from a state which another move of the batch leaves behind: they are not among the rows. */
   readonly outdated: ReadonlySet<QueuedEntry>;
 }
@@ -43,14 +49,15 @@ export function foldEntries(entries: readonly QueuedEntry[]): JournalBatch {
   const createdStates: NewState[] = [];
   const moves = new Map<string, FlowRunMove>();
   const moveStates: NewState[] = [];
-  const tasks = new Map<string, { write: TaskRunWrite; states: readonly NewState[] }>();
+  const tasks = new Map<string, FoldedTaskRun>();
   const values: NewRunValue[] = [];
   const owedHooks: NewOwedHooks[] = [];
   const answers: PauseAnswer[] = [];
+  const queued: NewQueuedTask[] = [];
   const outdated = new Set<QueuedEntry>();
 
-  for (const queued of entries) {
-    const { entry, states } = queued;
+  for (const one of entries) {
+    const { entry, states } = one;
     const claim = claims.numberOf(entry.lease);
     for (const state of states) state.claim = claim;
     if (entry.owed) owedHooks.push(entry.owed);
@@ -65,7 +72,7 @@ export function foldEntries(entries: readonly QueuedEntry[]): JournalBatch {
         move.claim = claim;
         const before = moves.get(move.run.id);
         if (before && before.run.state?.id !== move.expectedStateId) {
-          outdated.add(queued);
+          outdated.add(one);
           break;
         }
         moves.set(move.run.id, before ? { ...move, ...comparedWith(before) } : move);
@@ -77,9 +84,16 @@ export function foldEntries(entries: readonly QueuedEntry[]): JournalBatch {
         entry.write.claim = claim;
         const { id } = entry.write.created;
         const before = tasks.get(id);
-        tasks.set(id, { write: entry.write, states: before ? [...before.states, ...states] : states });
+        tasks.set(id, {
+          write: entry.write,
+          states: before ? [...before.states, ...states] : states,
+          queue: entry.queue,
+        });
         break;
       }
+      case 'enqueue-task':
+        queued.push(entry.task);
+        break;
       case 'keep-value':
         entry.value.claim = claim;
         values.push(entry.value);
@@ -96,20 +110,42 @@ export function foldEntries(entries: readonly QueuedEntry[]): JournalBatch {
     values,
     owedHooks,
     answers,
+    queued,
     outdated,
   };
 }
 
+interface FoldedTaskRun {
+  readonly write: TaskRunWrite;
+  readonly states: readonly NewState[];
+  readonly queue: QueueClaim | undefined;
+}
+
 /** The states of a run that succeeded at once are in its row. */
-function taskRows(
-  tasks: readonly { readonly write: TaskRunWrite; readonly states: readonly NewState[] }[],
-): Pick<JournalBatch, 'taskRuns' | 'taskStates'> {
+function taskRows(tasks: readonly FoldedTaskRun[]): Pick<JournalBatch, 'taskRuns' | 'taskStates' | 'queueMoves'> {
   const taskStates: NewState[] = [];
-  for (const { write, states } of tasks) {
+  const queueMoves: QueueMove[] = [];
+  for (const { write, states, queue } of tasks) {
     write.brief = briefHistoryOf(write, states);
     if (!write.brief) taskStates.push(...states);
+    const move = queueMoveOf(write.run, queue);
+    if (move) queueMoves.push(move);
   }
-  return { taskRuns: tasks.map(({ write }) => write), taskStates };
+  return { taskRuns: tasks.map(({ write }) => write), taskStates, queueMoves };
+}
+
+/** What becomes of the place of a run that was taken from the queue; `null` when nothing does, or it never was there. */
+export function queueMoveOf(run: TaskRun, queue: QueueClaim | undefined): QueueMove | null {
+  const to = queue ? placeAfter(run) : null;
+  return queue && to !== null ? { taskRunId: run.id, epoch: queue.epoch, to } : null;
+}
+
+/** Where a run from the queue goes with its state; `null` while it is executed. */
+function placeAfter({ state, nextScheduledStartTime }: TaskRun): QueueMove['to'] | null {
+  if (!state) return null;
+  if (state.type === StateType.Scheduled) return nextScheduledStartTime ?? state.timestamp;
+  if (!isTerminal(state.type)) return null;
+  return state.type === StateType.Failed || state.type === StateType.Crashed ? 'dead' : 'gone';
 }
 
 function comparedWith({ expectedStateId, expectedEpoch }: FlowRunMove): Partial<FlowRunMove> {
@@ -158,6 +194,8 @@ function payloadOf(entry: JournalEntry): string | null {
       return entry.move.result;
     case 'save-task-run':
       return entry.write.result;
+    case 'enqueue-task':
+      return entry.task.parameters;
     case 'keep-value':
       return entry.value.value;
   }

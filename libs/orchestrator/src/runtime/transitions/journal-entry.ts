@@ -3,6 +3,7 @@ import type { FlowRunCreation, FlowRunMove } from '../../records/flow-runs/flow-
 import type { NewOwedHooks } from '../../records/owed-hooks/owed-hooks.repository.js';
 import type { NewRunValue } from '../../records/run-values/run-values.repository.js';
 import type { NewState } from '../../records/stored-state.js';
+import type { NewQueuedTask, QueueClaim } from '../../records/task-queue/task-queue-rows.js';
 import type { TaskRunWrite } from '../../records/task-runs/task-run-rows.js';
 import type { RunLease } from '../leases/run-lease.js';
 
@@ -30,7 +31,14 @@ export type JournalEntry = {
       /** What the run is told by it. */
       readonly answer?: PauseAnswer;
     }
-  | { readonly kind: 'save-task-run'; readonly write: TaskRunWrite; readonly state: NewState }
+  | {
+      readonly kind: 'save-task-run';
+      readonly write: TaskRunWrite;
+      readonly state: NewState;
+      /** By which right a run from the queue is executed; absent for a run that never was there. */
+      readonly queue?: QueueClaim | undefined;
+    }
+  | { readonly kind: 'enqueue-task'; readonly task: NewQueuedTask }
   | { readonly kind: 'keep-value'; readonly value: NewRunValue }
 );
 

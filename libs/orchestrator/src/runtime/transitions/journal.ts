@@ -7,6 +7,7 @@ import { FlowRunInputsRepository } from '../../records/flow-run-inputs/flow-run-
 import { FlowRunsRepository } from '../../records/flow-runs/flow-runs.repository.js';
 import { OwedHooksRepository } from '../../records/owed-hooks/owed-hooks.repository.js';
 import { RunValuesRepository } from '../../records/run-values/run-values.repository.js';
+import { TaskQueueRepository } from '../../records/task-queue/task-queue.repository.js';
 import { TaskRunsRepository } from '../../records/task-runs/task-runs.repository.js';
 import { type HeldClaims, type WriteFence } from '../../records/lease-check.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
@@ -64,6 +65,7 @@ export class Journal {
     private readonly values: RunValuesRepository,
     private readonly owedHooks: OwedHooksRepository,
     private readonly inputs: FlowRunInputsRepository,
+    private readonly taskQueue: TaskQueueRepository,
     private readonly process: ProcessLease,
   ) {}
 
@@ -173,7 +175,7 @@ export class Journal {
         return;
       }
     }
-    const states = entry.kind === 'keep-value' ? [] : [entry.state];
+    const states = 'state' in entry ? [entry.state] : [];
     const queued: QueuedEntry = { entry, states, waiting: waiting ? [waiting] : [] };
     this.queue.push(queued);
     if (entry.kind === 'save-task-run') this.queuedTasks.set(entry.write.created.id, queued);
@@ -218,7 +220,7 @@ export class Journal {
     try {
       const batch = foldEntries(live);
       const { processId } = this.process;
-      const { held, moved } = await this.patiently(() => this.writeBatch(batch, processId));
+      const { held, moved, enqueued } = await this.patiently(() => this.writeBatch(batch, processId));
       if (held === null) {
         await this.process.fencedOut(processId);
         return await this.flush(live); // the leases are lost by now; what needs none is written under the new id
@@ -228,7 +230,8 @@ export class Journal {
       for (const queued of live) {
         const { entry } = queued;
         const isRefused =
-          entry.kind === 'move-flow-run' && (!moved.has(entry.move.run.id) || batch.outdated.has(queued));
+          (entry.kind === 'move-flow-run' && (!moved.has(entry.move.run.id) || batch.outdated.has(queued))) ||
+          (entry.kind === 'enqueue-task' && !enqueued.has(entry.task.created.id));
         if (lostClaims.has(entry.lease)) settle(queued, 'lease-lost');
         else settle(queued, isRefused ? 'refused' : 'written');
       }
@@ -255,52 +258,59 @@ export class Journal {
 
   private async writeBatch(batch: JournalBatch, processId: string): Promise<Written> {
     const fence: WriteFence = { processId, claims: batch.claims };
-    const statements: ((tx: Tx) => Promise<Written>)[] = [];
+    const statements: ((tx: Tx) => Promise<Partial<Written>>)[] = [];
     if (batch.createdFlowRuns.length > 0) {
       statements.push(async (tx) => ({
         held: await this.flowRuns.insert(tx, fence, batch.createdFlowRuns, batch.createdStates),
-        moved: NOTHING_MOVED,
       }));
     }
     if (batch.values.length > 0) {
-      statements.push(async (tx) => ({
-        held: await this.values.keep(tx, fence, batch.values),
-        moved: NOTHING_MOVED,
-      }));
+      statements.push(async (tx) => ({ held: await this.values.keep(tx, fence, batch.values) }));
+    }
+    if (batch.queued.length > 0) {
+      statements.push(async (tx) => ({ enqueued: await this.taskQueue.enqueue(tx, batch.queued) }));
     }
     if (batch.taskRuns.length > 0) {
-      const isAlone = statements.length === 0 && batch.moves.length === 0 && batch.owedHooks.length === 0;
+      const isAlone =
+        statements.length === 0 &&
+        batch.moves.length === 0 &&
+        batch.owedHooks.length === 0 &&
+        batch.queueMoves.length === 0;
       statements.push(async (tx) => ({
         held: await this.taskRuns.save(tx, fence, batch.taskRuns, batch.taskStates, { isAlone }),
-        moved: NOTHING_MOVED,
       }));
+    }
+    if (batch.queueMoves.length > 0) {
+      // The states of these runs are in the same transaction, whose first look at the row of the process holds for both.
+      statements.push(afterwards((tx) => this.taskQueue.move(tx, processId, batch.queueMoves)));
     }
     // Last: a move may give the lease up under which the rest is written.
     if (batch.moves.length > 0) {
       statements.push((tx) => this.flowRuns.move(tx, fence, batch.moves, batch.moveStates));
     }
     // After the states that owe them: what was not written owes nothing.
-    if (batch.owedHooks.length > 0)
-      statements.push(afterwards(batch, (tx) => this.owedHooks.note(tx, batch.owedHooks)));
+    if (batch.owedHooks.length > 0) statements.push(afterwards((tx) => this.owedHooks.note(tx, batch.owedHooks)));
     // Of moves that were made: it looks at their states.
-    if (batch.answers.length > 0) statements.push(afterwards(batch, (tx) => this.inputs.answer(tx, batch.answers)));
+    if (batch.answers.length > 0) statements.push(afterwards((tx) => this.inputs.answer(tx, batch.answers)));
 
     const only = statements.length === 1 ? statements[0] : undefined;
-    if (only) return this.transactions.single(only);
-    const written = await this.transactions.together(statements);
+    const written = only ? [await this.transactions.single(only)] : await this.transactions.together(statements);
+    const held = written.flatMap((one) => (one.held === undefined ? [] : [one.held]));
     return {
-      // A claim that one statement finds lost is lost, although a lease may be lost between two statements.
-      held: written.map(({ held }) => held).reduce(bothHeld),
-      moved: written.find(({ moved }) => moved.size > 0)?.moved ?? NOTHING_MOVED,
+      // A claim that one statement finds lost is lost, although a lease may be lost between two statements. What is put into
+      // the queue needs no lease.
+      held: held.length > 0 ? held.reduce(bothHeld) : batch.claims.map(() => true),
+      moved: written.find(({ moved }) => moved)?.moved ?? NONE,
+      enqueued: written.find(({ enqueued }) => enqueued)?.enqueued ?? NONE,
     };
   }
 }
 
 /** What looks by itself at what was written before it. */
-function afterwards({ claims }: JournalBatch, work: (tx: Tx) => Promise<unknown>): (tx: Tx) => Promise<Written> {
+function afterwards(work: (tx: Tx) => Promise<unknown>): (tx: Tx) => Promise<Partial<Written>> {
   return async (tx) => {
     await work(tx);
-    return { held: claims.map(() => true), moved: NOTHING_MOVED };
+    return {};
   };
 }
 
@@ -311,13 +321,14 @@ function givingUp(): AbortController {
   return controller;
 }
 
-/** What a flush wrote: of which claims, and which flow runs moved. */
+/** What a flush wrote: of which claims, which flow runs moved, and which task runs are in the queue. */
 interface Written {
   readonly held: HeldClaims;
   readonly moved: ReadonlySet<string>;
+  readonly enqueued: ReadonlySet<string>;
 }
 
-const NOTHING_MOVED: ReadonlySet<string> = new Set();
+const NONE: ReadonlySet<string> = new Set();
 
 function bothHeld(one: HeldClaims, other: HeldClaims): HeldClaims {
   return one && other && one.map((held, index) => held && other[index] === true);

@@ -1,5 +1,6 @@
 import type { FlowRun, RetryPolicy, TaskRun } from '@nestor/core';
 import type { NewFlowRun } from '../../records/flow-runs/flow-run-rows.js';
+import type { QueueClaim } from '../../records/task-queue/task-queue-rows.js';
 import type { NewTaskRun } from '../../records/task-runs/task-run-rows.js';
 import type { HookedTask } from '../hooks/hook-call.js';
 import type { RunLease } from '../leases/run-lease.js';
@@ -25,6 +26,8 @@ export interface LiveTaskRun {
   readonly lease: RunLease | null;
   /** Of a task that has hooks. */
   hooked?: HookedTask;
+  /** By which right it is executed, when it was taken from the queue. */
+  readonly queue?: QueueClaim;
 }
 
 /** A task run before its first state; nothing is written yet. */

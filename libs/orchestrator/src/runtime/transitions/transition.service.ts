@@ -1,7 +1,10 @@
 import {
+  awaitingRetry,
+  backgroundTaskRunPolicy,
   flowRunPolicy,
   isTerminal,
   rolledBack,
+  scheduled,
   StateType,
   type Facts,
   type FlowRun,
@@ -9,12 +12,15 @@ import {
   type Instant,
   type ProposedState,
   type State,
+  type RetryPolicy,
+  type TaskRun,
 } from '@nestor/core';
 import { Injectable, Logger } from '@nestjs/common';
 import { Transactions } from '../../persistence/transactions.js';
 import { FlowRunNotFoundError } from '../../records/flow-runs/flow-run-not-found.error.js';
 import type { FlowRunEntity } from '../../records/flow-runs/flow-run.entity.js';
 import { newFlowRunOfRow, type LeaseChange, type NewFlowRun } from '../../records/flow-runs/flow-run-rows.js';
+import type { NewTaskRun } from '../../records/task-runs/task-run-rows.js';
 import { FlowRunsRepository, type LoadedFlowRun } from '../../records/flow-runs/flow-runs.repository.js';
 import { TaskRunsRepository } from '../../records/task-runs/task-runs.repository.js';
 import { Hooks } from '../hooks/hooks.service.js';
@@ -24,7 +30,7 @@ import { DatabaseClock } from './database-clock.js';
 import { creationEntry, decidedFlowRun, decidedTaskRun, moveEntry, saveEntry, type Answer } from './decided.js';
 import type { EntryOutcome, JournalEntry, MoveEntry } from './journal-entry.js';
 import { Journal } from './journal.js';
-import { isRoot, type LiveFlowRun, type LiveTaskRun } from './live-run.js';
+import { isRoot, newTaskRun, type LiveFlowRun, type LiveTaskRun } from './live-run.js';
 
 interface ProposeOptions {
   /** The encoded outcome that belongs to the state. */
@@ -173,6 +179,13 @@ export class TransitionService {
     return answer;
   }
 
+  /** A task run that is scheduled, as it is put into the queue; nothing is written by this. */
+  scheduledTaskRun(created: NewTaskRun, policy: RetryPolicy, scheduledTime: Instant): TaskRun {
+    const { image } = newTaskRun(created, policy, 0, null);
+    const state = scheduled({ scheduledTime, details: { deferred: true } });
+    return decidedTaskRun(image, state, this.clock.now(), 0).after ?? image;
+  }
+
   /** Whether a task run may be begun at once: see {@link Journal.hasRoom}. */
   get hasRoom(): boolean {
     return this.journal.hasRoom;
@@ -213,7 +226,7 @@ export class TransitionService {
     const { answer, after } = decidedTaskRun(live.image, proposed, this.clock.now(), flowRunRunCount);
     if (!after) return new TaskRunAnswer(answer, null, this.journal);
     const owed = this.hooks.owedByTaskRun(live, after.state);
-    const entry = saveEntry(live.created, live.image, after, live.lease, result, owed);
+    const entry = saveEntry(live.created, live.image, after, live.lease, result, owed, live.queue);
     live.image = after;
     const called = owed && (() => this.hooks.endTask(live, after.state, result));
     return new TaskRunAnswer(answer, entry, this.journal, called);
@@ -255,6 +268,20 @@ export class TransitionService {
   private async recordedTaskRun(id: string, lease: RunLease | null): Promise<LiveTaskRun | null> {
     const [found] = await this.journal.patiently(() => this.taskRuns.load([id]));
     return found ? { created: found.created, image: found.run, lease } : null;
+  }
+
+  /**
+   * Lets a background task run that has ended begin anew: it is scheduled again, and its attempts are counted from the first.
+   * Durable when this resolves, and so is its place in the queue.
+   */
+  async reopenTaskRun(live: LiveTaskRun, message: string): Promise<void> {
+    const now = this.clock.now();
+    const state = awaitingRetry({ scheduledTime: now, message, details: { deferred: true } });
+    const { answer, after } = decidedTaskRun(live.image, state, now, 0, backgroundTaskRunPolicy);
+    if (!after) return;
+    const entry = saveEntry(live.created, live.image, after, live.lease, null, undefined, live.queue);
+    live.image = after;
+    await new TaskRunAnswer(answer, entry, this.journal).durable();
   }
 
   private decideForFlowRun(
