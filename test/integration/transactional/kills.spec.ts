@@ -11,7 +11,7 @@ import { STEPS } from './program/counting-flows.js';
 import { MOMENTS, type CountingOrder } from './program/counting-program.js';
 
 /** How many processes are killed: `npm run chaos:transactional` kills 200. */
-const KILLS = Number(process.env.NESTOR_TEST_KILLS ?? 16);
+const KILLS = Number(process.env.NESTOR_TEST_KILLS ?? 12);
 const SEED = Number(process.env.NESTOR_TEST_SEED ?? Date.now() % 1_000_000);
 
 /** Beyond this many statements the flows in hand may all have ended. */
