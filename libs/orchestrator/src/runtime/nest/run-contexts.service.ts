@@ -4,10 +4,9 @@ import { REQUEST_CONTEXT_ID } from '@nestjs/core/router/request/request-constant
 import { currentScope } from '../engine/run-scope.js';
 import { parametersOf } from '../engine/parameters.js';
 import { Payloads } from '../payloads/payloads.service.js';
-import type { KnownFlowRun } from '../registry/definitions.js';
+import type { KnownFlowRun, KnownTaskRun } from '../registry/definitions.js';
 import { FlowRegistry } from '../registry/flow-registry.js';
 import { Replays } from '../replay/replays.service.js';
-import type { LiveTaskRun } from '../transitions/live-run.js';
 import { RunRequest } from './run-request.js';
 
 /**
@@ -16,7 +15,7 @@ import { RunRequest } from './run-request.js';
  */
 @Injectable()
 export class RunContexts {
-  private readonly contexts = new WeakMap<KnownFlowRun | LiveTaskRun, Promise<ContextId>>();
+  private readonly contexts = new WeakMap<KnownFlowRun | KnownTaskRun, Promise<ContextId>>();
 
   constructor(
     private readonly moduleRef: ModuleRef,
@@ -47,7 +46,7 @@ export class RunContexts {
   }
 
   /** The part of a task run outside any flow, called with these. */
-  ofTaskRun(run: LiveTaskRun, args: readonly unknown[]): Promise<ContextId> {
+  ofTaskRun(run: KnownTaskRun, args: readonly unknown[]): Promise<ContextId> {
     return this.once(run, async () => this.ofTask(args));
   }
 
@@ -56,7 +55,7 @@ export class RunContexts {
     return this.register(new RunRequest(null, null, null, parametersOf(args, this.payloads.classes), []));
   }
 
-  private once(run: KnownFlowRun | LiveTaskRun, make: () => Promise<ContextId>): Promise<ContextId> {
+  private once(run: KnownFlowRun | KnownTaskRun, make: () => Promise<ContextId>): Promise<ContextId> {
     const known = this.contexts.get(run);
     if (known) return known;
     const making = make();

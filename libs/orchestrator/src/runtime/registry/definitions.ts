@@ -1,11 +1,11 @@
 import type { CachePolicy, RetryPolicy } from '@nestor/core';
 import type { NewFlowRun } from '../../records/flow-runs/flow-run-rows.js';
+import type { NewTaskRun } from '../../records/task-runs/task-run-rows.js';
 import type { HookLists } from '../hooks/hook-lists.js';
 import type { FlowParameters } from '../parameters/flow-parameters.js';
 import type { OnDivergence } from '../replay/replay.js';
 import type { TransactionHooks } from '../transactions/transaction-hooks.js';
 import type { TransactionSettings } from '../transactional/transaction-settings.js';
-import type { LiveTaskRun } from '../transitions/live-run.js';
 
 /** A class whose instances carry decorated methods. */
 export type ProviderClass = abstract new (...args: never[]) => object;
@@ -61,6 +61,11 @@ export interface KnownFlowRun {
   readonly created: NewFlowRun;
 }
 
+/** A task run of which it is known what it was created with. */
+export interface KnownTaskRun {
+  readonly created: NewTaskRun;
+}
+
 /** A decorated method with its options resolved: what the engine needs to run it. */
 interface Definition extends RunSettings {
   /** Unique among flows, or among the tasks of its provider. */
@@ -99,7 +104,7 @@ export interface TaskDefinition extends Definition {
   /** The version that was given, which every run of it carries; `null` where it is only told by the source. */
   readonly givenVersion: string | null;
   /** Gives an instance to execute a run on that was taken from the queue: injected, made for the run if so scoped. */
-  readonly queuedReceiver: (live: LiveTaskRun, args: readonly unknown[]) => Promise<object>;
+  readonly queuedReceiver: (taskRun: KnownTaskRun, args: readonly unknown[]) => Promise<object>;
   /** `null` when it has none. */
   readonly transactionHooks: TransactionHooks | null;
   /** Whether it must run at most once. */
