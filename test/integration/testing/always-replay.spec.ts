@@ -1,7 +1,22 @@
 import { Injectable, Scope } from '@nestjs/common';
-import { Artifacts, branch, currentRun, Flow, mapTasks, submit, Task, transaction } from '@nestor/orchestrator';
+import {
+  Artifacts,
+  branch,
+  currentRun,
+  Flow,
+  mapTasks,
+  pause,
+  receiveInput,
+  RunInputs,
+  sendInput,
+  sleep,
+  submit,
+  Task,
+  transaction,
+} from '@nestor/orchestrator';
 import { createTestingOrchestrator, type TestDatabase, type TestingOrchestrator } from '@nestor/testing';
 import { testDatabase } from '../../support/database.js';
+import { waitFor } from '../../support/wait-for.js';
 import { sql } from '../../support/sql.js';
 import { illegalHistories } from '../../support/history.js';
 
@@ -133,6 +148,23 @@ class Shop {
     }).catch(() => undefined);
     await this.store('complaint');
     return 'taken back';
+  }
+
+  @Flow({ name: 'patient' })
+  async patient(other: string): Promise<unknown> {
+    await this.reserve('a');
+    await sleep('3d');
+    await this.charge('a');
+    await pause();
+    const word = await receiveInput(String, { timeout: '30d' });
+    await sendInput(other, word);
+    await this.store(word);
+    return word;
+  }
+
+  @Flow({ name: 'listening' })
+  async listening(): Promise<string> {
+    return receiveInput(String, { timeout: '30d' });
   }
 
   @Flow({ name: 'secretive' })
@@ -302,6 +334,20 @@ describe('a flow whose body begins again after each of its calls', () => {
     it('as far as the results of its calls are kept', async () => {
       await shop.secretive();
       expect(shop.done).toEqual(['reserve a', 'store b', 'charge c']);
+    });
+
+    it('with sleeps, pauses and inputs', async () => {
+      const listening = await nestor.flows.start(Shop, 'listening');
+      const run = await nestor.flows.start(Shop, 'patient', listening.id);
+      await nestor.clock.advance('72h');
+      await waitFor(async () => (await nestor.runs.get(run.id)).stateType === 'PAUSED');
+      await nestor.control.resume(run.id);
+      await nestor.get(RunInputs).send(run.id, 'shibboleth');
+      expect(await run.result()).toBe('shibboleth');
+      expect(await listening.result()).toBe('shibboleth');
+      expect(shop.done).toEqual(['reserve a', 'charge a', 'store shibboleth']);
+      const sent = await sql(database, 'select 1 from nestor.flow_run_input where flow_run_id = $1', [listening.id]);
+      expect(sent).toHaveLength(1);
     });
 
     it('with what it publishes itself, which is there once', async () => {

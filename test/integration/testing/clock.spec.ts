@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { currentRun, Flow, INPUTS, RunTimeoutError, Task } from '@nestor/orchestrator';
+import { currentRun, Flow, INPUTS, receiveInput, RunTimeoutError, sleep, Task } from '@nestor/orchestrator';
 import { createTestingOrchestrator, type TestDatabase, type TestingOrchestrator } from '@nestor/testing';
 import { testDatabase } from '../../support/database.js';
 import { Gate } from '../../support/gate.js';
@@ -12,6 +12,34 @@ class Patience {
   readonly attemptsAt: Date[] = [];
   now = (): Date => new Date();
   gate = new Gate();
+
+  @Flow({ name: 'sleeping' })
+  async sleeping(days: number): Promise<number> {
+    for (let day = 0; day < days; day += 1) {
+      await sleep('1d');
+      this.attemptsAt.push(this.now());
+    }
+    return this.attemptsAt.length;
+  }
+
+  @Flow({ name: 'sleeping elsewhere' })
+  async sleepingElsewhere(): Promise<number> {
+    for (let week = 0; week < 4; week += 1) {
+      await sleep('7d', { suspendAfter: '1h' });
+      await this.note(week);
+    }
+    return this.attemptsAt.length;
+  }
+
+  @Task()
+  async note(_week: number): Promise<void> {
+    this.attemptsAt.push(this.now());
+  }
+
+  @Flow({ name: 'expecting' })
+  async expecting(): Promise<unknown> {
+    return receiveInput(String, { timeout: '3d' });
+  }
 
   /** A month of retry delays of a task. */
   @Flow({ name: 'monthly' })
@@ -110,6 +138,24 @@ describe('the clock of a test', () => {
       expect(best).toBeLessThan(1_000);
     });
 
+    it('skips a month of sleeps in under a second', async () => {
+      let best = Infinity;
+      for (let round = 0; round < 3 && best >= 1_000; round += 1) {
+        patience.attemptsAt.length = 0;
+        const began = performance.now();
+        expect(await patience.sleeping(30)).toBe(30);
+        best = Math.min(best, performance.now() - began);
+        expect(daysBetween(patience.attemptsAt)).toEqual(Array.from({ length: 29 }, () => 1));
+      }
+      expect(best).toBeLessThan(1_000);
+    });
+
+    it('skips sleeps of runs that left their process', async () => {
+      const run = await nestor.flows.start(Patience, 'sleepingElsewhere');
+      expect(await run.result()).toBe(4);
+      expect(daysBetween(patience.attemptsAt)).toEqual([7, 7, 7]);
+    });
+
     it.each(['weekly', 'outer'] as const)('skips the delays of flows: %s', async (flow) => {
       expect(daysBetween(await patience[flow]())).toEqual([7, 7, 7, 7]);
     });
@@ -171,6 +217,24 @@ describe('the clock of a test', () => {
       await patience.gate.reached;
       await nestor.clock.advance('11m');
       await expect(run.result()).rejects.toMatchObject({ code: 'RUN_TIMED_OUT' });
+    });
+
+    it('wakes up whoever sleeps, once for each sleep', async () => {
+      await start();
+      const run = await nestor.flows.start(Patience, 'sleeping', 10);
+      await nestor.clock.advance('5d');
+      await nestor.clock.advance('12h');
+      expect(patience.attemptsAt).toHaveLength(5);
+      await nestor.clock.advance('30d');
+      expect(await run.result()).toBe(10);
+      expect(daysBetween(patience.attemptsAt)).toEqual(Array.from({ length: 9 }, () => 1));
+    });
+
+    it('lets an input come too late', async () => {
+      await start();
+      const run = await nestor.flows.start(Patience, 'expecting');
+      await nestor.clock.advance('4d');
+      await expect(run.result()).rejects.toMatchObject({ code: 'INPUT_TIMED_OUT' });
     });
 
     it('lets what is remembered across runs expire', async () => {
