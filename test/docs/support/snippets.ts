@@ -37,7 +37,8 @@ export interface Snippet {
 
 /** The snippets of all pages. */
 export function allSnippets(): Snippet[] {
-  const docs = readdirSync(join(REPOSITORY, 'docs')).filter((name) => name.endsWith('.md'));
+  // The tutorial shows the code of an application that is compiled and run as a whole: see `scripts/tutorial.mjs`.
+  const docs = readdirSync(join(REPOSITORY, 'docs')).filter((name) => name.endsWith('.md') && name !== 'tutorial.md');
   const pages = ['README.md', ...docs.sort().map((name) => `docs/${name}`)];
   return pages.flatMap((page) => snippetsOf(page, readFileSync(join(REPOSITORY, page), 'utf8')));
 }
