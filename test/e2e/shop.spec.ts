@@ -1,4 +1,4 @@
-import { ValidationPipe, type INestApplication, type ValidationPipeOptions } from '@nestjs/common';
+import { ValidationPipe, type INestApplication } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { getDataSourceToken } from '@nestjs/typeorm';
@@ -29,7 +29,7 @@ describe('the shop of the tutorial', () => {
     });
     // Given, because Jest has no `import()` by which the pipe would load them.
     const packages = { validatorPackage: classValidator, transformerPackage: classTransformer };
-    app.useGlobalPipes(new ValidationPipe({ transform: true, ...packages } as ValidationPipeOptions));
+    app.useGlobalPipes(new ValidationPipe({ transform: true, ...packages }));
     await app.listen(0, '127.0.0.1');
     url = await app.getUrl();
   };

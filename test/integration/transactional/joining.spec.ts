@@ -1,5 +1,5 @@
 import type { INestApplicationContext } from '@nestjs/common';
-import { CallInTransactionError, delay, Flows, TransactionEndedError, withOptions } from '@nestor/orchestrator';
+import { CallInTransactionError, Flows, TransactionEndedError, withOptions } from '@nestor/orchestrator';
 import type { TestDatabase } from '@nestor/testing';
 import { HookDelivery } from '../../../libs/orchestrator/src/runtime/hooks/hook-delivery.service.js';
 import { ProcessLease } from '../../../libs/orchestrator/src/runtime/leases/process-lease.service.js';
@@ -40,25 +40,6 @@ describe('a transactional task', () => {
     const outcome = await handle.result().catch((error: unknown) => error);
     return { id: handle.id, outcome };
   };
-
-  it('from the queue leaves it in the same commit, and is dead there when it fails', async () => {
-    books.work = async (note: string) => {
-      await books.note(note);
-      if (note === 'bad') throw new Error('no');
-      return note;
-    };
-    const good = await delay(books).book('good');
-    const bad = await delay(books).book('bad');
-    expect(await good.result({ timeout: '10s' })).toBe('good');
-    await expect(bad.result({ timeout: '10s' })).rejects.toThrow('no');
-    expect(await notes(database)).toEqual(['good']);
-    const left = await sql(
-      database,
-      'select task_run_id::text as id, dead_at is not null as dead from nestor.task_queue',
-    );
-    expect(left).toEqual([{ id: bad.taskRunId, dead: true }]);
-    await sql(database, 'delete from nestor.task_queue');
-  });
 
   it('has its hooks called, which are owed from the same commit on', async () => {
     books.told.splice(0);
