@@ -19,3 +19,10 @@ export function unionOf(...lists: readonly (readonly string[])[]): readonly stri
   if (given.length < 2) return given[0] ?? NONE;
   return [...new Set(given.flat())];
 }
+
+/** These tags and those in scope. Most runs have neither. */
+export function taggedWith(own: readonly string[]): readonly string[] {
+  const scoped = tagsInScope();
+  if (scoped.length === 0) return own;
+  return unionOf(own, scoped);
+}

@@ -45,7 +45,7 @@ import { LogLevel, RunLogs, type LogSource } from './run-logs.js';
 import { parametersOf } from './parameters.js';
 import { currentScope, RunScope, withScope } from './run-scope.js';
 import { EngineScopeServices } from './scope-services.js';
-import { tagsInScope, unionOf } from './scoped-tags.js';
+import { taggedWith } from './scoped-tags.js';
 import { EndedTask, type TransactionEffects } from './ended-task.js';
 import { noteOrigin, taskInputsOf } from './input-origins.js';
 
@@ -162,10 +162,10 @@ export class TaskEngine {
     }
 
     const unfinished = known?.kind === 'unfinished' ? known : undefined;
+    // Written out: there is one for every call of a large fan-out, and copying fields together costs time and memory.
+    // prettier-ignore
     const execution: Execution = {
-      ...{ task, args, body, options, receiver, caller, engine, around, id, dynamicKey, known: unfinished },
-      live: null,
-      promise: null,
+      task, args, body, options, receiver, caller, engine, around, id, dynamicKey, known: unfinished, live: null, promise: null,
     };
     if (options?.trace) options.trace.run = traceOf(execution);
     const mustWait = (replay && !known) || caller?.place.gate?.isClosed;
@@ -217,12 +217,30 @@ export class TaskEngine {
     });
   }
 
-  private async execute(execution: Execution): Promise<unknown> {
+  /** Not an asynchronous function by itself: most calls need one promise for their attempts, and no other. */
+  private execute(execution: Execution): Promise<unknown> {
     const { task, known, caller } = execution;
     const flowAttempt = caller?.flowRun?.image.runCount ?? 0;
-    const live = execution.live ?? (known ? resumed(known, caller) : this.begun(execution, flowAttempt));
+    let live: LiveTaskRun;
+    try {
+      live = execution.live ?? (known ? resumed(known, caller) : this.begun(execution, flowAttempt));
+    } catch (error) {
+      return Promise.reject(error); // its name could not be made
+    }
     const begun: Begun = { execution, live, flowAttempt };
     execution.live = live;
+    const isPlain =
+      !execution.options?.upstream && !task.hooks && !task.caching && !task.recordStart && !task.transactional;
+    if (live.image.state !== null || !isPlain) return this.executePrepared(begun);
+    this.propose(begun, PENDING).inPassing();
+    this.propose(begun, RUNNING).inPassing();
+    return this.executeAttempts(begun, null);
+  }
+
+  /** Executes it with what goes before: what it waits for, when it may start, what is remembered of it. */
+  private async executePrepared(begun: Begun): Promise<unknown> {
+    const { execution, live } = begun;
+    const { task } = execution;
     const before = live.image.state;
     if (before?.type === StateType.Running && task.recordStart) return this.giveUp(begun);
     if (before === null || isFirstInQueue(live)) this.propose(begun, PENDING).inPassing();
@@ -301,7 +319,7 @@ export class TaskEngine {
         if (own || task.transactionHooks) {
           const takeBack = (): Promise<void> => this.takeBack(begun.live, result);
           await join(own ?? null, this.endedTask(execution, execution.id, value, { remember: keep, takeBack }));
-        } else await keep?.();
+        } else if (keep) await keep();
         return value;
       }
       if (outcome.kind === 'cut-off') throw this.close(begun, outcome.end);
@@ -534,7 +552,7 @@ export class TaskEngine {
       name: task.runName?.(args) ?? `${task.name}-${id.slice(-3)}`,
       taskKey: task.taskKey,
       dynamicKey,
-      tags: unionOf(task.tags, tagsInScope()),
+      tags: taggedWith(task.tags),
       taskVersion: task.givenVersion,
       inputs: options?.upstream ? options.upstream.inputs() : taskInputsOf(args),
     };
