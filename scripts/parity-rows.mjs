@@ -2,11 +2,12 @@
 // P: to be equalled; B: what Prefect lacks or does badly, to be done better; C: what only its cloud service has.
 
 /** Areas in which every row has to be covered by a test, or reasoned; others may have open rows. */
-export const COMPLETE = ['C', 'O'];
+export const COMPLETE = ['T', 'C', 'O'];
 
 /** Rows without meaning in TypeScript, and why. At most 15. */
 export const REASONS = {
   F02: 'Flows are methods that return a promise; a generator does not compile. What it yields would be handed out before it is recorded, and once more when the run goes on after a crash: return a list, or make each value a task.',
+  F23: 'The code of a flow comes with the application that is deployed, by whatever deploys that: it is compiled, and needs what Nest injects. Which build a run began on is kept with it.',
   F29: 'Code is not data here: a method runs where its provider was deployed, with what Nest injects. Any process of the application takes up a run without a deployment.',
 };
 

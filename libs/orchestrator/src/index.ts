@@ -250,6 +250,7 @@ export type {
 } from '@nestor/core';
 
 // For nestor/testing, which puts others in their place; no part of what is promised.
+export { withPretendedRun } from './authoring/current-run.js';
 export type { ScopeServices } from './runtime/engine/run-scope.js';
 export { EngineScopeServices } from './runtime/engine/scope-services.js';
 export { WaitingRuns } from './runtime/recovery/waiting-runs.service.js';

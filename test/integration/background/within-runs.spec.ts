@@ -74,6 +74,30 @@ describe('a task that is delayed within a run', () => {
     expect(process.stage.performed).toEqual(['act(1)', 'act(1)']);
   });
 
+  it('is executed wherever there is room: those of one flow on several machines, and the flow gets what they gave [T23]', async () => {
+    const gate = new Gate();
+    const serving = { backgroundTasks: { concurrency: 1 } };
+    const code = (stage: Stage): void => {
+      stage.script = async () => {
+        const tasks = await Promise.all([1, 2].map((part) => delay(stage).act(part)));
+        return Promise.all(tasks.map((task) => task.result({ timeout: '10s' })));
+      };
+      // Each holds its process until both are executed.
+      stage.perform = async (call) => {
+        together.push(stage.owner);
+        if (together.length === 2) gate.open();
+        await gate.pass();
+        return `${call} by ${stage.owner}`;
+      };
+    };
+    const together: string[] = [];
+    const first = await relay.start('first', code, serving);
+    await relay.start('second', code, serving);
+    const parts = (await first.result(await first.begin('play'))) as string[];
+    expect(together.sort()).toEqual(['first', 'second']);
+    expect(parts.map((part) => part.replace(/ by .*/, ''))).toEqual(['act(1)', 'act(2)']);
+  });
+
   it('is delayed anew by the next attempt of a task', async () => {
     let attempts = 0;
     const process = await relay.start('process', (stage) => {

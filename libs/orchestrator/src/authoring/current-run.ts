@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { NoCurrentRunError } from '../runtime/engine/engine-errors.js';
 import { currentScope } from '../runtime/engine/run-scope.js';
 import { drawnValues } from '../runtime/replay/drawn-values.js';
@@ -9,6 +10,11 @@ export interface CurrentRun {
   readonly flowRunId: string | null;
   readonly flowRunName: string | null;
   readonly flowName: string | null;
+  /**
+   * What the flow run was called with, by name, before it was checked and converted; `null` in a task that was called outside any
+   * flow. To be read: it is what the method was given, if that takes one object.
+   */
+  readonly parameters: Readonly<Record<string, unknown>> | null;
   /** The innermost task run; `null` in the body of a flow. */
   readonly taskRunId: string | null;
   readonly taskRunName: string | null;
@@ -30,6 +36,13 @@ export interface CurrentRun {
   random(): number;
 }
 
+const pretendedRuns = new AsyncLocalStorage<CurrentRun>();
+
+/** Runs `work` so that {@link currentRun} gives `run` in it, where there is no run: for tests. */
+export function withPretendedRun<T>(run: CurrentRun, work: () => T): T {
+  return pretendedRuns.run(run, work);
+}
+
 /**
  * The run that the code asking is part of, across `await`, timers and whatever else keeps Node's async context.
  *
@@ -37,12 +50,15 @@ export interface CurrentRun {
  */
 export function currentRun(): CurrentRun {
   const scope = currentScope();
+  const pretended = scope ? undefined : pretendedRuns.getStore();
+  if (pretended) return pretended;
   if (!scope) throw new NoCurrentRunError();
-  const { flowRun, flowName, taskRun } = scope.place;
+  const { flowRun, flowName, parameters, taskRun } = scope.place;
   return {
     flowRunId: flowRun?.created.id ?? null,
     flowRunName: flowRun?.created.name ?? null,
     flowName,
+    parameters,
     taskRunId: taskRun?.created.id ?? null,
     taskRunName: taskRun?.created.name ?? null,
     tags: (taskRun ?? flowRun)?.created.tags ?? [],

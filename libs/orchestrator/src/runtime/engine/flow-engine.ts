@@ -257,10 +257,16 @@ export class FlowEngine {
     replay: Replay | null,
     engine: CallEngine,
   ): Promise<Outcome> {
+    // Every attempt gets what is recorded, the first one too: what would differ in a resumed run differs at once.
+    const parametersAnew = async (): Promise<Record<string, unknown>> =>
+      (await this.replays.read(live.created.parameters)) as Record<string, unknown>;
+    const argumentsAnew = async (): Promise<unknown[]> => argumentsOf(await parametersAnew());
+    const parameters = await parametersAnew();
     const scope = new RunScope({
       engine,
       flowRun: live,
       flowName: definition.name,
+      parameters,
       taskRun: null,
       attempt,
       replay,
@@ -269,10 +275,7 @@ export class FlowEngine {
       capturesConsole: capturesConsole(definition),
       services: this.services,
     });
-    // Every attempt gets what is recorded, the first one too: what would differ in a resumed run differs at once.
-    const argumentsAnew = async (): Promise<unknown[]> =>
-      argumentsOf((await this.replays.read(live.created.parameters)) as Record<string, unknown>);
-    const args = await argumentsAnew();
+    const args = argumentsOf(parameters);
     const body = {
       subject: `flow "${definition.name}"`,
       runId: live.created.id,
@@ -285,7 +288,7 @@ export class FlowEngine {
     const perform = async (within: Attempt): Promise<unknown> =>
       callWithParameters(definition, receiver, await argumentsAnew(), within);
     const { persistResults } = scope.place;
-    const settled = { live, flowName: definition.name, engine, persistResults, outcome, perform };
+    const settled = { live, flowName: definition.name, parameters, engine, persistResults, outcome, perform };
     const diverged = replay?.diverged ?? (await this.inspector.inspect(settled));
     if (!diverged) return outcome;
     // Whatever the body made of the error: a run that diverged did not do what it is recorded to have done.

@@ -50,6 +50,8 @@ interface Place {
   /** `null` in a task that was called outside any flow. */
   readonly flowRun: LiveFlowRun | null;
   readonly flowName: string | null;
+  /** What the flow run was called with, by name; `null` outside flows. */
+  readonly parameters: Readonly<Record<string, unknown>> | null;
   /** The innermost task run; `null` in the body of a flow. */
   readonly taskRun: LiveTaskRun | null;
   readonly attempt: Attempt;

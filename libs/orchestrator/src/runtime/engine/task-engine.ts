@@ -581,6 +581,7 @@ export class TaskEngine {
       engine,
       flowRun: caller?.flowRun ?? null,
       flowName: caller?.place.flowName ?? null,
+      parameters: caller?.place.parameters ?? null,
       replay: caller?.place.replay ?? null,
       gate: caller?.place.gate ?? null,
       persistResults: this.persists(task, caller),

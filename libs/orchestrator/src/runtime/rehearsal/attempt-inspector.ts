@@ -9,6 +9,7 @@ import type { LiveFlowRun } from '../transitions/live-run.js';
 export interface SettledAttempt {
   readonly live: LiveFlowRun;
   readonly flowName: string;
+  readonly parameters: Readonly<Record<string, unknown>>;
   readonly engine: CallEngine;
   /** Whether results of its tasks are kept that say nothing about it. */
   readonly persistResults: boolean;

@@ -18,6 +18,7 @@ const AFTER_NEW_CALL_MS = 20;
 export interface RehearsedFlow {
   readonly live: LiveFlowRun;
   readonly flowName: string;
+  readonly parameters: Readonly<Record<string, unknown>>;
   readonly engine: CallEngine;
   readonly persistResults: boolean;
   readonly perform: (within: Attempt) => Promise<unknown>;
@@ -60,7 +61,7 @@ export interface Rehearsal {
  * written. What it does besides calling them happens again, as it does when a run is resumed.
  */
 export async function rehearse(
-  { live, flowName, engine, persistResults, perform }: RehearsedFlow,
+  { live, flowName, parameters, engine, persistResults, perform }: RehearsedFlow,
   { ended, open, values, toItsEnd }: Script,
   engineServices: ScopeServices,
 ): Promise<Rehearsal> {
@@ -82,6 +83,7 @@ export async function rehearse(
     engine,
     flowRun: live,
     flowName,
+    parameters,
     taskRun: null,
     attempt,
     replay,

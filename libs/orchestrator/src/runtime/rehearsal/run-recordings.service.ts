@@ -104,6 +104,7 @@ export class RunRecordings {
       {
         live,
         flowName: definition.name,
+        parameters: this.payloads.decode(parameters) as Record<string, unknown>,
         engine: this.engine,
         persistResults: true,
         perform: async (within) => {
