@@ -226,6 +226,13 @@ describe('outcomes that are remembered', () => {
     expect(await sql(database, 'select 1 from nestor.task_cache')).toEqual([]);
   });
 
+  it.each([{ cacheExpiration: '1h' }, { cacheIsolation: 'serializable' }] as const)(
+    'are not changed in part by a call, which is refused: %p',
+    (options) => {
+      expect(() => withOptions(lab, options)).toThrow(Object.keys(options)[0]);
+    },
+  );
+
   it('are no failures', async () => {
     await expect(lab.failing('a')).rejects.toThrow('no');
     await expect(lab.failing('a')).rejects.toThrow('no');

@@ -283,7 +283,7 @@ describe('a call', () => {
         return [second, third];
       });
       expect(value).toEqual([4, true]);
-      expect(tasks.find(({ state_name }) => state_name === 'NotReady')).toBeDefined();
+      expect(tasks.map(({ state_name }) => state_name)).toEqual(['Completed', 'Completed', 'Failed', 'NotReady']);
       expect(tasks[1]!.task_inputs).toEqual({ wait_for: [{ input_type: 'task_run', id: tasks[0]!.id }] });
     });
 

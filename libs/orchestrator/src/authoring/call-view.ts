@@ -2,7 +2,7 @@ import { OrchestratorError } from '@nestor/core';
 import type { CallOptions } from '../runtime/registry/call-options.js';
 import type { RunSettings } from '../runtime/registry/definitions.js';
 import { decoratedMethodOf } from './decorate.js';
-import { resolvedSettings } from './resolve-options.js';
+import { InvalidOptionError, resolvedSettings } from './resolve-options.js';
 import type { RunOptions } from './run.options.js';
 import type { TaskOptions } from './task.options.js';
 
@@ -73,6 +73,14 @@ export function resolvedChanges(
     ...(given('cachePolicy', 'cacheKey', 'resultKey') && { caching: all.caching }),
     ...(given('captureConsole') && { captureConsole: all.captureConsole }),
   };
+  if (given('cacheExpiration', 'cacheIsolation') && !given('cachePolicy', 'cacheKey', 'resultKey')) {
+    const option = given('cacheExpiration') ? 'cacheExpiration' : 'cacheIsolation';
+    throw new InvalidOptionError(
+      via,
+      option,
+      'says how an outcome is remembered; give what by as well, such as cachePolicy.',
+    );
+  }
   const refreshCache = given('refreshCache') ? (changes.refreshCache ?? null) : null;
   return { settings, key: changes.key ?? null, refreshCache };
 }
