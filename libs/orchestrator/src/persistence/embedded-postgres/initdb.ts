@@ -70,7 +70,10 @@ async function runInitdb(home: ClusterHome, binaries: Binaries, args: string[], 
   throw explainOutput(home.path, lines) ?? new EmbeddedPostgresStartError(home.path, 'initdb failed', lines);
 }
 
-/** Its helpers may write for a moment longer (hence the retries); what then remains is removed at the next opening. */
+/**
+ * The helpers of initdb may write for a moment longer (hence the retries). What then remains takes up room until it is removed at
+ * the next opening; whether the database is there does not depend on it.
+ */
 async function removeQuietly(path: string): Promise<void> {
   await rm(path, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 }).catch(() => undefined);
 }

@@ -92,6 +92,7 @@ async function withClient(
     await client.connect();
     await work(client);
   } finally {
+    // What was to be done is done, or its error is on its way to the caller; the server ends the connection with this process.
     await client.end().catch(() => undefined);
   }
 }

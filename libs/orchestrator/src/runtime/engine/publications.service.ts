@@ -31,7 +31,7 @@ export class Publications {
     const attempt = currentScope()?.attempt;
     if (!attempt?.ended) return work();
     const refusal = Promise.reject<T>(attempt.endError);
-    refusal.catch(() => undefined);
+    refusal.catch(() => undefined); // whoever awaits it hears of it
     return refusal;
   }
 

@@ -1,5 +1,5 @@
 import { awaitingResume, instantOfMs, StateType } from '@nestor/core';
-import { Injectable } from '@nestjs/common';
+import { Injectable, Logger } from '@nestjs/common';
 import { RunObserver } from '../control/run-observer.service.js';
 import { LeaseLostError, type RunLease } from '../leases/run-lease.js';
 import type { LiveFlowRun } from '../transitions/live-run.js';
@@ -30,6 +30,7 @@ interface Waits {
  */
 @Injectable()
 export class RunWaits {
+  private readonly logger = new Logger(RunWaits.name);
   /** By the lease that a root run shares with the runs within it. */
   private readonly waits = new WeakMap<RunLease, Waits>();
 
@@ -52,8 +53,11 @@ export class RunWaits {
     waits.all.add(wait);
     const root = this.activeRuns.find(created.rootFlowRunId);
     const attempt = root?.attempt ?? null;
-    if (leavesUntil && root && attempt && waits.leaving !== attempt)
-      this.leaveWhenIdle(root, attempt, waits).catch(() => undefined); // it sleeps on here
+    if (leavesUntil && root && attempt && waits.leaving !== attempt) {
+      this.leaveWhenIdle(root, attempt, waits).catch((error: unknown) =>
+        this.logger.warn(`Flow run ${created.rootFlowRunId} sleeps, and could not leave the process: ${String(error)}`),
+      );
+    }
     return () => {
       waits.all.delete(wait);
       waits.changed();
