@@ -13,6 +13,14 @@ function errorResponse(fields: string): Buffer {
   return Buffer.concat([Buffer.from('E'), length, Buffer.from(fields, 'latin1')]);
 }
 
+/** Lets what one side says through to the other, in both directions. */
+type Forward = (client: Socket, upstream: Socket) => void;
+
+const everything: Forward = (client, upstream) => {
+  client.pipe(upstream);
+  upstream.pipe(client);
+};
+
 /** Stands between an application and its database, so that the database can be gone for one and there for the test. */
 export class DatabaseProxy {
   private readonly sockets = new Set<Socket>();
@@ -21,10 +29,14 @@ export class DatabaseProxy {
   private frozen = false;
   private endsNext = false;
 
-  private constructor(private readonly target: ReturnType<typeof connectionSettingsOf>) {}
+  private constructor(
+    private readonly target: ReturnType<typeof connectionSettingsOf>,
+    private readonly forward: Forward,
+  ) {}
 
-  static async start(database: { readonly url: string }): Promise<DatabaseProxy> {
-    const proxy = new DatabaseProxy(connectionSettingsOf(database.url));
+  /** @param forward what it lets through. Default: everything. */
+  static async start(database: { readonly url: string }, forward = everything): Promise<DatabaseProxy> {
+    const proxy = new DatabaseProxy(connectionSettingsOf(database.url), forward);
     await proxy.restore();
     return proxy;
   }
@@ -77,16 +89,18 @@ export class DatabaseProxy {
         this.sockets.delete(socket);
         other.destroy();
       });
-      if (this.endsNext && socket === upstream) this.endWhenReady(upstream, client);
-      else if (!this.frozen) socket.pipe(other);
     }
+    if (this.frozen) return;
+    if (this.endsNext) endWhenReady(client, upstream);
+    else this.forward(client, upstream);
     this.endsNext = false;
   }
+}
 
-  private endWhenReady(upstream: Socket, client: Socket): void {
-    upstream.on('data', (packet) => {
-      if (packet.subarray(-READY.length).equals(READY)) client.end(Buffer.concat([packet, SHUTTING_DOWN]));
-      else client.write(packet);
-    });
-  }
+function endWhenReady(client: Socket, upstream: Socket): void {
+  client.pipe(upstream);
+  upstream.on('data', (packet) => {
+    if (packet.subarray(-READY.length).equals(READY)) client.end(Buffer.concat([packet, SHUTTING_DOWN]));
+    else client.write(packet);
+  });
 }

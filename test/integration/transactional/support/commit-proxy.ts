@@ -1,6 +1,5 @@
-import { once } from 'node:events';
-import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
-import { connectionSettingsOf } from '../../../../libs/orchestrator/src/persistence/connection/connection-settings.js';
+import type { Socket } from 'node:net';
+import { DatabaseProxy } from '../../../support/database-proxy.js';
 
 /** `Query`, as the driver sends it. */
 const COMMIT = Buffer.from('Q\0\0\0\x0bCOMMIT\0', 'latin1');
@@ -17,46 +16,24 @@ export class CommitProxy {
   next: Fate | null = null;
   /** How many commits have met it. */
   met = 0;
-  private readonly sockets = new Set<Socket>();
 
-  private constructor(
-    private readonly server: Server,
-    private readonly target: ReturnType<typeof connectionSettingsOf>,
-  ) {
-    server.on('connection', (client) => this.accept(client));
-  }
+  private constructor(private readonly proxy: () => DatabaseProxy) {}
 
   static async start(database: { readonly url: string }): Promise<CommitProxy> {
-    const server = createServer().listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    return new CommitProxy(server, connectionSettingsOf(database.url));
+    const commits = new CommitProxy(() => proxy);
+    const proxy = await DatabaseProxy.start(database, (client, upstream) => commits.forward(client, upstream));
+    return commits;
   }
 
   get url(): string {
-    const { user, password, database } = this.target;
-    const { port } = this.server.address() as AddressInfo;
-    return `postgres://${encodeURIComponent(user)}:${encodeURIComponent(password)}@127.0.0.1:${port}/${database}`;
+    return this.proxy().url;
   }
 
   close(): void {
-    this.server.close();
-    for (const socket of this.sockets) socket.destroy();
+    this.proxy().close();
   }
 
-  private accept(client: Socket): void {
-    const { host, port } = this.target;
-    const upstream = host.startsWith('/') ? connect(`${host}/.s.PGSQL.${port}`) : connect(port, host);
-    for (const [socket, other] of [
-      [client, upstream],
-      [upstream, client],
-    ] as const) {
-      this.sockets.add(socket);
-      socket.on('error', () => socket.destroy());
-      socket.on('close', () => {
-        this.sockets.delete(socket);
-        other.destroy();
-      });
-    }
+  private forward(client: Socket, upstream: Socket): void {
     let isSilent = false;
     upstream.on('data', (packet) => isSilent || client.write(packet));
     client.on('data', (packet) => {
