@@ -10,7 +10,7 @@ const EXPECTED = [
 ];
 
 /** Modules that look for optional peers and do without them where they are not installed. */
-const TOLERANT = ['validator-packages.js', 'class-tools.js'];
+const TOLERANT = ['validator-packages.js'];
 
 /**
  * The checks of an unpacked tarball, by name. Each throws when the package is not as hosts need it.

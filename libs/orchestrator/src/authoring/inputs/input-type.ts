@@ -3,9 +3,9 @@ import { jsonValue } from '../../runtime/inputs/json-value.js';
 import type { JsonSchema } from '../../runtime/parameters/parameter-schema.js';
 import type { ParameterProblem } from '../../runtime/parameters/parameter-problem.js';
 import { checkedInstance } from '../parameters/checked-instance.js';
-import { shapeOf } from '../parameters/class-shape.js';
+import { shapeOf } from '../../runtime/class-schemas/class-shape.js';
 import { coerced, isCoercible } from '../parameters/coercion.js';
-import { schemaOfTypes } from '../parameters/schema-of-types.js';
+import { schemaOfTypes } from '../../runtime/class-schemas/schema-of-types.js';
 import { InvalidOptionError } from '../resolve-options.js';
 
 /** What inputs can be: a class with decorators of class-validator, or `String`, `Number` or `Boolean`. */

@@ -1,8 +1,8 @@
 import type { ParameterProblem } from '../../runtime/parameters/parameter-problem.js';
-import { shapeOf, type ClassShape, type DataClass, type Field } from './class-shape.js';
+import { shapeOf, type ClassShape, type DataClass, type Field } from '../../runtime/class-schemas/class-shape.js';
 import { coerced, kindOf } from './coercion.js';
 import { HeldValues, isPlain } from './held-values.js';
-import { validatorPackages } from './validator-packages.js';
+import { validatorPackages } from '../../runtime/class-schemas/validator-packages.js';
 
 /** What class-validator finds wrong in one place, and in what is within that. */
 interface Finding {

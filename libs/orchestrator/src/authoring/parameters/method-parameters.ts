@@ -3,9 +3,9 @@ import type { FlowParameters } from '../../runtime/parameters/flow-parameters.js
 import { InvalidParametersError } from '../../runtime/parameters/invalid-parameters.error.js';
 import type { ParameterProblem } from '../../runtime/parameters/parameter-problem.js';
 import { checkedInstance } from './checked-instance.js';
-import { shapeOf, type ClassShape } from './class-shape.js';
+import { shapeOf, type ClassShape } from '../../runtime/class-schemas/class-shape.js';
 import { coerced, isCoercible } from './coercion.js';
-import { schemaOfTypes } from './schema-of-types.js';
+import { schemaOfTypes } from '../../runtime/class-schemas/schema-of-types.js';
 
 /** A method that is a flow. */
 interface FlowMethod {

@@ -12,7 +12,7 @@ import { masked, partsOf, putSecrets } from './block-content.js';
 import { blockOptionsOf, type BlockClass } from './block-definition.js';
 import { BlockExistsError, BlockNotFoundError, InvalidBlockError } from './block-errors.js';
 import { registrationOf } from './block-schema.js';
-import { instantiate, problemsOf } from './class-tools.js';
+import { instantiate, problemsOf } from './block-instance.js';
 
 /** A block as people see it. */
 export interface BlockDocument {

@@ -24,6 +24,8 @@ export interface JsonSchema {
   readonly uniqueItems?: boolean;
   readonly contentMediaType?: string;
   readonly contentEncoding?: string;
+  /** What is taken and never shown: secrets. */
+  readonly writeOnly?: boolean;
   readonly properties?: Readonly<Record<string, JsonSchema>>;
   readonly required?: readonly string[];
   readonly additionalProperties?: boolean;

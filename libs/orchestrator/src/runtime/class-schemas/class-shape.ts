@@ -1,6 +1,6 @@
 import 'reflect-metadata';
-import { outsideAnyScope } from '../../runtime/engine/run-scope.js';
-import { validatorPackages } from './validator-packages.js';
+import { outsideAnyScope } from '../engine/run-scope.js';
+import { classValidator, typeStorage, validatorPackages } from './validator-packages.js';
 
 /** A class whose instances are parameters, or parts of them. */
 export type DataClass = new () => object;
@@ -79,8 +79,16 @@ const CONTAINERS: ReadonlySet<unknown> = new Set([Array, Set, Map, Object]);
 
 const shapes = new WeakMap<object, ClassShape | null>();
 
-/** What is known of a type; `null` when it is no class, or a class without any decorator of class-validator. */
+/**
+ * What is known of a type of which instances can be made; `null` when it is no class, or a class without any decorator of
+ * class-validator, or when the host has not installed what makes them.
+ */
 export function shapeOf(type: unknown): ClassShape | null {
+  return validatorPackages() && shapeByRules(type);
+}
+
+/** The same, whether or not there is anything that makes instances. */
+export function shapeByRules(type: unknown): ClassShape | null {
   if (typeof type !== 'function') return null;
   let shape = shapes.get(type);
   if (shape === undefined) shapes.set(type, (shape = readShape(type as DataClass)));
@@ -88,9 +96,8 @@ export function shapeOf(type: unknown): ClassShape | null {
 }
 
 function readShape(type: DataClass): ClassShape | null {
-  const packages = validatorPackages();
-  if (!packages) return null;
-  const storage = packages.validator.getMetadataStorage() as unknown as MetadataStorage;
+  const storage = classValidator()?.getMetadataStorage() as MetadataStorage | undefined;
+  if (!storage) return null;
   const byField = new Map<string, Metadata[]>();
   for (const metadata of storage.getTargetValidationMetadatas(type, '', false, false)) {
     const { propertyName } = metadata;
@@ -141,7 +148,7 @@ function readField(
 
 /** What `@Type()` names, else what TypeScript records; nothing where it depends on the data. */
 function nestedClass(type: DataClass, name: string, designed: unknown): DataClass | null {
-  const given = validatorPackages()?.types?.findTypeMetadata(type, name);
+  const given = typeStorage()?.findTypeMetadata(type, name);
   if (given?.options?.discriminator !== undefined) return null;
   const nested = given?.typeFunction ? namedBy(given.typeFunction) : designed;
   // Not its shape: that may refer back to this one.

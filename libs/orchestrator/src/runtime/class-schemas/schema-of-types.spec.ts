@@ -44,8 +44,8 @@ import {
   ValidateIf,
   ValidateNested,
 } from 'class-validator';
-import type { JsonSchema } from '../../runtime/parameters/parameter-schema.js';
-import { currentRun } from '../current-run.js';
+import type { JsonSchema } from '../parameters/parameter-schema.js';
+import { currentScope } from '../engine/run-scope.js';
 import { shapeOf } from './class-shape.js';
 import { schemaOfTypes } from './schema-of-types.js';
 
@@ -318,7 +318,7 @@ describe('what is required, and what it is otherwise', () => {
   }
   class Drawn {
     @IsDate()
-    at: Date = currentRun().now();
+    at: Date = currentScope()!.place.services.clock();
   }
 
   it.each([
