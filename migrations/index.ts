@@ -9,6 +9,7 @@ import { RunInputs1764460800000 } from './0008-run-inputs.js';
 import { BackgroundTasks1764547200000 } from './0009-background-tasks.js';
 import { OwedHooks1764633600000 } from './0010-owed-hooks.js';
 import { TaskCache1764720000000 } from './0011-task-cache.js';
+import { RunKeys1764806400000 } from './0012-run-keys.js';
 
 /** Every migration, oldest first. A list, not a glob: it works the same compiled, in tests and inside a bundle. */
 export const migrations = [
@@ -23,4 +24,5 @@ export const migrations = [
   BackgroundTasks1764547200000,
   OwedHooks1764633600000,
   TaskCache1764720000000,
+  RunKeys1764806400000,
 ] as const;

@@ -20,6 +20,7 @@ import { BlocksRepository } from './records/blocks/blocks.repository.js';
 import { EventsRepository } from './records/events/events.repository.js';
 import { FlowRunInputsRepository } from './records/flow-run-inputs/flow-run-inputs.repository.js';
 import { FlowRunsRepository } from './records/flow-runs/flow-runs.repository.js';
+import { WaitingFlowRunsRepository } from './records/flow-runs/waiting-flow-runs.repository.js';
 import { FlowsRepository } from './records/flows/flows.repository.js';
 import { LogsRepository } from './records/logs/logs.repository.js';
 import { OwedHooksRepository } from './records/owed-hooks/owed-hooks.repository.js';
@@ -60,6 +61,8 @@ import { RunClaimer } from './runtime/recovery/run-claimer.service.js';
 import { RunControl } from './runtime/control/run-control.service.js';
 import { RunObserver } from './runtime/control/run-observer.service.js';
 import { StoredRuns } from './runtime/transitions/stored-runs.service.js';
+import { FlowEnqueuer } from './runtime/scheduling/flow-enqueuer.service.js';
+import { ScheduledRuns } from './runtime/scheduling/scheduled-runs.service.js';
 import { WaitingRuns } from './runtime/recovery/waiting-runs.service.js';
 import { AttemptInspector } from './runtime/rehearsal/attempt-inspector.js';
 import { Rehearsals } from './runtime/rehearsal/rehearsals.service.js';
@@ -169,6 +172,7 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
       Transactions,
       FlowsRepository,
       FlowRunsRepository,
+      WaitingFlowRunsRepository,
       TaskRunsRepository,
       TaskQueueRepository,
       RunValuesRepository,
@@ -217,6 +221,8 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
       FlowEngine,
       OrchestratorEngine,
       RunClaimer,
+      ScheduledRuns,
+      FlowEnqueuer,
       OrphanedTasks,
       DeadLetters,
       TaskClaimer,

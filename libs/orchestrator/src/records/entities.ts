@@ -9,6 +9,7 @@ import { FlowEntity } from './flows/flow.entity.js';
 import { FlowRunInputEntity } from './flow-run-inputs/flow-run-input.entity.js';
 import { FlowRunStateEntity } from './flow-runs/flow-run-state.entity.js';
 import { FlowRunEntity } from './flow-runs/flow-run.entity.js';
+import { RunKeyEntity } from './flow-runs/run-key.entity.js';
 import { LogEntity } from './logs/log.entity.js';
 import { OwedHooksEntity } from './owed-hooks/owed-hooks.entity.js';
 import { ProcessEntity } from './processes/process.entity.js';
@@ -25,6 +26,7 @@ export const entities = [
   FlowEntity,
   FlowRunEntity,
   FlowRunStateEntity,
+  RunKeyEntity,
   TaskRunEntity,
   TaskRunStateEntity,
   LogEntity,

@@ -2,10 +2,12 @@ import type { Duration } from '@nestor/core';
 import { Injectable } from '@nestjs/common';
 import type { AsyncMethodName, MethodArgs, MethodResult } from './async-methods.js';
 import { FlowRuns } from './flow-runs.service.js';
-import { checkedRunOptions, type NewRunOptions } from './engine/new-run-options.js';
+import { InvalidRunOptionError, type NewRunOptions } from './engine/new-run-options.js';
 import { OrchestratorEngine } from './engine/orchestrator-engine.js';
 import type { ParameterSchema } from './parameters/parameter-schema.js';
 import { FlowRegistry } from './registry/flow-registry.js';
+import { checkedEnqueue, type EnqueueOptions, type EnqueueRequest } from './scheduling/enqueue-options.js';
+import { FlowEnqueuer } from './scheduling/flow-enqueuer.service.js';
 
 /** A run that was started: its id, and a way to its end. */
 export class FlowRunHandle<Result> {
@@ -29,7 +31,7 @@ export class FlowRunHandle<Result> {
 }
 
 /**
- * Starts flows in the background.
+ * Starts flows in the background, or puts runs of them where any process takes them.
  *
  * @example
  * ```ts
@@ -37,6 +39,7 @@ export class FlowRunHandle<Result> {
  * const report = await run.result({ timeout: '1h' });
  *
  * await flows.with({ name: 'by hand', tags: ['support'] }).start(NightlyImport, 'importAll', { since: today });
+ * await flows.with({ idempotencyKey: order.id, in: '10m' }).enqueue(Reminders, 'remind', order);
  * ```
  */
 @Injectable()
@@ -46,18 +49,21 @@ export class Flows {
   constructor(
     private readonly registry: FlowRegistry,
     private readonly engine: OrchestratorEngine,
+    private readonly enqueuer: FlowEnqueuer,
     private readonly flowRuns: FlowRuns,
   ) {
     this.starter = this.with({});
   }
 
   /**
-   * The same with a name or tags for the runs it starts.
+   * The same with options for the runs. With a key or a time they can be enqueued only: those are for runs that wait.
    *
-   * @throws {InvalidRunOptionError} when they cannot be kept.
+   * @throws {InvalidRunOptionError} and {@link InvalidDurationError} when one cannot be meant, or cannot be kept.
    */
-  with(options: NewRunOptions): FlowStarter {
-    return new FlowStarter(this.registry, this.engine, this.flowRuns, checkedRunOptions(options));
+  with(options: NewRunOptions): FlowStarter;
+  with(options: EnqueueOptions): FlowQueue;
+  with(options: EnqueueOptions): FlowStarter {
+    return new FlowStarter(this.registry, this.enqueuer, this.flowRuns, checkedEnqueue(options), this.engine);
   }
 
   /** Starts a run without further options: see {@link FlowStarter.start}. */
@@ -67,6 +73,24 @@ export class Flows {
     ...args: MethodArgs<T, K>
   ): Promise<FlowRunHandle<MethodResult<T, K>>> {
     return this.starter.start(provider, method, ...args);
+  }
+
+  /** Enqueues a run without further options: see {@link FlowQueue.enqueue}. */
+  enqueue<T extends object, K extends AsyncMethodName<T>>(
+    provider: abstract new (...args: never[]) => T,
+    method: K,
+    ...args: MethodArgs<T, K>
+  ): Promise<FlowRunHandle<MethodResult<T, K>>> {
+    return this.starter.enqueue(provider, method, ...args);
+  }
+
+  /** Enqueues many runs without further options: see {@link FlowQueue.enqueueAll}. */
+  enqueueAll<T extends object, K extends AsyncMethodName<T>>(
+    provider: abstract new (...args: never[]) => T,
+    method: K,
+    calls: readonly MethodArgs<T, K>[],
+  ): Promise<FlowRunHandle<MethodResult<T, K>>[]> {
+    return this.starter.enqueueAll(provider, method, calls);
   }
 
   /**
@@ -83,15 +107,68 @@ export class Flows {
   }
 }
 
-/** Starts flows with the same options for every run. */
-export class FlowStarter {
+/** Puts runs of flows where any process takes them, with the same options for every run. */
+export class FlowQueue {
   /** @internal */
   constructor(
-    private readonly registry: FlowRegistry,
-    private readonly engine: OrchestratorEngine,
-    private readonly flowRuns: FlowRuns,
-    private readonly options: NewRunOptions,
+    protected readonly registry: FlowRegistry,
+    private readonly enqueuer: FlowEnqueuer,
+    protected readonly flowRuns: FlowRuns,
+    protected readonly request: EnqueueRequest,
   ) {}
+
+  /**
+   * Creates a run that waits until it is due, and comes back as soon as that is durable. Whichever process of the application
+   * has the flow and room comes first executes it; this one may be gone by then. A flow that enqueues a run and goes on after a
+   * crash enqueues it once.
+   *
+   * @param provider the class with the flow.
+   * @param method the name of the decorated method.
+   * @param args what the method takes.
+   * @returns the run; with an `idempotencyKey` that a run of the flow has already, that run.
+   * @throws {FlowNotRegisteredError} when the method is no flow of this application.
+   * @throws {UnserialisableValueError} when the arguments cannot be kept.
+   * @throws {RunEndedError} when the attempt that asks is over.
+   */
+  async enqueue<T extends object, K extends AsyncMethodName<T>>(
+    provider: abstract new (...args: never[]) => T,
+    method: K,
+    ...args: MethodArgs<T, K>
+  ): Promise<FlowRunHandle<MethodResult<T, K>>> {
+    const definition = this.registry.getFlow(provider, method);
+    const { id, name } = await this.enqueuer.enqueue(definition, args, this.request);
+    return new FlowRunHandle(id, name, this.flowRuns);
+  }
+
+  /**
+   * The same for many runs, which are created a thousand in a transaction: several times as fast as one by one.
+   *
+   * @param calls what the method takes, once for each run.
+   * @returns the runs, in the order of the calls. When it fails some may have been created.
+   */
+  async enqueueAll<T extends object, K extends AsyncMethodName<T>>(
+    provider: abstract new (...args: never[]) => T,
+    method: K,
+    calls: readonly MethodArgs<T, K>[],
+  ): Promise<FlowRunHandle<MethodResult<T, K>>[]> {
+    const definition = this.registry.getFlow(provider, method);
+    const runs = await this.enqueuer.enqueueAll(definition, calls, this.request);
+    return runs.map(({ id, name }) => new FlowRunHandle(id, name, this.flowRuns));
+  }
+}
+
+/** Starts flows with the same options for every run. */
+export class FlowStarter extends FlowQueue {
+  /** @internal */
+  constructor(
+    registry: FlowRegistry,
+    enqueuer: FlowEnqueuer,
+    flowRuns: FlowRuns,
+    request: EnqueueRequest,
+    private readonly engine: OrchestratorEngine,
+  ) {
+    super(registry, enqueuer, flowRuns, request);
+  }
 
   /**
    * Starts a run and comes back as soon as the run is durable; it goes on in this process.
@@ -100,6 +177,7 @@ export class FlowStarter {
    * @param method the name of the decorated method.
    * @param args what the method takes.
    * @throws {FlowNotRegisteredError} when the method is no flow of this application.
+   * @throws {InvalidRunOptionError} when it was given a key or a time: see {@link FlowQueue.enqueue}.
    * @throws {UnserialisableValueError} when the arguments cannot be kept.
    * @throws {EngineStoppingError} when the application shuts down.
    */
@@ -109,7 +187,13 @@ export class FlowStarter {
     ...args: MethodArgs<T, K>
   ): Promise<FlowRunHandle<MethodResult<T, K>>> {
     const definition = this.registry.getFlow(provider, method);
-    const { live } = await this.engine.start(definition, args, this.options);
+    if (this.request.isDeferred) {
+      throw new InvalidRunOptionError(
+        'idempotencyKey',
+        'or its time is for runs that are enqueued; this one begins here and now.',
+      );
+    }
+    const { live } = await this.engine.start(definition, args, this.request);
     return new FlowRunHandle(live.created.id, live.created.name, this.flowRuns);
   }
 }

@@ -11,9 +11,7 @@ import {
   running,
   StateType,
   timedOut,
-  type FlowRunPolicy,
   type ProposedState,
-  type RetryPolicy,
   type State,
 } from '@nestor/core';
 import { Inject, Injectable } from '@nestjs/common';
@@ -43,6 +41,7 @@ import { Attempt, goesOnElsewhere, type AttemptEnd } from './attempt.js';
 import { RunCancelledError, RunCrashedError, RunHandedBackError, RunSuspendedError } from './engine-errors.js';
 import { failureMessage, outcomeOf, stackOf, type Outcome } from './outcome.js';
 import { settledInAttempt } from './in-attempt.js';
+import { flowRunPolicyOf } from './flow-run-policy.js';
 import type { NewRunOptions } from './new-run-options.js';
 import { argumentsOf, callWithParameters, parametersOf } from './parameters.js';
 import { PauseGate } from './pause-gate.js';
@@ -72,9 +71,6 @@ export interface FlowExecution {
 /** Runs flows: creates them, takes them through their states, and settles as their bodies do. */
 @Injectable()
 export class FlowEngine {
-  /** One object per definition, whose text in the database is made once. */
-  private readonly policies = new WeakMap<RetryPolicy, FlowRunPolicy>();
-
   constructor(
     private readonly registry: FlowRegistry,
     private readonly transitions: TransitionService,
@@ -119,7 +115,7 @@ export class FlowEngine {
         encodingVersion,
         isLeased: root === null,
       },
-      this.policyOf(definition),
+      flowRunPolicyOf(definition, this.settings.maxRecoveries),
       pending(),
       root?.lease ?? null,
     );
@@ -418,18 +414,6 @@ export class FlowEngine {
   /** Whether its result is kept, and those of its tasks that say nothing about it. */
   private persists({ persistResult }: FlowDefinition): boolean {
     return persistResult ?? currentScope()?.place.persistResults ?? this.settings.persistResults;
-  }
-
-  private policyOf({ policy }: FlowDefinition): FlowRunPolicy {
-    let own = this.policies.get(policy);
-    if (!own) {
-      const { maxRecoveries } = this.settings;
-      // A failure that a further attempt cannot mend is said to be one: see `fail`.
-      const conditional = { ...policy, retryConditionally: true };
-      own = { ...conditional, resuming: false, pauseKeys: [], retryType: null, recoveries: 0, maxRecoveries };
-      this.policies.set(policy, own);
-    }
-    return own;
   }
 
   private logFailure(live: LiveFlowRun, error: unknown): void {

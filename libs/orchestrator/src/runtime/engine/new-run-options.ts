@@ -13,7 +13,7 @@ export class InvalidRunOptionError extends OrchestratorError {
   readonly code = 'INVALID_RUN_OPTION';
 
   constructor(
-    readonly option: 'name' | 'tags' | 'key' | 'at',
+    readonly option: 'name' | 'tags' | 'key' | 'idempotencyKey' | 'at',
     problem: string,
   ) {
     super(`Option "${option}" of a new run ${problem}`);

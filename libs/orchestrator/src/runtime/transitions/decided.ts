@@ -18,6 +18,7 @@ import {
 import { newId } from '../../persistence/ids.js';
 import type { PauseAnswer } from '../../records/flow-run-inputs/flow-run-inputs.repository.js';
 import type { LeaseChange, NewFlowRun } from '../../records/flow-runs/flow-run-rows.js';
+import type { RunOrigin } from '../../records/flow-runs/waiting-flow-run-rows.js';
 import type { NewOwedHooks } from '../../records/owed-hooks/owed-hooks.repository.js';
 import type { QueueClaim } from '../../records/task-queue/task-queue-rows.js';
 import type { NewTaskRun } from '../../records/task-runs/task-run-rows.js';
@@ -88,12 +89,39 @@ export function creationEntry(
   clock: Instant,
   lease: RunLease | null,
 ): EntryOf<'create-flow-run'> {
-  const state = stamped(first, clock);
+  const run = newFlowRun(created, policy, first, clock);
+  return {
+    kind: 'create-flow-run',
+    lease,
+    creation: { created, run, claim: 0 },
+    state: { runId: created.id, state: run.state, follows: null, claim: 0 },
+  };
+}
+
+/** A flow run that waits, in its first state. */
+export function waitingEntry(
+  created: NewFlowRun,
+  origin: RunOrigin,
+  policy: FlowRunPolicy,
+  first: ProposedState,
+  clock: Instant,
+): EntryOf<'create-waiting-run'> {
+  const run = newFlowRun(created, policy, first, clock, origin.deploymentId);
+  return { kind: 'create-waiting-run', lease: null, waiting: { created, run, origin } };
+}
+
+function newFlowRun(
+  created: NewFlowRun,
+  policy: FlowRunPolicy,
+  first: ProposedState,
+  clock: Instant,
+  deploymentId: string | null = null,
+): Entered<FlowRun> {
   const blank: FlowRun = {
     kind: 'flow-run',
     id: created.id,
     parentTaskRunId: created.parentTaskRunId,
-    deploymentId: null,
+    deploymentId,
     infrastructurePid: null,
     state: null,
     runCount: 0,
@@ -104,13 +132,7 @@ export function creationEntry(
     totalRunTimeUs: 0,
     policy,
   };
-  const run = advanceFlowRun(blank, state, {});
-  return {
-    kind: 'create-flow-run',
-    lease,
-    creation: { created, run, claim: 0 },
-    state: { runId: created.id, state, follows: null, claim: 0 },
-  };
+  return advanceFlowRun(blank, stamped(first, clock), {}) as Entered<FlowRun>;
 }
 
 /** The move of a flow run, compared with the state, and the epoch if there is one, that it was decided from. */

@@ -1,6 +1,7 @@
 import type { PauseAnswer } from '../../records/flow-run-inputs/flow-run-inputs.repository.js';
 import { isTerminal, StateType, type TaskRun } from '@nestor/core';
 import type { FlowRunCreation, FlowRunMove } from '../../records/flow-runs/flow-run-rows.js';
+import type { WaitingFlowRun } from '../../records/flow-runs/waiting-flow-run-rows.js';
 import type { NewOwedHooks } from '../../records/owed-hooks/owed-hooks.repository.js';
 import type { NewRunValue } from '../../records/run-values/run-values.repository.js';
 import type { NewState } from '../../records/stored-state.js';
@@ -22,6 +23,7 @@ export interface JournalBatch {
   readonly claims: readonly (RunLease | null)[];
   readonly createdFlowRuns: readonly FlowRunCreation[];
   readonly createdStates: readonly NewState[];
+  readonly waitingRuns: readonly WaitingFlowRun[];
   readonly moves: readonly FlowRunMove[];
   readonly moveStates: readonly NewState[];
   readonly taskRuns: readonly TaskRunWrite[];
@@ -47,6 +49,7 @@ export function foldEntries(entries: readonly QueuedEntry[]): JournalBatch {
   const claims = new ClaimNumbers();
   const createdFlowRuns: FlowRunCreation[] = [];
   const createdStates: NewState[] = [];
+  const waitingRuns: WaitingFlowRun[] = [];
   const moves = new Map<string, FlowRunMove>();
   const moveStates: NewState[] = [];
   const tasks = new Map<string, FoldedTaskRun>();
@@ -66,6 +69,9 @@ export function foldEntries(entries: readonly QueuedEntry[]): JournalBatch {
         entry.creation.claim = claim;
         createdFlowRuns.push(entry.creation);
         createdStates.push(...states);
+        break;
+      case 'create-waiting-run':
+        waitingRuns.push(entry.waiting);
         break;
       case 'move-flow-run': {
         const { move } = entry;
@@ -104,6 +110,7 @@ export function foldEntries(entries: readonly QueuedEntry[]): JournalBatch {
     claims: claims.all,
     createdFlowRuns,
     createdStates,
+    waitingRuns,
     moves: [...moves.values()],
     moveStates,
     ...taskRows([...tasks.values()]),
@@ -190,6 +197,8 @@ function payloadOf(entry: JournalEntry): string | null {
   switch (entry.kind) {
     case 'create-flow-run':
       return entry.creation.created.parameters;
+    case 'create-waiting-run':
+      return entry.waiting.created.parameters;
     case 'move-flow-run':
       return entry.move.result;
     case 'save-task-run':

@@ -1,5 +1,6 @@
 import type { PauseAnswer } from '../../records/flow-run-inputs/flow-run-inputs.repository.js';
 import type { FlowRunCreation, FlowRunMove } from '../../records/flow-runs/flow-run-rows.js';
+import type { WaitingFlowRun } from '../../records/flow-runs/waiting-flow-run-rows.js';
 import type { NewOwedHooks } from '../../records/owed-hooks/owed-hooks.repository.js';
 import type { NewRunValue } from '../../records/run-values/run-values.repository.js';
 import type { NewState } from '../../records/stored-state.js';
@@ -24,6 +25,7 @@ export type JournalEntry = {
   readonly owed?: NewOwedHooks | undefined;
 } & (
   | { readonly kind: 'create-flow-run'; readonly creation: FlowRunCreation; readonly state: NewState }
+  | { readonly kind: 'create-waiting-run'; readonly waiting: WaitingFlowRun }
   | {
       readonly kind: 'move-flow-run';
       readonly move: FlowRunMove;

@@ -5,6 +5,7 @@ import { isPassing } from '../../persistence/connection/postgres-errors.js';
 import { Transactions, type Tx } from '../../persistence/transactions.js';
 import { FlowRunInputsRepository } from '../../records/flow-run-inputs/flow-run-inputs.repository.js';
 import { FlowRunsRepository } from '../../records/flow-runs/flow-runs.repository.js';
+import { WaitingFlowRunsRepository } from '../../records/flow-runs/waiting-flow-runs.repository.js';
 import { OwedHooksRepository } from '../../records/owed-hooks/owed-hooks.repository.js';
 import { RunValuesRepository } from '../../records/run-values/run-values.repository.js';
 import { TaskQueueRepository } from '../../records/task-queue/task-queue.repository.js';
@@ -61,6 +62,7 @@ export class Journal {
   constructor(
     private readonly transactions: Transactions,
     private readonly flowRuns: FlowRunsRepository,
+    private readonly waitingRuns: WaitingFlowRunsRepository,
     private readonly taskRuns: TaskRunsRepository,
     private readonly values: RunValuesRepository,
     private readonly owedHooks: OwedHooksRepository,
@@ -220,7 +222,7 @@ export class Journal {
     try {
       const batch = foldEntries(live);
       const { processId } = this.process;
-      const { held, moved, enqueued } = await this.patiently(() => this.writeBatch(batch, processId));
+      const { held, moved, enqueued, created } = await this.patiently(() => this.writeBatch(batch, processId));
       if (held === null) {
         await this.process.fencedOut(processId);
         return await this.flush(live); // the leases are lost by now; what needs none is written under the new id
@@ -231,7 +233,8 @@ export class Journal {
         const { entry } = queued;
         const isRefused =
           (entry.kind === 'move-flow-run' && (!moved.has(entry.move.run.id) || batch.outdated.has(queued))) ||
-          (entry.kind === 'enqueue-task' && !enqueued.has(entry.task.created.id));
+          (entry.kind === 'enqueue-task' && !enqueued.has(entry.task.created.id)) ||
+          (entry.kind === 'create-waiting-run' && !created.has(entry.waiting.created.id));
         if (lostClaims.has(entry.lease)) settle(queued, 'lease-lost');
         else settle(queued, isRefused ? 'refused' : 'written');
       }
@@ -263,6 +266,9 @@ export class Journal {
       statements.push(async (tx) => ({
         held: await this.flowRuns.insert(tx, fence, batch.createdFlowRuns, batch.createdStates),
       }));
+    }
+    if (batch.waitingRuns.length > 0) {
+      statements.push(async (tx) => ({ created: await this.waitingRuns.create(tx, batch.waitingRuns) }));
     }
     if (batch.values.length > 0) {
       statements.push(async (tx) => ({ held: await this.values.keep(tx, fence, batch.values) }));
@@ -298,10 +304,11 @@ export class Journal {
     const held = written.flatMap((one) => (one.held === undefined ? [] : [one.held]));
     return {
       // A claim that one statement finds lost is lost, although a lease may be lost between two statements. What is put into
-      // the queue needs no lease.
+      // a queue needs no lease.
       held: held.length > 0 ? held.reduce(bothHeld) : batch.claims.map(() => true),
       moved: written.find(({ moved }) => moved)?.moved ?? NONE,
       enqueued: written.find(({ enqueued }) => enqueued)?.enqueued ?? NONE,
+      created: written.find(({ created }) => created)?.created ?? NONE,
     };
   }
 }
@@ -321,11 +328,12 @@ function givingUp(): AbortController {
   return controller;
 }
 
-/** What a flush wrote: of which claims, which flow runs moved, and which task runs are in the queue. */
+/** What a flush wrote: of which claims, which flow runs moved, and which task runs and waiting flow runs are there. */
 interface Written {
   readonly held: HeldClaims;
   readonly moved: ReadonlySet<string>;
   readonly enqueued: ReadonlySet<string>;
+  readonly created: ReadonlySet<string>;
 }
 
 const NONE: ReadonlySet<string> = new Set();

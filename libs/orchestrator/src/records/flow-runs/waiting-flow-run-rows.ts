@@ -1,0 +1,74 @@
+import type { FlowRun, State } from '@nestor/core';
+import { RowSet, type RowColumn } from '../row-set.js';
+import { storedPolicy, storedTags } from '../stored-run.js';
+import { instantParameter, storedDetails } from '../stored-state.js';
+import type { NewFlowRun } from './flow-run-rows.js';
+
+/** Who or what made a run, as it is shown to people and to clients of the API. */
+interface RunCreator {
+  readonly id: string;
+  readonly type: string;
+  readonly display_value: string;
+}
+
+/** What a run is a run of besides its flow, where it waits, and who wanted it. */
+export interface RunOrigin {
+  /** A second run of the flow with this key is not created: whoever asks for it gets the first. */
+  readonly idempotencyKey: string | null;
+  readonly deploymentId: string | null;
+  readonly deploymentVersion: string | null;
+  /** `null`: any process of the application that has the flow may take it. */
+  readonly workQueueId: string | null;
+  readonly workQueueName: string | null;
+  readonly labels: Readonly<Record<string, unknown>>;
+  readonly createdBy: RunCreator | null;
+  readonly jobVariables: Readonly<Record<string, unknown>> | null;
+  /** A schedule made it, and whoever changes that may delete it. */
+  readonly autoScheduled: boolean;
+}
+
+/** A flow run that is created to wait: for its time, or for whoever takes it. */
+export interface WaitingFlowRun {
+  readonly created: NewFlowRun;
+  /** In its first state. */
+  readonly run: FlowRun & { readonly state: State };
+  readonly origin: RunOrigin;
+}
+
+const runColumns: readonly RowColumn<WaitingFlowRun>[] = [
+  ['id', 'uuid', ({ created }) => created.id],
+  ['flow_id', 'uuid', ({ created }) => created.flowId],
+  ['app', 'text', ({ created }) => created.app],
+  ['root_flow_run_id', 'uuid', ({ created }) => created.rootFlowRunId],
+  ['name', 'text', ({ created }) => created.name],
+  ['flow_version', 'text', ({ created }) => created.flowVersion],
+  ['build_id', 'text', ({ created }) => created.buildId],
+  ['encoding_version', 'smallint', ({ created }) => created.encodingVersion],
+  ['parameters', 'json', ({ created }) => created.parameters],
+  ['tags', 'jsonb', ({ created }) => storedTags(created.tags)],
+  ['empirical_policy', 'jsonb', ({ run }) => storedPolicy(run.policy)],
+  ['idempotency_key', 'text', ({ origin }) => origin.idempotencyKey],
+  ['deployment_id', 'uuid', ({ origin }) => origin.deploymentId],
+  ['deployment_version', 'text', ({ origin }) => origin.deploymentVersion],
+  ['work_queue_id', 'uuid', ({ origin }) => origin.workQueueId],
+  ['work_queue_name', 'text', ({ origin }) => origin.workQueueName],
+  ['labels', 'jsonb', ({ origin }) => JSON.stringify(origin.labels)],
+  ['created_by', 'jsonb', ({ origin }) => origin.createdBy && JSON.stringify(origin.createdBy)],
+  ['job_variables', 'jsonb', ({ origin }) => origin.jobVariables && JSON.stringify(origin.jobVariables)],
+  ['auto_scheduled', 'boolean', ({ origin }) => origin.autoScheduled],
+  ['state_id', 'uuid', ({ run }) => run.state.id],
+  ['state_type', 'text', ({ run }) => run.state.type],
+  ['state_name', 'text', ({ run }) => run.state.name],
+  ['state_timestamp', 'timestamptz', ({ run }) => instantParameter(run.state.timestamp)],
+  ['expected_start_time', 'timestamptz', ({ run }) => instantParameter(run.expectedStartTime)],
+  ['next_scheduled_start_time', 'timestamptz', ({ run }) => instantParameter(run.nextScheduledStartTime)],
+];
+/** What of {@link waitingRows} table `flow_run` takes. */
+export const WAITING_RUN_COLUMNS = new RowSet(runColumns).names;
+
+/** Runs on their way into the database, each with its first state. */
+export const waitingRows = new RowSet<WaitingFlowRun>([
+  ...runColumns,
+  ['state_message', 'text', ({ run }) => run.state.message],
+  ['state_details', 'jsonb', ({ run }) => storedDetails(run.state.details)],
+]);

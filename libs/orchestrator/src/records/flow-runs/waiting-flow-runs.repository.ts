@@ -1,0 +1,91 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { DataSource } from 'typeorm';
+import { schemaOf } from '../../persistence/schema-of.js';
+import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
+import { preparedStatement, type PreparedStatement, type Tx } from '../../persistence/transactions.js';
+import { WAITING_RUN_COLUMNS, waitingRows, type WaitingFlowRun } from './waiting-flow-run-rows.js';
+
+interface Asking {
+  query<Row>(statement: string, parameters: unknown[]): Promise<Row[]>;
+}
+
+/** Flow runs that are created to wait for their time, or for whoever takes them. */
+@Injectable()
+export class WaitingFlowRunsRepository {
+  /** For a transaction that is not ours as well: see {@link parameters}. */
+  readonly createStatement: PreparedStatement;
+  private readonly schema: string;
+
+  constructor(@Inject(ORCHESTRATOR_DATA_SOURCE) private readonly dataSource: DataSource) {
+    this.schema = schemaOf(dataSource);
+    this.createStatement = preparedStatement('create_waiting_runs', createWaitingRuns(this.schema));
+  }
+
+  /** The parameters of {@link createStatement} for these runs. */
+  parameters(runs: readonly WaitingFlowRun[]): string[] {
+    return waitingRows.parameters(runs);
+  }
+
+  /**
+   * Creates runs in their first states. Doing it twice changes nothing.
+   *
+   * @returns the ids of those that are there; the others have a key that a run of the flow has already.
+   */
+  async create(tx: Tx, runs: readonly WaitingFlowRun[]): Promise<ReadonlySet<string>> {
+    const rows = await tx.query<{ id: string }>(this.createStatement, this.parameters(runs));
+    return new Set(rows.map(({ id }) => id));
+  }
+
+  /**
+   * The runs of a flow that have these keys, by key. Rides `run_key_pkey`.
+   *
+   * @param within the transaction that asks: it sees what it has made itself.
+   */
+  async findByKeys(
+    flowId: string,
+    keys: readonly string[],
+    within: Asking = this.dataSource,
+  ): Promise<ReadonlyMap<string, { readonly id: string; readonly name: string }>> {
+    const rows = await within.query<{ key: string; id: string; name: string }>(
+      `select k.key, k.flow_run_id::text as id, coalesce(r.name, '') as name
+         from ${this.schema}.run_key k
+         left join ${this.schema}.flow_run r on r.id = k.flow_run_id
+        where k.flow_id = $1 and k.key = any($2::text[])`,
+      [flowId, keys],
+    );
+    return new Map(rows.map(({ key, id, name }) => [key, { id, name }]));
+  }
+}
+
+/**
+ * New runs, their keys and their first states, all in one statement, so that it may be part of somebody else's transaction. Of
+ * runs with the same key one is created. Gives the ids of those that are there after it, also by an earlier statement of which
+ * nobody heard.
+ *
+ * Locks nothing but its own rows, and those in the order of their keys. Waits for transactions that create a run with the same
+ * key and are not decided yet; for none otherwise.
+ */
+const createWaitingRuns = (schema: string): string => `
+  with asked as materialized (
+    select n.*
+      from ${waitingRows.source(1, 'n')}
+     where not exists (select from ${schema}.flow_run r where r.id = n.id)
+  ), keyed as (
+    insert into ${schema}.run_key (flow_id, key, flow_run_id)
+    select flow_id, idempotency_key, id from asked where idempotency_key is not null order by flow_id, idempotency_key
+    on conflict do nothing
+    returning flow_run_id
+  ), fresh as materialized (
+    select a.* from asked a
+     where a.idempotency_key is null or a.id in (select flow_run_id from keyed)
+  ), created as (
+    insert into ${schema}.flow_run (${WAITING_RUN_COLUMNS})
+    select ${WAITING_RUN_COLUMNS} from fresh order by id
+    returning id
+  ), history as (
+    insert into ${schema}.flow_run_state (flow_run_id, timestamp, id, type, name, message, state_details)
+    select id, state_timestamp, state_id, state_type, state_name, state_message, state_details from fresh order by id
+  )
+  select id::text from created
+  union all
+  select r.id::text from ${schema}.flow_run r where r.id = any($1::uuid[])`;

@@ -1,0 +1,68 @@
+import { Injectable } from '@nestjs/common';
+import { derivedId, newId } from '../../persistence/ids.js';
+import { parametersOf } from '../engine/parameters.js';
+import { currentScope } from '../engine/run-scope.js';
+import { tagsInScope, unionOf } from '../engine/scoped-tags.js';
+import { Payloads } from '../payloads/payloads.service.js';
+import type { FlowDefinition } from '../registry/definitions.js';
+import { DatabaseClock } from '../transitions/database-clock.js';
+import type { EnqueueRequest } from './enqueue-options.js';
+import { ScheduledRuns, type ScheduledRun, type ScheduledRunRequest } from './scheduled-runs.service.js';
+
+/** Makes waiting runs of calls. */
+@Injectable()
+export class FlowEnqueuer {
+  constructor(
+    private readonly runs: ScheduledRuns,
+    private readonly payloads: Payloads,
+    private readonly clock: DatabaseClock,
+  ) {}
+
+  /**
+   * Creates a waiting run of a flow; durable when this resolves.
+   *
+   * A run that enqueues another one and goes on after a crash enqueues it once: its id follows from the call.
+   *
+   * @throws {UnserialisableValueError} when the arguments cannot be kept.
+   * @throws {RunEndedError} when the attempt that asks is over.
+   */
+  async enqueue(definition: FlowDefinition, args: readonly unknown[], request: EnqueueRequest): Promise<ScheduledRun> {
+    return this.runs.create(this.runs.flowOf(definition), this.requestOf(definition, args, request));
+  }
+
+  /** The same for many calls: see {@link ScheduledRuns.createAll}. */
+  async enqueueAll(
+    definition: FlowDefinition,
+    calls: readonly (readonly unknown[])[],
+    request: EnqueueRequest,
+  ): Promise<ScheduledRun[]> {
+    const requests = calls.map((args) => this.requestOf(definition, args, request));
+    return this.runs.createAll(this.runs.flowOf(definition), requests);
+  }
+
+  private requestOf(
+    definition: FlowDefinition,
+    args: readonly unknown[],
+    { name, tags, idempotencyKey, dueAt }: EnqueueRequest,
+  ): ScheduledRunRequest {
+    const scope = currentScope();
+    scope?.attempt.assertLive();
+    const given = name ?? definition.runName?.(args);
+    return {
+      id: this.idOf(definition, args),
+      ...(given !== undefined && { name: given }),
+      parameters: parametersOf(args, this.payloads.classes),
+      tags: unionOf(definition.tags, tags ?? [], tagsInScope()),
+      scheduledTime: dueAt(this.clock.now()),
+      origin: { idempotencyKey },
+    };
+  }
+
+  private idOf({ name }: FlowDefinition, args: readonly unknown[]): string {
+    const scope = currentScope();
+    const run = scope?.flowRun ?? scope?.place.taskRun;
+    if (!scope || !run) return newId();
+    const call = scope.branch.keyOf(`enqueue:${name}`, args, this.payloads.classes);
+    return derivedId(run.created.id, ['enqueue', scope.place.taskRun?.created.id ?? '', name, call].join('\0'));
+  }
+}

@@ -1,0 +1,186 @@
+import { encodingVersion, scheduled, type FlowRunPolicy, type Instant } from '@nestor/core';
+import { Inject, Injectable } from '@nestjs/common';
+import { newId } from '../../persistence/ids.js';
+import { Transactions } from '../../persistence/transactions.js';
+import type { RunOrigin, WaitingFlowRun } from '../../records/flow-runs/waiting-flow-run-rows.js';
+import { WaitingFlowRunsRepository } from '../../records/flow-runs/waiting-flow-runs.repository.js';
+import type { HostTransaction } from '../background/host-transactions.js';
+import { flowRunPolicyOf } from '../engine/flow-run-policy.js';
+import { nameOfRun } from '../engine/run-names.js';
+import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
+import { Notifier } from '../notifications/notifier.service.js';
+import { Payloads } from '../payloads/payloads.service.js';
+import { RunClaimer } from '../recovery/run-claimer.service.js';
+import type { FlowDefinition } from '../registry/definitions.js';
+import { FlowRegistry } from '../registry/flow-registry.js';
+import { DatabaseClock } from '../transitions/database-clock.js';
+import { waitingEntry } from '../transitions/decided.js';
+import { Journal } from '../transitions/journal.js';
+
+/** What of a flow its waiting runs are created with. */
+interface ScheduledFlow {
+  readonly id: string;
+  readonly name: string;
+  readonly policy: FlowRunPolicy;
+  readonly version: string | null;
+}
+
+/** A run that is to wait for its time, or for whoever takes it. */
+export interface ScheduledRunRequest {
+  /** Default: a new one. The same id a second time changes nothing. */
+  readonly id?: string;
+  /** Default: two words. */
+  readonly name?: string;
+  /** By name, as the method takes them: see `parametersOf`. */
+  readonly parameters: Readonly<Record<string, unknown>>;
+  readonly tags: readonly string[];
+  /** `null`: now. */
+  readonly scheduledTime: Instant | null;
+  readonly message?: string;
+  /** What is left out is `null`, or empty. */
+  readonly origin?: Partial<RunOrigin>;
+}
+
+/** A run that is there: the one that was asked for, or the one that has its key. */
+export interface ScheduledRun {
+  readonly id: string;
+  readonly name: string;
+  /** Whether it is the one that was asked for. */
+  readonly isNew: boolean;
+}
+
+/** Runs that are created by one statement: beyond some hundred rows the cost per row is flat. */
+const BATCH = 1_000;
+
+const NO_ORIGIN: RunOrigin = {
+  idempotencyKey: null,
+  deploymentId: null,
+  deploymentVersion: null,
+  workQueueId: null,
+  workQueueName: null,
+  labels: {},
+  createdBy: null,
+  jobVariables: null,
+  autoScheduled: false,
+};
+
+/** Creates flow runs that nobody executes yet, in `SCHEDULED`: whoever may take them does when they are due. */
+@Injectable()
+export class ScheduledRuns {
+  constructor(
+    private readonly registry: FlowRegistry,
+    private readonly journal: Journal,
+    private readonly transactions: Transactions,
+    private readonly runs: WaitingFlowRunsRepository,
+    private readonly payloads: Payloads,
+    private readonly clock: DatabaseClock,
+    private readonly claimer: RunClaimer,
+    private readonly notifier: Notifier,
+    @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
+  ) {}
+
+  /** What runs of a registered flow are created with. */
+  flowOf(definition: FlowDefinition): ScheduledFlow {
+    const { name, version } = definition;
+    const policy = flowRunPolicyOf(definition, this.settings.maxRecoveries);
+    return { id: this.registry.flowId(name), name, policy, version };
+  }
+
+  /**
+   * Creates a run; in a transaction of the application, or durable when this resolves. Many calls at a time share one commit.
+   *
+   * @throws {UnserialisableValueError} when the parameters cannot be kept.
+   */
+  async create(flow: ScheduledFlow, request: ScheduledRunRequest, host?: HostTransaction): Promise<ScheduledRun> {
+    const waiting = await this.waitingRun(flow, request);
+    const run = await this.put(flow, waiting, host);
+    if (host) host.afterCommit(() => this.announce());
+    else this.announce();
+    return run;
+  }
+
+  /**
+   * Creates many runs, a thousand in a transaction; durable when this resolves. Asked again after an error, runs with the same
+   * keys, or ids, are not created twice.
+   *
+   * @returns the runs in the order of the requests.
+   */
+  async createAll(flow: ScheduledFlow, requests: readonly ScheduledRunRequest[]): Promise<ScheduledRun[]> {
+    const created: ScheduledRun[] = [];
+    for (let first = 0; first < requests.length; first += BATCH) {
+      const batch = requests.slice(first, first + BATCH);
+      const waiting = await Promise.all(batch.map((request) => this.waitingRun(flow, request)));
+      created.push(...(await this.putAll(flow, waiting)));
+      this.announce();
+    }
+    return created;
+  }
+
+  /** Tells everybody that takes runs, here and elsewhere, that there may be some. */
+  announce(): void {
+    this.claimer.wake();
+    this.notifier.notify('due');
+  }
+
+  private async waitingRun(flow: ScheduledFlow, request: ScheduledRunRequest): Promise<WaitingFlowRun> {
+    const id = request.id ?? newId();
+    const subject = `parameters of flow "${flow.name}"`;
+    const encoded = this.payloads.encode(request.parameters, subject);
+    const sealed = this.payloads.seal(encoded, { runId: id, subject });
+    const created = {
+      id,
+      flowId: flow.id,
+      app: this.settings.app,
+      rootFlowRunId: id,
+      parentTaskRunId: null,
+      name: request.name ?? nameOfRun(id),
+      parameters: typeof sealed === 'string' ? sealed : await sealed,
+      tags: request.tags,
+      flowVersion: flow.version,
+      buildId: this.settings.buildId ?? this.registry.fingerprint,
+      encodingVersion,
+      isLeased: false,
+    };
+    const now = this.clock.now();
+    const { message } = request;
+    const state = scheduled({ scheduledTime: request.scheduledTime ?? now, ...(message !== undefined && { message }) });
+    return waitingEntry(created, { ...NO_ORIGIN, ...request.origin }, flow.policy, state, now).waiting;
+  }
+
+  private async put(flow: ScheduledFlow, waiting: WaitingFlowRun, host?: HostTransaction): Promise<ScheduledRun> {
+    const asked = newRunOf(waiting);
+    const key = waiting.origin.idempotencyKey;
+    // One with a key may have to wait for a transaction of the application; nothing else is to wait for that.
+    if (key === null && !host) {
+      await this.journal.write({ kind: 'create-waiting-run', lease: null, waiting });
+      return asked;
+    }
+    if (!host) return (await this.putAll(flow, [waiting]))[0] ?? asked;
+    const { text } = this.runs.createStatement;
+    const rows = await host.query<{ id: string }>(text, this.runs.parameters([waiting]));
+    if (rows.length > 0 || key === null) return asked;
+    const other = (await this.runs.findByKeys(flow.id, [key], host)).get(key);
+    return other ? { ...other, isNew: false } : asked;
+  }
+
+  /** Until each is there, or another run with its key: that one may be deleted before it is looked up. */
+  private async putAll(flow: ScheduledFlow, waiting: readonly WaitingFlowRun[]): Promise<ScheduledRun[]> {
+    const known = new Map<WaitingFlowRun, ScheduledRun>();
+    for (let left = waiting; left.length > 0; left = left.filter((one) => !known.has(one))) {
+      const there = await this.journal.patiently(() => this.transactions.single((tx) => this.runs.create(tx, left)));
+      const refused = left.filter((one) => !there.has(one.created.id));
+      const keys = refused.flatMap(({ origin }) => origin.idempotencyKey ?? []);
+      const others = keys.length > 0 ? await this.journal.patiently(() => this.runs.findByKeys(flow.id, keys)) : null;
+      for (const one of left) {
+        const other = others?.get(one.origin.idempotencyKey ?? '');
+        if (there.has(one.created.id)) known.set(one, newRunOf(one));
+        else if (other) known.set(one, { ...other, isNew: false });
+      }
+    }
+    return waiting.map((one) => known.get(one) ?? newRunOf(one));
+  }
+}
+
+function newRunOf({ created: { id, name } }: WaitingFlowRun): ScheduledRun {
+  return { id, name, isNew: true };
+}
