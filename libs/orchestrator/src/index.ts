@@ -107,6 +107,7 @@ export {
   InputTimeoutError,
   InvalidRunInputError,
   NotInFlowBodyError,
+  RunInputNotFoundError,
   PauseTimeoutError,
 } from './runtime/inputs/input-errors.js';
 export { LeaseLostError } from './runtime/leases/run-lease.js';

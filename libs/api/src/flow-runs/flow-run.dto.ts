@@ -50,13 +50,16 @@ export function taskRunDto(run: TaskRunView) {
   };
 }
 
-function stateDto(state: State) {
+/** Where the details of a paused state name the schema of its input, `GET …/input/{key}` gives it. */
+export function stateDto(state: State) {
+  const { runInputKeyset } = state.details;
   return {
     id: state.id,
     type: state.type,
     name: state.name,
     message: state.message,
     timestamp: formatInstant(state.timestamp),
+    state_details: runInputKeyset ? { run_input_keyset: runInputKeyset } : {},
   };
 }
 

@@ -69,3 +69,15 @@ export class InputSenderUnknownError extends OrchestratorError {
     );
   }
 }
+
+/** The flow run keeps no input under that key. */
+export class RunInputNotFoundError extends OrchestratorError {
+  readonly code = 'RUN_INPUT_NOT_FOUND';
+
+  constructor(
+    readonly flowRunId: string,
+    readonly key: string,
+  ) {
+    super(`Flow run ${flowRunId} has no input "${key}"; what a pause asks for is named in the details of its state.`);
+  }
+}

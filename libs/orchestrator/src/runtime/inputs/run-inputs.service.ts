@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { derivedId, newId } from '../../persistence/ids.js';
+import { derivedId, isId, newId } from '../../persistence/ids.js';
 import { Transactions } from '../../persistence/transactions.js';
 import { FlowRunInputsRepository } from '../../records/flow-run-inputs/flow-run-inputs.repository.js';
 import { FlowRunNotFoundError } from '../../records/flow-runs/flow-run-not-found.error.js';
@@ -8,6 +8,7 @@ import { currentScope, type RunScope } from '../engine/run-scope.js';
 import { Payloads } from '../payloads/payloads.service.js';
 import { Journal } from '../transitions/journal.js';
 import { InputArrivals } from './input-arrivals.service.js';
+import { RunInputNotFoundError } from './input-errors.js';
 import { jsonValue } from './json-value.js';
 import { keyPrefixOfType, senderName, type SendInputOptions } from './run-input.js';
 
@@ -29,6 +30,18 @@ export class RunInputs {
     private readonly journal: Journal,
     private readonly arrivals: InputArrivals,
   ) {}
+
+  /**
+   * What a flow run keeps under a key, as JSON data: the schema and the description of what a pause asks for, which the details
+   * of its state name (`runInputKeyset`), the answer, or a message.
+   *
+   * @throws {RunInputNotFoundError} when it keeps nothing there.
+   */
+  async get(flowRunId: string, key: string): Promise<unknown> {
+    const stored = isId(flowRunId) ? await this.inputs.valueAt(flowRunId, key) : null;
+    if (stored === null) throw new RunInputNotFoundError(flowRunId, key);
+    return JSON.parse(await this.payloads.open(stored)) as unknown;
+  }
 
   /**
    * Sends a flow run an input; durable when this resolves, and with the receiver well within a second. In a run it is sent once,
