@@ -10,6 +10,7 @@ import { BackgroundTasks1764547200000 } from './0009-background-tasks.js';
 import { OwedHooks1764633600000 } from './0010-owed-hooks.js';
 import { TaskCache1764720000000 } from './0011-task-cache.js';
 import { RunKeys1764806400000 } from './0012-run-keys.js';
+import { Deployments1764892800000 } from './0013-deployments.js';
 
 /** Every migration, oldest first. A list, not a glob: it works the same compiled, in tests and inside a bundle. */
 export const migrations = [
@@ -25,4 +26,5 @@ export const migrations = [
   OwedHooks1764633600000,
   TaskCache1764720000000,
   RunKeys1764806400000,
+  Deployments1764892800000,
 ] as const;

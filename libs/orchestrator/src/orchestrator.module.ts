@@ -17,6 +17,7 @@ import { Transactions } from './persistence/transactions.js';
 import { entities } from './records/entities.js';
 import { ArtifactsRepository } from './records/artifacts/artifacts.repository.js';
 import { BlocksRepository } from './records/blocks/blocks.repository.js';
+import { DeploymentsRepository } from './records/deployments/deployments.repository.js';
 import { EventsRepository } from './records/events/events.repository.js';
 import { FlowRunInputsRepository } from './records/flow-run-inputs/flow-run-inputs.repository.js';
 import { FlowRunsRepository } from './records/flow-runs/flow-runs.repository.js';
@@ -185,6 +186,7 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
       ArtifactsRepository,
       VariablesRepository,
       BlocksRepository,
+      DeploymentsRepository,
       OwedHooksRepository,
       DatabaseClock,
       ProcessLease,

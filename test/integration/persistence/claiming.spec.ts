@@ -81,6 +81,12 @@ describe('runs that nobody executes', () => {
       expect(await claim({ limit: 2 })).toEqual([third]);
     });
 
+    it('are claimed when they are of a deployment', async () => {
+      const id = await runIn(due(1));
+      await change(id, 'deployment_id = gen_random_uuid()');
+      expect(await claim()).toEqual([id]);
+    });
+
     it('are claimed for any of the flows a process has, and none when it has none', async () => {
       const id = await runIn(due(1));
       expect(await claim({ flowIds: [] })).toEqual([]);
@@ -91,7 +97,8 @@ describe('runs that nobody executes', () => {
       ['of another application', (id) => change(id, `app = 'other'`)],
       ['of another flow', (id) => change(id, 'flow_id = gen_random_uuid()')],
       ['within other runs', (id) => change(id, 'root_flow_run_id = gen_random_uuid()')],
-      ['of deployments', (id) => change(id, 'deployment_id = gen_random_uuid()')],
+      ['in work queues', (id) => change(id, 'work_queue_id = gen_random_uuid()')],
+      ['that have not been given their turn', (id) => change(id, 'awaits_turn = true')],
       ['that a process executes', async (id) => change(id, 'process_id = $2', await join(store))],
       ['whose process is gone: those are let go first', (id) => change(id, 'process_id = gen_random_uuid()')],
     ])('are left alone: runs %s', async (_, becomes) => {
@@ -180,7 +187,8 @@ describe('runs that nobody executes', () => {
     it.each<[string, (id: string) => Promise<unknown>]>([
       ['somebody has', async (id) => change(id, 'process_id = $2', await join(store))],
       ['is within another', (id) => change(id, 'root_flow_run_id = gen_random_uuid()')],
-      ['is of a deployment', (id) => change(id, 'deployment_id = gen_random_uuid()')],
+      ['is in a work queue', (id) => change(id, 'work_queue_id = gen_random_uuid()')],
+      ['has not been given its turn', (id) => change(id, 'awaits_turn = true')],
       ['is of another application', (id) => change(id, `app = 'other'`)],
     ])('is none that %s', async (_, becomes) => {
       await becomes(await runIn(due(1)));

@@ -3,6 +3,9 @@ import { ArtifactEntity } from './artifacts/artifact.entity.js';
 import { BlockDocumentEntity } from './blocks/block-document.entity.js';
 import { BlockSchemaEntity } from './blocks/block-schema.entity.js';
 import { BlockTypeEntity } from './blocks/block-type.entity.js';
+import { DeploymentScheduleEntity } from './deployments/deployment-schedule.entity.js';
+import { DeploymentVersionEntity } from './deployments/deployment-version.entity.js';
+import { DeploymentEntity } from './deployments/deployment.entity.js';
 import { EventReceiptEntity } from './events/event-receipt.entity.js';
 import { EventEntity } from './events/event.entity.js';
 import { FlowEntity } from './flows/flow.entity.js';
@@ -15,6 +18,7 @@ import { OwedHooksEntity } from './owed-hooks/owed-hooks.entity.js';
 import { ProcessEntity } from './processes/process.entity.js';
 import { RunValueEntity } from './run-values/run-value.entity.js';
 import { PayloadEntity } from './payloads/payload.entity.js';
+import { ScheduleWatchEntity } from './deployments/schedule-watch.entity.js';
 import { TaskCacheEntity } from './task-cache/task-cache.entity.js';
 import { QueuedTaskEntity } from './task-queue/queued-task.entity.js';
 import { TaskRunStateEntity } from './task-runs/task-run-state.entity.js';
@@ -45,4 +49,8 @@ export const entities = [
   BlockDocumentEntity,
   OwedHooksEntity,
   QueuedTaskEntity,
+  DeploymentEntity,
+  DeploymentScheduleEntity,
+  DeploymentVersionEntity,
+  ScheduleWatchEntity,
 ] as const;

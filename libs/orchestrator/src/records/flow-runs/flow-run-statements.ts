@@ -139,7 +139,8 @@ export const claimDueFlowRuns = (schema: string): string => `
     select r.id
       from ${schema}.flow_run r
      where r.state_type = 'SCHEDULED' and r.next_scheduled_start_time <= ${timeAhead('$5')} and r.process_id is null
-       and r.root_flow_run_id = r.id and r.deployment_id is null and r.app = $2 and r.flow_id = any($3::uuid[])
+       and r.root_flow_run_id = r.id and r.work_queue_id is null and not r.awaits_turn
+       and r.app = $2 and r.flow_id = any($3::uuid[])
        and exists (select from me)
      order by r.next_scheduled_start_time, r.id
      limit $4
@@ -158,7 +159,8 @@ export const nextDueFlowRun = (schema: string): string => `
   select greatest(0, extract(epoch from r.next_scheduled_start_time - (${timeAhead('$3')})) * 1000)::float8 as ms
     from ${schema}.flow_run r
    where r.state_type = 'SCHEDULED' and r.process_id is null
-     and r.root_flow_run_id = r.id and r.deployment_id is null and r.app = $1 and r.flow_id = any($2::uuid[])
+     and r.root_flow_run_id = r.id and r.work_queue_id is null and not r.awaits_turn
+     and r.app = $1 and r.flow_id = any($2::uuid[])
    order by r.next_scheduled_start_time, r.id
    limit 1`;
 

@@ -11,6 +11,10 @@ import { RunColumns, stateTypeCheck } from '../run-columns.js';
   where: `state_type in ('PENDING', 'RUNNING', 'CANCELLING', 'PAUSED')`,
 })
 @Index('flow_run_process_idx', ['processId', 'id'], { where: 'process_id is not null' })
+@Index('flow_run_deployment_idx', ['deploymentId', 'id'], { where: 'deployment_id is not null' })
+@Index('flow_run_schedule_idx', ['scheduleId', 'nextScheduledStartTime', 'id'], {
+  where: `schedule_id is not null and state_type in ('SCHEDULED', 'PENDING', 'RUNNING', 'PAUSED', 'CANCELLING')`,
+})
 @Index('flow_run_root_idx', ['rootFlowRunId'], { where: 'parent_task_run_id is not null' })
 @Index('flow_run_parent_idx', ['parentTaskRunId'], { where: 'parent_task_run_id is not null' })
 export class FlowRunEntity extends RunColumns {
@@ -86,4 +90,14 @@ export class FlowRunEntity extends RunColumns {
   /** Grows with every change of holder; what an earlier holder still writes is refused by it. */
   @Column('integer', { default: 0 })
   leaseEpoch!: number;
+
+  /** The schedule that made it; `null` of runs that somebody asked for. */
+  @Column('uuid', { nullable: true })
+  scheduleId!: string | null;
+
+  @Column('boolean', {
+    default: false,
+    comment: 'Its schedule lets no two runs go on at once: nobody claims this one until it has been given its turn.',
+  })
+  awaitsTurn!: boolean;
 }
