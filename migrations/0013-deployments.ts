@@ -94,6 +94,8 @@ async function createDeployments(runner: QueryRunner, schema: string): Promise<v
       path                       text,
       entrypoint                 text,
       pull_steps                 jsonb,
+      empirical_policy           jsonb,
+      flow_version               text,
       storage_document_id        uuid,
       infrastructure_document_id uuid,
       created_by                 jsonb,
@@ -109,6 +111,9 @@ async function createDeployments(runner: QueryRunner, schema: string): Promise<v
   await runner.query(`
     comment on column ${schema}.deployment.paused_reason is
       'asked: somebody paused it; removed: it went out of the code, and goes on when it comes back. Null while not paused.'`);
+  await runner.query(`
+    comment on column ${schema}.deployment.empirical_policy is
+      'What its runs are created with, from whoever has the code of the flow; null while nobody has been there who does.'`);
   await runner.query(`create index deployment_app_idx on ${schema}.deployment (app, id)`);
   await runner.query(`create index deployment_name_idx on ${schema}.deployment (name, id)`);
   await runner.query(`
@@ -132,10 +137,11 @@ async function createSchedules(runner: QueryRunner, schema: string): Promise<voi
       ends_at            timestamptz,
       jitter_ms          bigint      not null default 0,
       overlap            text        not null default 'allow',
-      catch_up           text        not null default 'none',
+      catch_up           text,
       catch_up_window_ms bigint,
       filled_until       timestamptz,
       fill_at            timestamptz,
+      turn_at            timestamptz,
       constraint deployment_schedule_pkey primary key (id),
       constraint deployment_schedule_slug_key unique (deployment_id, slug),
       constraint deployment_schedule_overlap_check
@@ -149,9 +155,15 @@ async function createSchedules(runner: QueryRunner, schema: string): Promise<voi
     comment on column ${schema}.deployment_schedule.fill_at is
       'When further runs have to be made; null while there is nothing to make: paused, inactive, or without further instants.'`);
   await runner.query(`
+    comment on column ${schema}.deployment_schedule.catch_up is
+      'What becomes of times that were missed; null: runs that had been made by then are late, and no more are made.'`);
+  await runner.query(`
+    comment on column ${schema}.deployment_schedule.turn_at is
+      'When to look which of its runs has its turn; null while none awaits it.'`);
+  await runner.query(`
     create index deployment_schedule_fill_idx on ${schema}.deployment_schedule (app, fill_at) where fill_at is not null`);
   await runner.query(`
-    create index deployment_schedule_overlap_idx on ${schema}.deployment_schedule (app, id) where overlap <> 'allow'`);
+    create index deployment_schedule_turn_idx on ${schema}.deployment_schedule (app, turn_at) where turn_at is not null`);
 }
 
 function quotedSchema(runner: QueryRunner): string {

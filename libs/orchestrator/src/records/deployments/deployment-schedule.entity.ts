@@ -8,7 +8,7 @@ import { InstantColumn } from '../../persistence/columns/instant.column.js';
 @Check('deployment_schedule_overlap_check', `overlap in ('skip', 'buffer_one', 'buffer_all', 'cancel_other', 'allow')`)
 @Check('deployment_schedule_catch_up_check', `catch_up in ('none', 'latest', 'all')`)
 @Index('deployment_schedule_fill_idx', ['app', 'fillAt'], { where: 'fill_at is not null' })
-@Index('deployment_schedule_overlap_idx', ['app', 'id'], { where: `overlap <> 'allow'` })
+@Index('deployment_schedule_turn_idx', ['app', 'turnAt'], { where: 'turn_at is not null' })
 export class DeploymentScheduleEntity {
   @PrimaryColumn('uuid', { primaryKeyConstraintName: 'deployment_schedule_pkey' })
   id!: string;
@@ -59,8 +59,12 @@ export class DeploymentScheduleEntity {
   @Column('text', { default: 'allow' })
   overlap!: 'skip' | 'buffer_one' | 'buffer_all' | 'cancel_other' | 'allow';
 
-  @Column('text', { default: 'none' })
-  catchUp!: 'none' | 'latest' | 'all';
+  @Column('text', {
+    nullable: true,
+    comment:
+      'What becomes of times that were missed; null: runs that had been made by then are late, and no more are made.',
+  })
+  catchUp!: 'none' | 'latest' | 'all' | null;
 
   /** Older instants are not caught up with; `null` for no such bound. */
   @Column('bigint', { nullable: true })
@@ -78,4 +82,10 @@ export class DeploymentScheduleEntity {
       'When further runs have to be made; null while there is nothing to make: paused, inactive, or without further instants.',
   })
   fillAt!: Instant | null;
+
+  @InstantColumn({
+    nullable: true,
+    comment: 'When to look which of its runs has its turn; null while none awaits it.',
+  })
+  turnAt!: Instant | null;
 }

@@ -106,6 +106,16 @@ export class DeploymentEntity {
   @Column('jsonb', { nullable: true })
   pullSteps!: unknown;
 
+  @Column('jsonb', {
+    nullable: true,
+    comment:
+      'What its runs are created with, from whoever has the code of the flow; null while nobody has been there who does.',
+  })
+  empiricalPolicy!: Record<string, unknown> | null;
+
+  @Column('text', { nullable: true })
+  flowVersion!: string | null;
+
   @Column('uuid', { nullable: true })
   storageDocumentId!: string | null;
 
