@@ -40,6 +40,31 @@ export type { Backoff, ExponentialBackoffOptions } from './retries/exponential-b
 export { InvalidRetryPolicyError } from './retries/invalid-retry-policy.error.js';
 export { retryPolicyOf } from './retries/retry-policy.js';
 export type { RetryDelay, RetryOptions } from './retries/retry-policy.js';
+export { checkedSchedule } from './schedules/checked-schedule.js';
+export { instantsOf } from './schedules/instants-of.js';
+export type { ScheduleWindow } from './schedules/instants-of.js';
+export { jittered } from './schedules/jittered.js';
+export type {
+  CronSchedule,
+  CronScheduleInput,
+  IntervalSchedule,
+  IntervalScheduleInput,
+  RRuleSchedule,
+  RRuleScheduleInput,
+  Schedule,
+  ScheduleInput,
+} from './schedules/schedule.js';
+export {
+  InvalidCronError,
+  InvalidIntervalError,
+  InvalidRRuleError,
+  InvalidScheduleError,
+  RRuleTooLargeError,
+  ScheduleNeverFiresError,
+  UnknownTimeZoneError,
+} from './schedules/schedule-errors.js';
+export { checkedTimeZone, zoneNamed } from './schedules/zone.js';
+export type { Zone, Zones } from './schedules/zone.js';
 export { cancellationDeadline, stateOfCancelledChild } from './states/cancellation.js';
 export type { Child } from './states/cancellation.js';
 export { returnedState, stateAmong } from './states/returned-state.js';
