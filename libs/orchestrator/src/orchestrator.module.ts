@@ -76,7 +76,13 @@ import { RunValuesRepository } from './records/run-values/run-values.repository.
 import { OrchestratorEngine } from './runtime/engine/orchestrator-engine.js';
 import { RunLogs } from './runtime/engine/run-logs.js';
 import { RunWaits } from './runtime/engine/run-waits.service.js';
-import { TaskEngine } from './runtime/engine/task-engine.js';
+import { RecordedOutcomes } from './runtime/engine/tasks/recorded-outcomes.service.js';
+import { RememberedOutcomes } from './runtime/engine/tasks/remembered-outcomes.service.js';
+import { TaskAttempts } from './runtime/engine/tasks/task-attempts.service.js';
+import { TaskBodies } from './runtime/engine/tasks/task-bodies.service.js';
+import { TaskEngine } from './runtime/engine/tasks/task-engine.js';
+import { TaskRunStates } from './runtime/engine/tasks/task-run-states.service.js';
+import { TaskTransactions } from './runtime/engine/tasks/task-transactions.service.js';
 import { Events } from './runtime/events/events.service.js';
 import { FlowRuns } from './runtime/flow-runs.service.js';
 import { Flows } from './runtime/flows.service.js';
@@ -219,6 +225,12 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
       EngineScopeServices,
       HostDataSources,
       TransactionalAttempts,
+      TaskRunStates,
+      TaskTransactions,
+      TaskBodies,
+      TaskAttempts,
+      RememberedOutcomes,
+      RecordedOutcomes,
       TaskEngine,
       FlowEngine,
       OrchestratorEngine,

@@ -28,7 +28,7 @@ import { FlowEngine, type FlowExecution } from './flow-engine.js';
 import type { NewRunOptions } from './new-run-options.js';
 import { currentScope, outsideAnyScope, type RunScope } from './run-scope.js';
 import { unionOf } from './scoped-tags.js';
-import { TaskEngine } from './task-engine.js';
+import { TaskEngine } from './tasks/task-engine.js';
 import { callAfter } from './wait-until.js';
 
 /** What is left of the drain once runs have been cut off: their last states still have to be written. */

@@ -1,5 +1,5 @@
-import { callHook, type TransactionContext, type TransactionHooks } from '../transactions/transaction-hooks.js';
-import type { TransactionPart } from '../transactions/transaction.js';
+import { callHook, type TransactionContext, type TransactionHooks } from '../../transactions/transaction-hooks.js';
+import type { TransactionPart } from '../../transactions/transaction.js';
 
 /** What becomes of a task with the transaction that it is part of. */
 export interface TransactionEffects {
