@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { Flow, Task, type TransactionContext } from '@nestor/orchestrator';
+import { Flow, Task, type HookContext, type TransactionContext } from '@nestor/orchestrator';
 
 type Code = (...inputs: any[]) => Promise<unknown>;
 
@@ -11,6 +11,9 @@ export class Stage {
 
   /** The tasks whose code ran here, one entry per attempt, in order: `act(1)`. */
   readonly performed: string[] = [];
+
+  /** What the hook of `actOnceWatched` was told here. */
+  readonly watched: string[] = [];
 
   /** What the flows `play…` do. */
   script: Code = async () => undefined;
@@ -89,6 +92,16 @@ export class Stage {
   @Task({ recordStart: true, retries: 2 })
   async actOnce(...inputs: unknown[]): Promise<any> {
     return this.performing('actOnce', inputs);
+  }
+
+  @Task({ recordStart: true, onFailure: 'watch' })
+  async actOnceWatched(...inputs: unknown[]): Promise<any> {
+    return this.performing('actOnceWatched', inputs);
+  }
+
+  /** Is called when `actOnceWatched` fails. */
+  async watch({ args, state }: HookContext): Promise<void> {
+    this.watched.push(`actOnceWatched(${args.join(', ')}) is ${state.name}`);
   }
 
   @Task({ timeout: '30ms' })

@@ -303,5 +303,15 @@ describe('background tasks', () => {
       expect(await rowOf(id)).toMatchObject({ state_type: 'FAILED' });
       expect(await queueOf(id)).toMatchObject({ process_id: null, dead_at: expect.any(Date) as Date });
     });
+
+    it('do so when they have hooks as well, which are told of it', async () => {
+      const gate = newGate();
+      const process = await relay.start('first', (stage) => (stage.perform = () => gate.pass()));
+      const { taskRunId: id } = await process.get(BackgroundTasks).delay(Stage, 'actOnceWatched', 1);
+      await gate.reached;
+      await process.app.close();
+      expect(await rowOf(id)).toMatchObject({ state_type: 'FAILED' });
+      expect(process.stage.watched).toEqual(['actOnceWatched(1) is Failed']);
+    });
   });
 });

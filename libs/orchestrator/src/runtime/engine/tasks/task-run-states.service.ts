@@ -16,8 +16,9 @@ import { Payloads } from '../../payloads/payloads.service.js';
 import { TransitionService, type TaskRunAnswer } from '../../transitions/transition.service.js';
 import { goesOnElsewhere, type AttemptEnd } from '../attempt.js';
 import { OutcomeUnknownError } from '../engine-errors.js';
-import { failureMessage } from '../outcome.js';
-import { quietly, type Begun, type Execution } from './task-call.js';
+import { failureMessage, stackOf } from '../outcome.js';
+import { LogLevel, RunLogs } from '../run-logs.js';
+import { logSourceOf, quietly, type Begun, type Execution } from './task-call.js';
 
 // Made once: a task that succeeds at once enters three states, and most tasks do.
 const PENDING = pending();
@@ -32,6 +33,7 @@ export class TaskRunStates {
     private readonly transitions: TransitionService,
     private readonly hooks: Hooks,
     private readonly payloads: Payloads,
+    private readonly logs: RunLogs,
   ) {}
 
   propose({ live, flowAttempt }: Begun, state: ProposedState, result: string | null = null): TaskRunAnswer {
@@ -111,7 +113,14 @@ export class TaskRunStates {
     const { execution, live } = begun;
     if (live.lease?.lost) return;
     const isRunning = live.image.state?.type === StateType.Running;
-    if (isRunning && execution.task.recordStart) return void this.giveUp(begun).catch(() => undefined);
+    if (isRunning && execution.task.recordStart) {
+      // Nobody waits for it, and its state is its report. Where not even that can be written, the sweeper of another process
+      // says the same of it once this one is gone.
+      return void this.failAsUnknown(begun).catch((error: unknown) => {
+        const message = `It could not be recorded that its outcome is unknown. ${stackOf(error)}`;
+        this.logs.append(logSourceOf(live), LogLevel.Error, message);
+      });
+    }
     if (isRunning) this.transitions.rewindAttempt(live);
     const scheduledTime = this.transitions.now();
     this.propose(begun, awaitingResume({ scheduledTime, message: 'Its process shut down.' })).inPassing();
@@ -119,13 +128,18 @@ export class TaskRunStates {
 
   /** Fails a run that may run at most once and was running when its process ended; throws what its caller gets. */
   async giveUp(begun: Begun): Promise<never> {
+    if (begun.execution.task.hooks) await this.noteForHooks(begun);
+    throw this.payloads.decode(await this.failAsUnknown(begun));
+  }
+
+  /** Its hooks know its arguments by now. Gives the error, encoded. */
+  private async failAsUnknown(begun: Begun): Promise<string> {
     const { execution, live } = begun;
-    if (execution.task.hooks) await this.noteForHooks(begun);
     const error = new OutcomeUnknownError(live.created.name);
     const message = failureMessage(error);
     const context = { runId: live.created.id, subject: `error of ${execution.task.subject}` };
     const { encoded, stored } = await this.payloads.sealError(error, message, context);
     await this.propose(begun, failed({ message, details: { retriable: false } }), stored).durable();
-    throw this.payloads.decode(encoded);
+    return encoded;
   }
 }
