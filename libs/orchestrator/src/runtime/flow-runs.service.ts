@@ -15,6 +15,7 @@ import { outcomeOfRun } from './outcome-of-run.js';
 import { PausedRunError, UnfinishedRunError } from './engine/engine-errors.js';
 import { checkedId, checkedLimit, MAX_PAGE } from './queries.js';
 import { OrchestratorEngine } from './engine/orchestrator-engine.js';
+import { pause, withinMs } from './engine/wait-until.js';
 import { edgesOf, type RunGraph } from './run-graph.js';
 import {
   flowRunView,
@@ -149,12 +150,13 @@ export class FlowRuns {
     const deadline = performance.now() + timeoutMs;
     let pauseMs = FIRST_LOOK_MS;
     for (;;) {
-      const end = await this.look(id);
-      if (end) return outcomeOfRun(end.row, end.outcome);
+      const found = await this.look(id);
+      if (found) return outcomeOfRun(found.row, found.outcome);
       const left = deadline - performance.now();
       if (left <= 0) throw new WaitTimeoutError(`Flow run ${id}`, timeoutMs, id);
       // Here the engine tells; of other processes' runs only the database does.
-      await endOrPause(this.engine.endOf(id), Math.min(this.engine.endOf(id) ? LAST_LOOK_MS : pauseMs, left));
+      const end = this.engine.endOf(id);
+      await (end ? withinMs(end, Math.min(LAST_LOOK_MS, left)) : pause(Math.min(pauseMs, left)));
       pauseMs = Math.min(pauseMs * 2, LAST_LOOK_MS);
     }
   }
@@ -209,11 +211,4 @@ export class FlowRuns {
     const names = new Map(flows.map((flow) => [flow.id, flow.name]));
     return rows.map((row) => flowRunView(row, names.get(row.flowId) ?? row.flowId));
   }
-}
-
-async function endOrPause(end: Promise<unknown> | undefined, ms: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const pause = new Promise<void>((resolve) => (timer = setTimeout(resolve, ms)));
-  await Promise.race(end ? [pause, Promise.allSettled([end])] : [pause]);
-  clearTimeout(timer);
 }

@@ -3,6 +3,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { cacheKey, type CacheMaterial, type CachePolicy } from '@nestor/core';
 import { Transactions, type Tx } from '../../persistence/transactions.js';
 import { TaskCacheRepository } from '../../records/task-cache/task-cache.repository.js';
+import { pause } from '../engine/wait-until.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
 import { PayloadNotFoundError } from '../payloads/payload-errors.js';
@@ -96,16 +97,4 @@ export class TaskCache {
 function storedKey(key: string): string {
   if (Buffer.byteLength(key) <= MAX_KEY_BYTES && !key.includes('\0')) return key;
   return `sha256:${createHash('sha256').update(key).digest('base64url')}`;
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const end = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', end);
-      resolve();
-    };
-    const timer = setTimeout(end, ms);
-    signal.addEventListener('abort', end);
-  });
 }

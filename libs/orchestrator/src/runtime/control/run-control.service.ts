@@ -26,6 +26,7 @@ import { RunValuesRepository } from '../../records/run-values/run-values.reposit
 import type { NewTaskRun } from '../../records/task-runs/task-run-rows.js';
 import { TaskRunsRepository, type RecordedTaskRun } from '../../records/task-runs/task-runs.repository.js';
 import { nameOfRun } from '../engine/run-names.js';
+import { pause } from '../engine/wait-until.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { KEPT_PATTERNS } from '../inputs/kept-inputs.js';
 import { PauseAnswers } from '../inputs/pause-answers.service.js';
@@ -239,7 +240,7 @@ export class RunControl {
       } catch (error) {
         const isBeginning = error instanceof RunControlRefusedError && error.stateType === StateType.Pending;
         if (!isBeginning || performance.now() > deadline) throw error;
-        await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
+        await pause(LOOK_AGAIN_MS);
       }
     }
   }

@@ -4,6 +4,7 @@ import { newId } from '../../persistence/ids.js';
 import { Transactions } from '../../persistence/transactions.js';
 import { LogsRepository, type NewLog } from '../../records/logs/logs.repository.js';
 import { DatabaseClock } from '../transitions/database-clock.js';
+import { withinMs } from './wait-until.js';
 
 /** The levels of the HTTP contract. */
 export const LogLevel = { Debug: 10, Info: 20, Warning: 30, Error: 40, Critical: 50 } as const;
@@ -72,13 +73,9 @@ export class RunLogs {
   }
 
   /** Writes what is left, if the database takes it within that time. Later lines are not kept. Always resolves. */
-  async close(withinMs: number): Promise<void> {
+  async close(waitMs: number): Promise<void> {
     this.closed = true;
-    const lines = this.flush();
-    let giveUp: NodeJS.Timeout | undefined;
-    const deadline = new Promise<void>((resolve) => (giveUp = setTimeout(resolve, withinMs)));
-    await Promise.race([lines, deadline]);
-    clearTimeout(giveUp);
+    await withinMs(this.flush(), waitMs);
     const lost = this.inFlight + this.buffer.length;
     if (lost > 0) this.logger.error(`${lost} log lines are lost: the database is away.`);
   }

@@ -10,8 +10,21 @@ const MAX_TIMER_MS = 2_147_483_647;
 export async function timerUntil(instant: Instant, now: () => Instant, signal?: AbortSignal): Promise<void> {
   for (let left = msBetween(now(), instant); left > 0; left = msBetween(now(), instant)) {
     if (signal?.aborted) return;
-    await wait(Math.min(Math.ceil(left), MAX_TIMER_MS), signal);
+    await pause(Math.min(Math.ceil(left), MAX_TIMER_MS), signal);
   }
+}
+
+/** Resolves after `ms` (no more than a timer takes, 24 days), or as soon as `signal` fires; the caller looks which it was. */
+export function pause(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal?.addEventListener('abort', done);
+  });
 }
 
 /**
@@ -35,16 +48,4 @@ export async function withinMs(work: Promise<unknown>, ms: number): Promise<void
   const timer = new Promise<void>((resolve) => (stopTimer = callAfter(ms, resolve)));
   await Promise.race([Promise.allSettled([work]), timer]);
   stopTimer();
-}
-
-function wait(ms: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal?.addEventListener('abort', done);
-  });
 }

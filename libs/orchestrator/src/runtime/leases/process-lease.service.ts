@@ -9,7 +9,7 @@ import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
 import { Transactions } from '../../persistence/transactions.js';
 import { ProcessesRepository } from '../../records/processes/processes.repository.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
-import { withinMs } from '../engine/wait-until.js';
+import { pause, withinMs } from '../engine/wait-until.js';
 import { channelOf } from '../notifications/channel.js';
 import type { LeaseKeeperSettings, LeaseNews, LeaseOrder } from './lease-messages.js';
 import { LeaseProof } from './lease-proof.js';
@@ -167,7 +167,7 @@ export class ProcessLease implements OnModuleInit {
         return;
       } catch (error) {
         this.logger.warn(`The process could not join again yet: ${String(error)}`);
-        await new Promise((resolve) => setTimeout(resolve, REJOIN_MS));
+        await pause(REJOIN_MS);
       }
     }
   }

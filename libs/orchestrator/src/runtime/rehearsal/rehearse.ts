@@ -2,6 +2,7 @@ import type { CallEngine } from '../registry/engine-bindings.js';
 import { Attempt } from '../engine/attempt.js';
 import { PauseGate } from '../engine/pause-gate.js';
 import { RunScope, withScope, type ScopeServices } from '../engine/run-scope.js';
+import { pause } from '../engine/wait-until.js';
 import { pauseValueKey } from '../inputs/kept-inputs.js';
 import type { PauseRequest } from '../inputs/pause-request.js';
 import type { RecordedCall } from '../replay/recorded-call.js';
@@ -139,4 +140,3 @@ export function callKey({ taskKey, dynamicKey }: CallKey): string {
 }
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

@@ -1,4 +1,5 @@
 import { scopeOfKey } from '../engine/branch.js';
+import { pause } from '../engine/wait-until.js';
 import type { RecordedCall } from './recorded-call.js';
 import { ReplayDivergedError } from './replay-diverged.error.js';
 
@@ -134,4 +135,3 @@ function placeOf(taskKey: string, dynamicKey: string): string {
 }
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

@@ -11,6 +11,7 @@ import { RunValuesRepository } from '../../records/run-values/run-values.reposit
 import { TaskQueueRepository } from '../../records/task-queue/task-queue.repository.js';
 import { TaskRunsRepository } from '../../records/task-runs/task-runs.repository.js';
 import { type HeldClaims, type WriteFence } from '../../records/lease-check.js';
+import { pause } from '../engine/wait-until.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
 import { batchSize, foldEntries, MAX_BATCH, type JournalBatch } from './journal-batch.js';
 import { Turnstile } from './turnstile.js';
@@ -359,17 +360,5 @@ function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
     const giveUp = (): void => reject(new JournalClosedError());
     signal.addEventListener('abort', giveUp);
     work.then(resolve, reject).finally(() => signal.removeEventListener('abort', giveUp));
-  });
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', done);
   });
 }
