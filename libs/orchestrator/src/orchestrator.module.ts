@@ -34,7 +34,11 @@ import { VariablesRepository } from './records/variables/variables.repository.js
 import { Artifacts } from './runtime/artifacts/artifacts.service.js';
 import { Blocks } from './runtime/blocks/blocks.service.js';
 import { ENGINE_SETTINGS, type EngineSettings } from './runtime/engine-settings.js';
-import { FlowEngine } from './runtime/engine/flow-engine.js';
+import { FlowAttempts } from './runtime/engine/flows/flow-attempts.service.js';
+import { FlowBodies } from './runtime/engine/flows/flow-bodies.service.js';
+import { FlowEngine } from './runtime/engine/flows/flow-engine.js';
+import { FlowRunCreation } from './runtime/engine/flows/flow-run-creation.service.js';
+import { FlowRunEndings } from './runtime/engine/flows/flow-run-endings.service.js';
 import { Publications } from './runtime/engine/publications.service.js';
 import { EngineScopeServices } from './runtime/engine/scope-services.js';
 import { ActiveFlowRuns } from './runtime/engine/active-flow-runs.js';
@@ -232,6 +236,10 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
       RememberedOutcomes,
       RecordedOutcomes,
       TaskEngine,
+      FlowRunCreation,
+      FlowBodies,
+      FlowRunEndings,
+      FlowAttempts,
       FlowEngine,
       OrchestratorEngine,
       RunClaimer,

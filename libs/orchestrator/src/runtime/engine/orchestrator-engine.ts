@@ -24,7 +24,9 @@ import {
 } from './engine-errors.js';
 import { reasonOf } from '../replay/replays.service.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
-import { FlowEngine, type FlowExecution } from './flow-engine.js';
+import { FlowEngine } from './flows/flow-engine.js';
+import type { FlowExecution } from './flows/flow-execution.js';
+import { FlowRunCreation } from './flows/flow-run-creation.service.js';
 import type { NewRunOptions } from './new-run-options.js';
 import { currentScope, outsideAnyScope, type RunScope } from './run-scope.js';
 import { unionOf } from './scoped-tags.js';
@@ -78,6 +80,7 @@ export class OrchestratorEngine implements CallEngine {
 
   constructor(
     private readonly registry: FlowRegistry,
+    private readonly creation: FlowRunCreation,
     private readonly flowEngine: FlowEngine,
     private readonly taskEngine: TaskEngine,
     private readonly activeRuns: ActiveFlowRuns,
@@ -186,7 +189,7 @@ export class OrchestratorEngine implements CallEngine {
     args: readonly unknown[],
     options: NewRunOptions,
   ): Promise<StartedRun> {
-    const live = await this.flowEngine.create(definition, args, options);
+    const live = await this.creation.create(definition, args, options);
     const receiver = await this.receiverFor(live, definition);
     const ended = this.tracked(this.execute(newExecution(live, definition, receiver)));
     ended.catch(() => undefined); // the run's own state says how it ended; whoever holds the handle hears of it there
@@ -230,7 +233,7 @@ export class OrchestratorEngine implements CallEngine {
 
   private async callFlow({ definition, receiver, args, options }: FlowCall): Promise<unknown> {
     const known = options?.upstream ? await options.upstream.resolve() : args;
-    const live = await this.flowEngine.create(definition, known);
+    const live = await this.creation.create(definition, known);
     if (options?.trace) options.trace.run = traceOf(live);
     return this.execute(newExecution(live, definition, receiver));
   }
