@@ -11,6 +11,7 @@ import { OwedHooks1764633600000 } from './0010-owed-hooks.js';
 import { TaskCache1764720000000 } from './0011-task-cache.js';
 import { RunKeys1764806400000 } from './0012-run-keys.js';
 import { Deployments1764892800000 } from './0013-deployments.js';
+import { WorkPools1764979200000 } from './0014-work-pools.js';
 
 /** Every migration, oldest first. A list, not a glob: it works the same compiled, in tests and inside a bundle. */
 export const migrations = [
@@ -27,4 +28,5 @@ export const migrations = [
   TaskCache1764720000000,
   RunKeys1764806400000,
   Deployments1764892800000,
+  WorkPools1764979200000,
 ] as const;

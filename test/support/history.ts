@@ -46,8 +46,8 @@ interface Steered {
  *
  * An ended run moves on only where somebody retries or restarts it, or takes back what it did; a run begins in `PENDING`, unless
  * it is a fork, which is scheduled, or what a fork takes over, which is completed from the start; it comes there again only to
- * stay, when what it waits for does not complete. A background task waits in `SCHEDULED` first, and is `PENDING` when it is taken
- * from the queue.
+ * stay, when what it waits for does not complete. A background task waits in `SCHEDULED` first, and so does a flow run that was
+ * enqueued; either is `PENDING` when it is taken.
  */
 export async function illegalHistories(
   database: Pick<TestDatabase, 'url'>,
@@ -56,7 +56,8 @@ export async function illegalHistories(
   const historyOf = { flow_run: 'flow_run_state', task_run: 'task_run_history' } as const;
   const problems: unknown[] = [];
   for (const run of ['flow_run', 'task_run'] as const) {
-    const isQueued = run === 'flow_run' ? 'false' : 'r.parameters is not null';
+    const isQueued = 'r.parameters is not null';
+    const mayWait = run === 'flow_run' ? 'true' : isQueued;
     const beginnings =
       run === 'flow_run'
         ? `h.type = 'SCHEDULED' and h.message like 'Forked%'`
@@ -79,7 +80,7 @@ export async function illegalHistories(
              or (h.before_type is null and h.type <> 'PENDING' and not (${beginnings}))
              or (h.run_id <> all ($1::uuid[])
                  and (h.before_type is not null and h.type = 'PENDING' and not (h.before_type = 'PENDING' and h.name = 'NotReady')
-                      and not (h.before_type = 'SCHEDULED' and ${isQueued})
+                      and not (h.before_type = 'SCHEDULED' and ${mayWait})
                       or h.before_type = 'CANCELLING' and h.type <> 'CANCELLED'
                       or h.before_type in ('COMPLETED', 'FAILED', 'CRASHED', 'CANCELLED')
                          and not (h.before_type = 'COMPLETED' and h.name = 'RolledBack')

@@ -12,6 +12,13 @@ export {
 } from './caching/cache-policy.js';
 export type { CachePolicy } from './caching/cache-policy.js';
 export { OrchestratorError } from './errors/orchestrator-error.js';
+export {
+  jobConfiguration,
+  jobTemplateProblems,
+  jobVariableProblems,
+  jobVariables,
+} from './job-templates/job-template.js';
+export type { BaseJobTemplate } from './job-templates/job-template.js';
 export { canonicalText } from './json/canonical-text.js';
 export { classCodec, ClassRegisteredTwiceError, ClassRegistry, InvalidClassCodecError } from './json/class-registry.js';
 export type { ClassCodec, ErrorClass } from './json/class-registry.js';

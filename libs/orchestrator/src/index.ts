@@ -155,6 +155,17 @@ export { SecretKeyFileError, SecretKeyMissingError, SecretUnreadableError } from
 export { Events } from './runtime/events/events.service.js';
 export type { EmittedEvent, EventResource, RelatedEventResource } from './runtime/events/event-content.js';
 export { InvalidEventError } from './runtime/events/event-errors.js';
+export { WorkPools } from './runtime/work-pools/work-pools.service.js';
+export type { WorkPool, WorkPoolOptions, WorkQueue, WorkQueueOptions } from './runtime/work-pools/work-pool-values.js';
+export {
+  DefaultWorkQueueError,
+  InvalidJobVariablesError,
+  InvalidWorkPoolError,
+  WorkPoolExistsError,
+  WorkPoolNotFoundError,
+  WorkQueueExistsError,
+  WorkQueueNotFoundError,
+} from './runtime/work-pools/work-pool-errors.js';
 export type { JsonValue } from './persistence/storable-json.js';
 
 export {
@@ -242,6 +253,7 @@ export {
 } from '@nestor/core';
 export type {
   Backoff,
+  BaseJobTemplate,
   ClassCodec,
   Duration,
   ErrorClass,

@@ -20,11 +20,14 @@ import { BlocksRepository } from './records/blocks/blocks.repository.js';
 import { DeploymentsRepository } from './records/deployments/deployments.repository.js';
 import { EventsRepository } from './records/events/events.repository.js';
 import { FlowRunInputsRepository } from './records/flow-run-inputs/flow-run-inputs.repository.js';
+import { FlowRunClaimsRepository } from './records/flow-runs/flow-run-claims.repository.js';
 import { FlowRunsRepository } from './records/flow-runs/flow-runs.repository.js';
 import { WaitingFlowRunsRepository } from './records/flow-runs/waiting-flow-runs.repository.js';
 import { FlowsRepository } from './records/flows/flows.repository.js';
 import { LogsRepository } from './records/logs/logs.repository.js';
 import { OwedHooksRepository } from './records/owed-hooks/owed-hooks.repository.js';
+import { WorkPoolsRepository } from './records/work-pools/work-pools.repository.js';
+import { WorkQueuesRepository } from './records/work-pools/work-queues.repository.js';
 import { PayloadsRepository } from './records/payloads/payloads.repository.js';
 import { TaskCacheRepository } from './records/task-cache/task-cache.repository.js';
 import { TaskQueueRepository } from './records/task-queue/task-queue.repository.js';
@@ -108,6 +111,9 @@ import { DatabaseClock } from './runtime/transitions/database-clock.js';
 import { Journal } from './runtime/transitions/journal.js';
 import { TransitionService } from './runtime/transitions/transition.service.js';
 import { Variables } from './runtime/variables/variables.service.js';
+import { PoolStatuses } from './runtime/work-pools/pool-statuses.service.js';
+import { WORKER_SETTINGS } from './runtime/workers/worker-settings.js';
+import { WorkPools } from './runtime/work-pools/work-pools.service.js';
 
 @Module({})
 class OrchestratorOptionsModule extends OptionsModuleClass {}
@@ -178,12 +184,18 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
         inject: [ORCHESTRATOR_OPTIONS],
         useFactory: (options: OrchestratorOptions) => resolveOptions(options).backgroundTasks,
       },
+      {
+        provide: WORKER_SETTINGS,
+        inject: [ORCHESTRATOR_OPTIONS],
+        useFactory: (options: OrchestratorOptions) => resolveOptions(options).worker,
+      },
       { provide: PAYLOAD_SETTINGS, inject: [ORCHESTRATOR_OPTIONS], useFactory: payloadSettings },
       { provide: SECRET_KEY_SETTINGS, inject: [ORCHESTRATOR_OPTIONS], useFactory: secretKeySettings },
       Transactions,
       FlowsRepository,
       FlowRunsRepository,
       WaitingFlowRunsRepository,
+      FlowRunClaimsRepository,
       TaskRunsRepository,
       TaskQueueRepository,
       RunValuesRepository,
@@ -198,6 +210,8 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
       BlocksRepository,
       DeploymentsRepository,
       OwedHooksRepository,
+      WorkPoolsRepository,
+      WorkQueuesRepository,
       DatabaseClock,
       ProcessLease,
       Notifier,
@@ -272,10 +286,12 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
       Variables,
       Blocks,
       Events,
+      PoolStatuses,
+      WorkPools,
     ],
     exports: [
       ...[Flows, FlowRuns, BackgroundTasks, Results, RunControl, RunInputs, RunRecordings, Readiness],
-      ...[Artifacts, Variables, Blocks, Events],
+      ...[Artifacts, Variables, Blocks, Events, WorkPools],
     ],
   };
 }

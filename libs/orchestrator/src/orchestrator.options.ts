@@ -1,10 +1,16 @@
 import { join } from 'node:path';
 import { durationMs, type ClassCodec, type Duration, type ErrorClass } from '@nestor/core';
-import { InvalidOptionError } from './authoring/resolve-options.js';
+import { InvalidOptionError, resolvedName } from './authoring/resolve-options.js';
 import type { BackgroundSettings, BackgroundTaskOptions } from './runtime/background/background-settings.js';
 import type { PayloadOptions } from './runtime/payloads/payload-options.js';
 import { AesKeyRing } from './runtime/secrets/aes-key-ring.js';
 import { secretKeysOf, type SecretKeyOption } from './runtime/secrets/secret-key-option.js';
+import type {
+  ServedPool,
+  WorkerOptions,
+  WorkerPoolOptions,
+  WorkerSettings,
+} from './runtime/workers/worker-settings.js';
 import type { SecretKeySettings } from './runtime/secrets/secret-keys.service.js';
 
 /** Your own server. */
@@ -76,6 +82,11 @@ export interface OrchestratorOptions {
    * of the application, 10 at a time.
    */
   readonly backgroundTasks?: BackgroundTaskOptions | false;
+  /**
+   * Which waiting runs this process executes, and how many at a time; `false`: none, and it executes only what it calls or starts
+   * itself. Default: those of no queue.
+   */
+  readonly worker?: WorkerOptions | false;
   /** How parameters, results and errors are kept. */
   readonly payloads?: PayloadOptions;
   /** Whether results are kept where neither task nor flow says so (`persistResult`). Default `true`. */
@@ -120,6 +131,7 @@ interface ResolvedOptions {
   readonly cache: { readonly refresh: boolean; readonly isDisabled: boolean };
   readonly runHeartbeatMs: number;
   readonly backgroundTasks: BackgroundSettings | null;
+  readonly worker: WorkerSettings | null;
 }
 
 export const DEFAULT_OPTIONS = {
@@ -133,7 +145,12 @@ export const DEFAULT_OPTIONS = {
   maxRecoveries: 10,
   runHeartbeat: '3m',
   concurrency: 10,
+  workerLimit: 200,
+  prefetch: 0,
 } as const;
+
+/** What is taken before its time can be executed by nobody else. */
+const MAX_PREFETCH_MS = 300_000;
 
 /** Of a heartbeat: more often than once a second serves nobody, and timers are not made for more than some weeks. */
 const HEARTBEAT_MS = { least: 1_000, most: 24 * 60 * 60 * 1_000 };
@@ -161,6 +178,7 @@ export function resolveOptions(options: OrchestratorOptions): ResolvedOptions {
     maxStallMs: durationMs(options.maxStall ?? DEFAULT_OPTIONS.maxStall, 'option "maxStall" of OrchestratorModule'),
     maxRecoveries: wholeNumber(options.maxRecoveries ?? DEFAULT_OPTIONS.maxRecoveries, 'maxRecoveries', 0),
     backgroundTasks: backgroundSettings(options.backgroundTasks ?? {}),
+    worker: workerSettings(options.worker ?? {}),
     persistResults: options.persistResults ?? true,
     cache: { refresh: options.cache?.refresh ?? false, isDisabled: options.cache?.disabled ?? false },
     runHeartbeatMs: heartbeatMs(options.runHeartbeat ?? DEFAULT_OPTIONS.runHeartbeat),
@@ -190,6 +208,42 @@ function backgroundSettings(options: BackgroundTaskOptions | false): BackgroundS
   if (options === false) return null;
   const { concurrency = DEFAULT_OPTIONS.concurrency, tasks = null } = options;
   return { concurrency: wholeNumber(concurrency, 'backgroundTasks.concurrency', 1), tasks };
+}
+
+function workerSettings(options: WorkerOptions | false): WorkerSettings | null {
+  if (options === false) return null;
+  const limit = wholeNumber(options.limit ?? DEFAULT_OPTIONS.workerLimit, 'worker.limit', 1);
+  const pools = (options.pools ?? []).map((pool) =>
+    servedPool(typeof pool === 'string' ? { name: pool } : pool, limit),
+  );
+  const twice = pools.find(({ name }, index) => pools.findIndex((other) => other.name === name) < index);
+  if (twice) throw new InvalidOptionError('OrchestratorModule', 'worker.pools', `names "${twice.name}" twice.`);
+  const prefetchMs = durationMs(
+    options.prefetch ?? DEFAULT_OPTIONS.prefetch,
+    'option "worker.prefetch" of OrchestratorModule',
+  );
+  if (prefetchMs > MAX_PREFETCH_MS) {
+    throw new InvalidOptionError(
+      'OrchestratorModule',
+      'worker.prefetch',
+      `is ${options.prefetch} and must be at most 5m.`,
+    );
+  }
+  return { pools, unqueued: options.unqueued ?? true, limit, prefetchMs };
+}
+
+function servedPool({ name, queues, limit, workerName }: WorkerPoolOptions, most: number): ServedPool {
+  const place = 'OrchestratorModule';
+  for (const one of [name, ...(queues ?? [])]) resolvedName(one, '', `option "worker.pools" of ${place}`);
+  if (queues?.length === 0) {
+    throw new InvalidOptionError(place, 'worker.pools', `names no queue of "${name}"; leave "queues" out for all.`);
+  }
+  return {
+    name,
+    queueNames: queues ?? null,
+    limit: wholeNumber(limit ?? most, `worker.pools.limit`, 1),
+    workerName: workerName ?? null,
+  };
 }
 
 function wholeNumber(value: number, option: string, least: number): number {

@@ -166,7 +166,7 @@ describe('a flow run that somebody wants once more', () => {
       const fork = await elsewhere.control.fork(id, { name: 'another try' });
       expect(await elsewhere.result(fork)).toEqual(['act(1) #1', 'act(2, 1) #2', 'sing(3) #3', 'act(4) #4', 1]);
       expect(owner.stage.performed).toEqual(['sing(3)', 'act(4)']);
-      expect(await stateNames(database, fork)).toEqual(['Scheduled', 'Running', 'Completed']);
+      expect(await stateNames(database, fork)).toEqual(['Scheduled', 'Pending', 'Running', 'Completed']);
       expect(await owner.get(FlowRuns).get(fork)).toMatchObject({ name: 'another try', parentTaskRunId: null });
       const tasks = await taskRunsOf(database, fork);
       expect(tasks.map(({ state_name }) => state_name)).toEqual(['Cached', 'Cached', 'Completed', 'Completed']);

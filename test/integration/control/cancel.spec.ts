@@ -1,6 +1,7 @@
 import { currentRun, FlowRuns, RunCancelledError } from '@nestor/orchestrator';
 import type { TestDatabase } from '@nestor/testing';
 import { FlowRunsRepository } from '../../../libs/orchestrator/src/records/flow-runs/flow-runs.repository.js';
+import { FlowRunClaimsRepository } from '../../../libs/orchestrator/src/records/flow-runs/flow-run-claims.repository.js';
 import { RunClaimer } from '../../../libs/orchestrator/src/runtime/recovery/run-claimer.service.js';
 import { testDatabase } from '../../support/database.js';
 import { Gate } from '../../support/gate.js';
@@ -226,22 +227,13 @@ describe('RunControl.cancel()', () => {
     const id = await leaving.begin('play');
     await gate.reached;
     const heir = await others.start('heir', (stage) => (stage.script = () => stage.act(1)));
-    const flowRuns = heir.get(FlowRunsRepository);
-    const { claimDue } = flowRuns;
-    let cancelling: Promise<unknown> | undefined;
-    jest.spyOn(flowRuns, 'claimDue').mockImplementation(async (...args) => {
-      const claimed = await claimDue.apply(flowRuns, args);
+    const claims = heir.get(FlowRunClaimsRepository);
+    const { claimFree } = claims;
+    jest.spyOn(claims, 'claimFree').mockImplementation(async (...args) => {
+      const claimed = await claimFree.apply(claims, args);
       // The transaction is its statement: what comes now comes after the claim.
-      if (claimed.includes(id)) setImmediate(() => void (cancelling = elsewhere.control.cancel(id)));
+      if (claimed.some(({ created }) => created.id === id)) await elsewhere.control.cancel(id);
       return claimed;
-    });
-    const { loadRow } = flowRuns;
-    jest.spyOn(flowRuns, 'loadRow').mockImplementation(async (asked) => {
-      if (asked === id) {
-        await waitFor(() => cancelling !== undefined);
-        await cancelling;
-      }
-      return loadRow.call(flowRuns, asked);
     });
     await leaving.app.close(); // hands it back
     await waitFor(async () => (await flowRunOf(database, id)).state_type === 'CANCELLED');

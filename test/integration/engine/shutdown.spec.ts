@@ -1,7 +1,7 @@
 import { Injectable, type INestApplicationContext } from '@nestjs/common';
 import { currentRun, EngineStoppingError, Flow, Flows, FlowRuns, Task } from '@nestor/orchestrator';
 import type { TestDatabase } from '@nestor/testing';
-import { FlowRunsRepository } from '../../../libs/orchestrator/src/records/flow-runs/flow-runs.repository.js';
+import { FlowRunClaimsRepository } from '../../../libs/orchestrator/src/records/flow-runs/flow-run-claims.repository.js';
 import { RunHandedBackError } from '../../../libs/orchestrator/src/runtime/engine/engine-errors.js';
 import { RunClaimer } from '../../../libs/orchestrator/src/runtime/recovery/run-claimer.service.js';
 import { startApp, type TestAppOptions } from '../../support/app.js';
@@ -237,7 +237,7 @@ describe('app.close()', () => {
       ]);
       try {
         for (const other of others) {
-          const claiming = jest.spyOn(other.get(FlowRunsRepository), 'claimDue');
+          const claiming = jest.spyOn(other.get(FlowRunClaimsRepository), 'claimFree');
           other.get(RunClaimer).wake();
           await waitFor(() => claiming.mock.results.length > 0);
           expect(await claiming.mock.results[0]!.value).toEqual([]);

@@ -1,6 +1,8 @@
 import type { TestDatabase } from '@nestor/testing';
-import { FlowRunsRepository } from '../../../libs/orchestrator/src/records/flow-runs/flow-runs.repository.js';
-import { ActiveFlowRuns } from '../../../libs/orchestrator/src/runtime/engine/active-flow-runs.js';
+import {
+  FlowRunClaimsRepository,
+  type ClaimedFlowRun,
+} from '../../../libs/orchestrator/src/records/flow-runs/flow-run-claims.repository.js';
 import { RunClaimer } from '../../../libs/orchestrator/src/runtime/recovery/run-claimer.service.js';
 import { testDatabase } from '../../support/database.js';
 import { Gate } from '../../support/gate.js';
@@ -53,12 +55,12 @@ describe('runs that wait for a process', () => {
   };
   /** What becomes of the next claim of a process. */
   const nextClaim = async (process: RelayProcess): Promise<string[]> => {
-    const claiming = jest.spyOn(process.get(FlowRunsRepository), 'claimDue');
+    const claiming = jest.spyOn(process.get(FlowRunClaimsRepository), 'claimFree');
     process.get(RunClaimer).wake();
     await waitFor(() => claiming.mock.results.length > 0);
-    const claimed = (await claiming.mock.results[0]!.value) as string[];
+    const claimed = (await claiming.mock.results[0]!.value) as ClaimedFlowRun[];
     claiming.mockRestore();
-    return claimed;
+    return claimed.map(({ created }) => created.id);
   };
 
   it('are claimed batch by batch until none is left, each once', async () => {
@@ -124,23 +126,38 @@ describe('runs that wait for a process', () => {
   });
 
   it('are left to others by a process that has enough to do, until it has less', async () => {
-    const ids = await leave(3);
-    let limit = 0;
-    const size = jest.spyOn(ActiveFlowRuns.prototype, 'size', 'get').mockImplementation(() => 1_000 - limit);
-    try {
-      const busy = await relay.start('busy', (stage) => (stage.script = async () => 'done'));
-      const claiming = jest.spyOn(busy.get(FlowRunsRepository), 'claimDue');
-      busy.get(RunClaimer).wake();
-      await waitFor(() => size.mock.results.length >= 2); // it has looked, twice
-      expect(claiming).not.toHaveBeenCalled();
-      expect(await stillWaiting(ids)).toBe(3);
-      limit = 2;
-      busy.get(RunClaimer).wake();
-      await waitFor(() => claiming.mock.calls.length > 0);
-      expect(claiming.mock.calls[0]![1]).toMatchObject({ limit: 2 });
-      await waitFor(async () => (await stillWaiting(ids)) === 0);
-    } finally {
-      size.mockRestore();
-    }
+    const ids = await leave(5);
+    const gates = Array.from({ length: 5 }, () => new Gate());
+    let begun = 0;
+    let running = 0;
+    let most = 0;
+    const busy = await relay.start(
+      'busy',
+      (stage) => {
+        stage.script = async () => {
+          most = Math.max(most, (running += 1));
+          await gates[begun++]!.pass();
+          running -= 1;
+        };
+      },
+      { worker: { limit: 2 } },
+    );
+    await waitFor(() => begun === 2);
+    busy.get(RunClaimer).wake();
+    expect(await stillWaiting(ids)).toBe(3);
+    gates[0]!.open();
+    await waitFor(() => begun === 3);
+    expect(await stillWaiting(ids)).toBe(2);
+    for (const one of gates) one.open();
+    await waitFor(async () => begun === 5 && running === 0);
+    expect(most).toBe(2);
+  });
+
+  it('are left to others by a process that executes none that wait', async () => {
+    const ids = await leave(1);
+    const idle = await relay.start('idle', undefined, { worker: false });
+    idle.get(RunClaimer).wake();
+    expect(await idle.begin('play').then((id) => idle.result(id))).toBeUndefined();
+    expect(await stillWaiting(ids)).toBe(1);
   });
 });

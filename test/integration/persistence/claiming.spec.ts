@@ -10,11 +10,14 @@ import {
 } from '@nestor/core';
 import type { TestDatabase } from '@nestor/testing';
 import { newId } from '../../../libs/orchestrator/src/persistence/ids.js';
+import type { ClaimedFlowRun } from '../../../libs/orchestrator/src/records/flow-runs/flow-run-claims.repository.js';
 import { testDatabase } from '../../support/database.js';
 import { Gate } from '../../support/gate.js';
 import { sql } from '../../support/sql.js';
 import { create, flowNamed, FlowRunStory } from './support/runs.js';
 import { fenceOf, join, openStore, type Store } from './support/store.js';
+
+const idsOf = (claimed: readonly ClaimedFlowRun[]): string[] => claimed.map(({ created }) => created.id);
 
 describe('runs that nobody executes', () => {
   let database: TestDatabase;
@@ -45,10 +48,11 @@ describe('runs that nobody executes', () => {
     await create(store, story, state, fenceOf(creator, null));
     return story.run.id;
   };
-  const claim = (over: Partial<Parameters<Store['flowRuns']['claimDue']>[1]> = {}): Promise<string[]> =>
-    store.transactions.single((tx) =>
-      store.flowRuns.claimDue(tx, { processId, app: 'test', flowIds: [flowId], limit: 100, ...over }),
-    );
+  const claim = async (over: Partial<Parameters<Store['claims']['claimFree']>[1]> = {}): Promise<string[]> => {
+    const request = { processId, app: 'test', flowIds: [flowId], limit: 100, ...over };
+    return idsOf(await store.transactions.single((tx) => store.claims.claimFree(tx, request)));
+  };
+  const nextFree = (): Promise<number | null> => store.claims.nextFreeInMs({ app: 'test', flowIds: [flowId] });
   const leaseOf = async (id: string): Promise<[processId: string | null, epoch: number]> => {
     const { processId: holder, leaseEpoch } = (await store.flowRuns.find(id))!;
     return [holder, leaseEpoch];
@@ -123,7 +127,7 @@ describe('runs that nobody executes', () => {
       const gate = new Gate();
       const claiming = store.transactions.run(async (tx) => {
         const request = { processId, app: 'test', flowIds: [flowId], limit: 2 };
-        const claimed = await store.flowRuns.claimDue(tx, request);
+        const claimed = idsOf(await store.claims.claimFree(tx, request));
         await gate.pass();
         return claimed;
       });
@@ -137,7 +141,7 @@ describe('runs that nobody executes', () => {
       const ids = await Promise.all(Array.from({ length: 200 }, (_, index) => runIn(due(index + 1))));
       const processes = [processId, await join(store), await join(store), await join(store)];
       const claimed = new Map<string, string[]>(processes.map((id) => [id, []]));
-      const isAnyLeft = async (): Promise<boolean> => (await store.flowRuns.nextDueInMs('test', [flowId])) !== null;
+      const isAnyLeft = async (): Promise<boolean> => (await nextFree()) !== null;
       await Promise.all(
         processes.map(async (id) => {
           while (await isAnyLeft()) claimed.get(id)!.push(...(await claim({ processId: id, limit: 7 })));
@@ -163,8 +167,7 @@ describe('runs that nobody executes', () => {
   });
 
   describe('the next of which is due', () => {
-    const nextDue = (app = 'test', flowIds = [flowId]): Promise<number | null> =>
-      store.flowRuns.nextDueInMs(app, flowIds);
+    const nextDue = nextFree;
 
     it('is none when none waits', async () => {
       await runIn(running());
@@ -198,7 +201,7 @@ describe('runs that nobody executes', () => {
 
   describe('because their process let go of them', () => {
     const release = (id: string, epoch: number, holder: string): Promise<void> =>
-      store.transactions.single((tx) => store.flowRuns.release(tx, id, epoch, holder));
+      store.transactions.single((tx) => store.claims.release(tx, holder, [{ id, leaseEpoch: epoch }]));
 
     it('may be claimed again, in another epoch', async () => {
       const id = await runIn(due(1));
@@ -242,8 +245,8 @@ describe('runs that nobody executes', () => {
       await store.transactions.single((tx) => store.processes.leave(tx, left));
       const found = await orphaned();
       expect(found).toHaveLength(2);
-      expect(found).toContainEqual({ id: one, processId: fenced, stateType: 'RUNNING' });
-      expect(found).toContainEqual({ id: other, processId: left, stateType: 'SCHEDULED' });
+      expect(found).toContainEqual({ id: one, processId: fenced, stateType: 'RUNNING', wasBeginning: false });
+      expect(found).toContainEqual({ id: other, processId: left, stateType: 'SCHEDULED', wasBeginning: false });
     });
 
     it('are found for the application and the flows that somebody asks for, as many as asked for', async () => {

@@ -3,10 +3,8 @@ import type { TestDatabase } from '@nestor/testing';
 import { escapeLiteral } from 'pg';
 import type { PreparedStatement, Tx } from '../../../libs/orchestrator/src/persistence/transactions.js';
 import { newId } from '../../../libs/orchestrator/src/persistence/ids.js';
-import {
-  nextDueFlowRun,
-  orphanedFlowRuns,
-} from '../../../libs/orchestrator/src/records/flow-runs/flow-run-statements.js';
+import { nextFreeFlowRun } from '../../../libs/orchestrator/src/records/flow-runs/flow-run-claim-statements.js';
+import { orphanedFlowRuns } from '../../../libs/orchestrator/src/records/flow-runs/flow-run-statements.js';
 import { FlowRunEntity } from '../../../libs/orchestrator/src/records/flow-runs/flow-run.entity.js';
 import { emptyDatabase, fenceOf, openStore, type Store } from './support/store.js';
 import { flowNamed, FlowRunStory, idAt, insert, save, TaskRunStory } from './support/runs.js';
@@ -240,13 +238,13 @@ describe('with 5,000 runs over several weeks', () => {
     it('runs that are due are claimed, and looked for, by the index of those that wait', async () => {
       const { processId } = store.fence;
       const request = { processId, app: 'test', flowIds: [flowId], limit: 50 };
-      const claiming = await planOfWork(mode, (tx) => store.flowRuns.claimDue(tx, request));
+      const claiming = await planOfWork(mode, (tx) => store.claims.claimFree(tx, request));
       expect(readWhole(scansOf(claiming))).toEqual([]);
-      expect(ridesOf(claiming)).toContain('flow_run_due_idx');
+      expect(ridesOf(claiming)).toContain('flow_run_free_idx');
 
-      const looking = await planOfStatement(mode, nextDueFlowRun('nestor'), ['test', [flowId], 0]);
+      const looking = await planOfStatement(mode, nextFreeFlowRun('nestor'), ['test', [flowId], 0]);
       expect(readWhole(scansOf(looking))).toEqual([]);
-      expect(ridesOf(looking)).toContain('flow_run_due_idx');
+      expect(ridesOf(looking)).toContain('flow_run_free_idx');
     });
 
     it('orphans are let go by their ids', async () => {

@@ -24,6 +24,9 @@ import { QueuedTaskEntity } from './task-queue/queued-task.entity.js';
 import { TaskRunStateEntity } from './task-runs/task-run-state.entity.js';
 import { TaskRunEntity } from './task-runs/task-run.entity.js';
 import { VariableEntity } from './variables/variable.entity.js';
+import { WorkPoolEntity } from './work-pools/work-pool.entity.js';
+import { WorkQueueEntity } from './work-pools/work-queue.entity.js';
+import { WorkerEntity } from './work-pools/worker.entity.js';
 
 /** Every entity of our data source. */
 export const entities = [
@@ -53,4 +56,7 @@ export const entities = [
   DeploymentScheduleEntity,
   DeploymentVersionEntity,
   ScheduleWatchEntity,
+  WorkPoolEntity,
+  WorkQueueEntity,
+  WorkerEntity,
 ] as const;

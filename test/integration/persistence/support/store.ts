@@ -6,6 +6,7 @@ import type { OrchestratorDataSource } from '../../../../libs/orchestrator/src/p
 import { Transactions } from '../../../../libs/orchestrator/src/persistence/transactions.js';
 import { entities } from '../../../../libs/orchestrator/src/records/entities.js';
 import { EventsRepository } from '../../../../libs/orchestrator/src/records/events/events.repository.js';
+import { FlowRunClaimsRepository } from '../../../../libs/orchestrator/src/records/flow-runs/flow-run-claims.repository.js';
 import { FlowRunsRepository } from '../../../../libs/orchestrator/src/records/flow-runs/flow-runs.repository.js';
 import { FlowsRepository } from '../../../../libs/orchestrator/src/records/flows/flows.repository.js';
 import type { LeaseClaim, WriteFence } from '../../../../libs/orchestrator/src/records/lease-check.js';
@@ -41,6 +42,7 @@ export interface Store {
   readonly transactions: Transactions;
   readonly flows: FlowsRepository;
   readonly flowRuns: FlowRunsRepository;
+  readonly claims: FlowRunClaimsRepository;
   readonly taskRuns: TaskRunsRepository;
   readonly runValues: RunValuesRepository;
   readonly processes: ProcessesRepository;
@@ -52,9 +54,11 @@ export interface Store {
 
 export async function openStore(database: Pick<TestDatabase, 'url'>, options: OpenOptions = {}): Promise<Store> {
   const dataSource = await open(database, options);
+  const transactions = new Transactions(dataSource);
   const parts = {
     dataSource,
-    transactions: new Transactions(dataSource),
+    transactions,
+    claims: new FlowRunClaimsRepository(dataSource, transactions),
     flows: new FlowsRepository(dataSource),
     flowRuns: new FlowRunsRepository(dataSource),
     taskRuns: new TaskRunsRepository(dataSource),

@@ -1,5 +1,5 @@
 import { STATE_TYPES, StateType } from '../../states/state.js';
-import { awaitingResume, scheduled } from '../../states/states.js';
+import { awaitingResume, awaitingRetry, scheduled } from '../../states/states.js';
 import { instantOfMs } from '../../time/instant.js';
 import { decide } from '../../transitions/decide.js';
 import type { FlowRun, FlowRunPolicy } from '../../transitions/run.js';
@@ -72,6 +72,19 @@ describe('take-over-flow-run', () => {
         state: { type: StateType.Crashed, message: expect.stringContaining('TOO_MANY_RECOVERIES') as string },
         policy: { recoveries: recoveries + 1 },
       });
+    });
+  });
+
+  it('counts as well where a retry was to begin, which stays one', () => {
+    const run = {
+      state: { type: StateType.Scheduled, details: {} },
+      policy: { recoveries: 2, maxRecoveries: 3, retryType: 'in_process' },
+    } as unknown as FlowRun;
+    const proposed = awaitingRetry({ scheduledTime, details: { interrupted: true } });
+    expect(decide([takeOverFlowRun], { run, proposed, now: scheduledTime }, {})).toMatchObject({
+      kind: 'accept',
+      state: { name: 'AwaitingRetry' },
+      policy: { recoveries: 3, retryType: 'reschedule' },
     });
   });
 

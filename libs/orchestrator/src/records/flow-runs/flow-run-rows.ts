@@ -49,8 +49,27 @@ export interface FlowRunMove {
  */
 export type LeaseChange = 'kept' | 'released' | 'revoked' | 'taken';
 
+/** What of the row of a run says what the rules see of it. */
+export type FlowRunRow = Pick<
+  FlowRunEntity,
+  | 'id'
+  | 'parentTaskRunId'
+  | 'deploymentId'
+  | 'infrastructurePid'
+  | 'runCount'
+  | 'expectedStartTime'
+  | 'nextScheduledStartTime'
+  | 'startTime'
+  | 'endTime'
+  | 'totalRunTimeUs'
+  | 'empiricalPolicy'
+>;
+
+/** What of the row of a run never changes. */
+export type NewFlowRunRow = Pick<FlowRunEntity, Exclude<keyof NewFlowRun, 'isLeased'>>;
+
 /** The run as the rules see it, from its row and the row of its current state. */
-export function flowRunOfRow(row: FlowRunEntity, state: FlowRunStateEntity | null): FlowRun {
+export function flowRunOfRow(row: FlowRunRow, state: FlowRunStateEntity | null): FlowRun {
   return {
     kind: 'flow-run',
     id: row.id,
@@ -69,7 +88,7 @@ export function flowRunOfRow(row: FlowRunEntity, state: FlowRunStateEntity | nul
 }
 
 /** What the row of a run says about what never changes. */
-export function newFlowRunOfRow(row: FlowRunEntity): NewFlowRun {
+export function newFlowRunOfRow(row: NewFlowRunRow): NewFlowRun {
   const { id, flowId, app, rootFlowRunId, parentTaskRunId, name, parameters, tags } = row;
   const { flowVersion, buildId, encodingVersion } = row;
   return {

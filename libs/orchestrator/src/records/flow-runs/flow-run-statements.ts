@@ -128,42 +128,6 @@ export const moveFlowRuns = (schema: string): string => `
   )
   select (select leases from held) as leases, array(select id from moved) as moved`;
 
-/**
- * Takes due runs, oldest first, that nobody executes; skips those somebody else is taking. A lease changes hands, no state
- * does. Rides `flow_run_due_idx`.
- */
-export const claimDueFlowRuns = (schema: string): string => `
-  with me as materialized (
-    select id from ${schema}.process where id = $1::uuid and fenced_at is null for key share
-  ), due as materialized (
-    select r.id
-      from ${schema}.flow_run r
-     where r.state_type = 'SCHEDULED' and r.next_scheduled_start_time <= ${timeAhead('$5')} and r.process_id is null
-       and r.root_flow_run_id = r.id and r.work_queue_id is null and not r.awaits_turn
-       and r.app = $2 and r.flow_id = any($3::uuid[])
-       and exists (select from me)
-     order by r.next_scheduled_start_time, r.id
-     limit $4
-       for no key update skip locked
-  ), claimed as (
-    update ${schema}.flow_run r
-       set process_id = $1::uuid, lease_epoch = r.lease_epoch + 1, updated = now()
-      from due
-     where r.id = due.id
-    returning r.id
-  )
-  select id from claimed`;
-
-/** When the next run is due that {@link claimDueFlowRuns} could take. Rides `flow_run_due_idx`. */
-export const nextDueFlowRun = (schema: string): string => `
-  select greatest(0, extract(epoch from r.next_scheduled_start_time - (${timeAhead('$3')})) * 1000)::float8 as ms
-    from ${schema}.flow_run r
-   where r.state_type = 'SCHEDULED' and r.process_id is null
-     and r.root_flow_run_id = r.id and r.work_queue_id is null and not r.awaits_turn
-     and r.app = $1 and r.flow_id = any($2::uuid[])
-   order by r.next_scheduled_start_time, r.id
-   limit 1`;
-
 /** Paused runs whose time is over, and runs that have been CANCELLING for too long. Rides `flow_run_active_idx`. */
 export const overdueFlowRuns = (schema: string): string => `
   select r.id, r.state_id as "stateId", r.state_type as "stateType"
@@ -178,9 +142,14 @@ export const overdueFlowRuns = (schema: string): string => `
    order by r.state_type, r.id
    limit $3`;
 
-/** Runs whose process may write nothing more, or has left; of these flows only. Rides `flow_run_process_idx`. */
+/**
+ * Runs whose process may write nothing more, or has left; of these flows only. A run that waits was last updated when it was
+ * claimed, or when it began to wait in its process: if it was due by then, it was about to begin. Rides
+ * `flow_run_process_idx`.
+ */
 export const orphanedFlowRuns = (schema: string): string => `
-  select r.id, r.process_id as "processId", r.state_type as "stateType"
+  select r.id, r.process_id as "processId", r.state_type as "stateType",
+         r.state_type = 'SCHEDULED' and r.next_scheduled_start_time <= r.updated as "wasBeginning"
     from ${schema}.flow_run r
    where r.process_id is not null and r.app = $1 and r.flow_id = any($2::uuid[])
      and not exists (select from ${schema}.process p where p.id = r.process_id and p.fenced_at is null)

@@ -7,6 +7,15 @@ import { RunColumns, stateTypeCheck } from '../run-columns.js';
 @Index('flow_run_flow_idx', ['flowId', 'id'])
 @Index('flow_run_expected_start_idx', ['expectedStartTime', 'id'])
 @Index('flow_run_due_idx', ['nextScheduledStartTime', 'id'], { where: `state_type = 'SCHEDULED'` })
+@Index('flow_run_free_idx', ['app', 'priority', 'nextScheduledStartTime', 'id'], {
+  where: `state_type = 'SCHEDULED' and process_id is null and not awaits_turn and work_queue_id is null`,
+})
+@Index('flow_run_queued_idx', ['workQueueId', 'priority', 'nextScheduledStartTime', 'id'], {
+  where: `state_type = 'SCHEDULED' and process_id is null and not awaits_turn and work_queue_id is not null`,
+})
+@Index('flow_run_occupying_idx', ['workQueueId'], {
+  where: `work_queue_id is not null and (process_id is not null or state_type in ('PENDING', 'RUNNING', 'CANCELLING'))`,
+})
 @Index('flow_run_active_idx', ['stateType', 'id'], {
   where: `state_type in ('PENDING', 'RUNNING', 'CANCELLING', 'PAUSED')`,
 })
@@ -47,6 +56,10 @@ export class FlowRunEntity extends RunColumns {
 
   @Column('text', { nullable: true })
   workQueueName!: string | null;
+
+  /** Of the runs that are due, the lowest goes first. */
+  @Column('smallint', { default: 0, comment: 'Of the runs that are due, the lowest goes first.' })
+  priority!: number;
 
   @Column('text', { nullable: true })
   flowVersion!: string | null;

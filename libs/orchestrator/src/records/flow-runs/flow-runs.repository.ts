@@ -11,13 +11,11 @@ import { newStates, type NewState } from '../stored-state.js';
 import { flowRunOfRow, type FlowRunCreation, type FlowRunMove } from './flow-run-rows.js';
 import {
   adoptEnded,
-  claimDueFlowRuns,
   claimedCreations,
   insertFlowRuns,
   insertLoneFlowRun,
   moveFlowRuns,
   moveRows,
-  nextDueFlowRun,
   orphanedFlowRuns,
   overdueFlowRuns,
   releaseOrphans,
@@ -45,16 +43,6 @@ export interface ObservedFlowRun {
   readonly pauseReschedule: boolean;
 }
 
-/** Which due runs are taken, and by whom. */
-interface DueRequest {
-  readonly processId: string;
-  readonly app: string;
-  readonly flowIds: readonly string[];
-  readonly limit: number;
-  /** See `DatabaseClock.leadUs`. */
-  readonly leadUs?: number;
-}
-
 /** A run that somebody should have ended or resumed by now. */
 export interface OverdueFlowRun {
   readonly id: string;
@@ -67,6 +55,8 @@ export interface OrphanedFlowRun {
   readonly id: string;
   readonly processId: string;
   readonly stateType: StateType | null;
+  /** It waited for nothing more: its process was about to begin it, or had, without having noted so. */
+  readonly wasBeginning: boolean;
 }
 
 /** A run as its row holds it, and as the rules see it. */
@@ -82,7 +72,6 @@ export class FlowRunsRepository {
   private readonly insertStatement: PreparedStatement;
   private readonly insertLoneStatement: PreparedStatement;
   private readonly moveStatement: PreparedStatement;
-  private readonly claimDueStatement: PreparedStatement;
   private readonly schema: string;
 
   constructor(@Inject(ORCHESTRATOR_DATA_SOURCE) private readonly dataSource: DataSource) {
@@ -93,7 +82,6 @@ export class FlowRunsRepository {
     this.insertStatement = preparedStatement('insert_flow_runs', insertFlowRuns(schema));
     this.insertLoneStatement = preparedStatement('insert_flow_run', insertLoneFlowRun(schema));
     this.moveStatement = preparedStatement('move_flow_runs', moveFlowRuns(schema));
-    this.claimDueStatement = preparedStatement('claim_due_flow_runs', claimDueFlowRuns(schema));
   }
 
   /**
@@ -138,30 +126,6 @@ export class FlowRunsRepository {
     const parameters = [...fenceParameters(fence), ...moveRows.parameters(moves), ...newStates.parameters(states)];
     const [answer] = await tx.query<{ leases: HeldClaims; moved: string[] }>(this.moveStatement, parameters);
     return { held: answer?.leases ?? null, moved: new Set(answer?.moved) };
-  }
-
-  /** Takes up to `limit` due runs of these flows for a process; gives their ids. None when the process is fenced. */
-  async claimDue(tx: Tx, { processId, app, flowIds, limit, leadUs = 0 }: DueRequest): Promise<string[]> {
-    const rows = await tx.query<{ id: string }>(this.claimDueStatement, [processId, app, flowIds, limit, leadUs]);
-    return rows.map(({ id }) => id);
-  }
-
-  /** Root runs that a process holds and has not begun, or that wait for their next attempt in it. */
-  async claimedBy(processId: string): Promise<string[]> {
-    const rows = await this.dataSource.query<{ id: string }[]>(
-      `select id from ${this.schema}.flow_run where process_id = $1 and state_type = 'SCHEDULED' order by id`,
-      [processId],
-    );
-    return rows.map(({ id }) => id);
-  }
-
-  /** Lets go of a run that a process holds under that epoch; its state stays as it is. */
-  async release(tx: Tx, id: string, epoch: number, processId: string): Promise<void> {
-    await tx.query(
-      `update ${this.schema}.flow_run set process_id = null, lease_epoch = lease_epoch + 1, updated = now()
-        where id = $1 and lease_epoch = $2 and process_id = $3`,
-      [id, epoch, processId],
-    );
   }
 
   /** Root runs of these flows whose process is fenced or gone. */
@@ -211,16 +175,6 @@ export class FlowRunsRepository {
    */
   overdue(app: string, cancellingMs: number, limit: number, leadUs = 0): Promise<OverdueFlowRun[]> {
     return this.dataSource.query<OverdueFlowRun[]>(overdueFlowRuns(this.schema), [app, cancellingMs, limit, leadUs]);
-  }
-
-  /**
-   * Milliseconds until the next run of these flows is due that nobody executes; `null` when none waits.
-   *
-   * @param leadUs see `DatabaseClock.leadUs`.
-   */
-  async nextDueInMs(app: string, flowIds: readonly string[], leadUs = 0): Promise<number | null> {
-    const rows = await this.dataSource.query<{ ms: number }[]>(nextDueFlowRun(this.schema), [app, flowIds, leadUs]);
-    return rows[0]?.ms ?? null;
   }
 
   /** Whether any run of an application is paused or suspended. Rides `flow_run_active_idx`. */

@@ -1,4 +1,5 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
+import type { ClaimedFlowRun } from '../../records/flow-runs/flow-run-claims.repository.js';
 import { TaskQueue } from '../background/task-queue.service.js';
 import type { CallEngine } from '../registry/engine-bindings.js';
 import type { CallOptions, TracedRun } from '../registry/call-options.js';
@@ -139,15 +140,17 @@ export class OrchestratorEngine implements CallEngine {
   }
 
   /**
-   * Goes on with a run that this process has claimed, from what is recorded of it; not with one that it has lost since.
+   * Executes a run that this process has claimed, from what is recorded of it.
    *
-   * @returns once it is on its way; the run itself settles later.
+   * @param isFresh whether it was claimed a moment ago.
+   * @returns when it is no longer executed here. Never rejects: the state of the run says how it ended.
    */
-  async resume(flowRunId: string): Promise<void> {
-    const live = await this.flowEngine.claimed(flowRunId);
-    if (!live) return;
-    const ended = outsideAnyScope(() => this.tracked(this.executeClaimed(live)));
-    ended.catch(() => undefined); // the run's own state says how it ended
+  executeClaimed(claimed: ClaimedFlowRun, isFresh: boolean): Promise<void> {
+    const ended = outsideAnyScope(() => this.tracked(this.beginClaimed(claimed, isFresh)));
+    return ended.then(
+      () => undefined,
+      () => undefined,
+    );
   }
 
   /**
@@ -169,10 +172,13 @@ export class OrchestratorEngine implements CallEngine {
     return { whole, ended };
   }
 
-  private async executeClaimed(live: LiveFlowRun): Promise<unknown> {
+  private async beginClaimed(claimed: ClaimedFlowRun, isFresh: boolean): Promise<unknown> {
+    const live = this.flowEngine.adopt(claimed);
     const definition = this.registry.getFlowById(live.created.flowId);
     const receiver = await this.receiverFor(live, definition);
-    return this.execute({ live, definition, receiver, reason: reasonOf(live.image.state), outerGate: null });
+    const hasRecords = claimed.run.runCount > 0 || claimed.isFork;
+    const reason = hasRecords ? reasonOf(claimed.state) : null;
+    return this.execute({ live, definition, receiver, reason, isFresh: isFresh && !hasRecords, outerGate: null });
   }
 
   private async receiverFor(live: LiveFlowRun, definition: FlowDefinition): Promise<object> {
@@ -300,7 +306,7 @@ export class OrchestratorEngine implements CallEngine {
 }
 
 function newExecution(live: LiveFlowRun, definition: FlowDefinition, receiver: object): FlowExecution {
-  return { live, definition, receiver, reason: null, outerGate: null };
+  return { live, definition, receiver, reason: null, isFresh: true, outerGate: null };
 }
 
 /** The run of the subflow is tried again, not the task run that stands for it. */

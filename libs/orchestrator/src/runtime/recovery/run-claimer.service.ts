@@ -1,58 +1,68 @@
+import { AsyncResource } from 'node:async_hooks';
+import { msBetween } from '@nestor/core';
 import { Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import { Transactions } from '../../persistence/transactions.js';
-import { FlowRunsRepository } from '../../records/flow-runs/flow-runs.repository.js';
+import { FlowRunClaimsRepository, type ClaimedFlowRun } from '../../records/flow-runs/flow-run-claims.repository.js';
 import { ActiveFlowRuns } from '../engine/active-flow-runs.js';
 import { OrchestratorEngine } from '../engine/orchestrator-engine.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
-import { topicsOf } from '../notifications/notifier.service.js';
+import { Notifier, topicsOf } from '../notifications/notifier.service.js';
 import { FlowRegistry } from '../registry/flow-registry.js';
 import { DatabaseClock } from '../transitions/database-clock.js';
+import { FreeLane, PoolLane, type Claimant, type Lane } from '../workers/lane.js';
+import { WORKER_SETTINGS, type WorkerSettings } from '../workers/worker-settings.js';
 import { WakeableLoop } from './wakeable-loop.js';
 
-/** How many runs are claimed at a time. */
-const CLAIM_BATCH = 50;
-
-/** Beyond this many runs in this process, others are left to other processes, or to later. */
-const MAX_ACTIVE = 1_000;
+/** How many runs are claimed at a time: beyond that the cost of a run is flat, and others want some too. */
+const CLAIM_BATCH = 100;
 
 /** Without a wake-up, somebody may have let go of a run unnoticed for this long. */
 const IDLE_MS = 5_000;
 const AFTER_FAILURE_MS = 1_000;
+/** What is due and was not to be had is in the hands of somebody who may let go of it. */
+const CONTENDED_MS = 5;
 
 /**
- * Claims runs that wait and that nobody executes: taken over from a process that died, handed back, resumed, or tried
- * again. Only those of flows that are registered here, and of this application.
+ * Claims runs that wait and that nobody executes: enqueued, taken over from a process that died, handed back, resumed, or tried
+ * again. Only those of flows that are registered here, and of this application; and never more than this process is told to
+ * execute at a time.
  */
 @Injectable()
 export class RunClaimer implements OnApplicationBootstrap {
-  private readonly loop = new WakeableLoop(
-    'Claiming runs',
-    new Logger(RunClaimer.name),
-    () => this.round(),
-    AFTER_FAILURE_MS,
-  );
-
+  private readonly logger = new Logger(RunClaimer.name);
+  private readonly loop = new WakeableLoop('Claiming runs', this.logger, () => this.round(), AFTER_FAILURE_MS);
+  private lanes: readonly Lane[] = [];
+  /** What was claimed and has not been let go of. */
+  private readonly held = new Map<string, Held>();
+  private stopped = false;
   /** The last round failed: it may have claimed runs without knowing. */
   private mayHaveStrays = false;
+  /** There is more to claim as soon as there is room. */
+  private isFull = false;
+  private isLooking = false;
 
   constructor(
     private readonly engine: OrchestratorEngine,
     private readonly activeRuns: ActiveFlowRuns,
     private readonly registry: FlowRegistry,
-    private readonly flowRuns: FlowRunsRepository,
+    private readonly claims: FlowRunClaimsRepository,
     private readonly transactions: Transactions,
     private readonly process: ProcessLease,
     private readonly clock: DatabaseClock,
+    private readonly notifier: Notifier,
     @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
+    @Inject(WORKER_SETTINGS) private readonly worker: WorkerSettings | null,
   ) {}
 
   onApplicationBootstrap(): void {
-    if (this.registry.allFlowIds().length === 0) return; // nothing that could be claimed here
+    this.lanes = this.worker ? this.lanesOf(this.worker) : [];
+    if (this.registry.allFlowIds().length === 0 || this.lanes.length === 0) return; // nothing that could be claimed here
     this.process.listen({
       notified: (payload) => {
         if (payload === null || topicsOf(payload).includes('due')) this.loop.wake();
       },
+      rejoined: () => this.loop.wake(),
     });
     this.clock.onSkip(() => this.loop.wake());
     this.loop.start();
@@ -63,33 +73,144 @@ export class RunClaimer implements OnApplicationBootstrap {
     this.loop.wake();
   }
 
-  /** Claims nothing more; resolves when what was claimed is on its way. */
-  stop(): Promise<void> {
-    return this.loop.stop();
+  /** How many runs that waited are executed here. */
+  get size(): number {
+    return this.held.size;
   }
 
-  /** Runs that were claimed by a statement whose answer got lost, or could not be read after it. */
-  private async resumeStrays(processId: string): Promise<void> {
-    const claimed = await this.flowRuns.claimedBy(processId);
-    const strays = claimed.filter((id) => !this.activeRuns.find(id));
-    await Promise.all(strays.map((id) => this.engine.resume(id)));
+  /** Claims nothing more, and lets go of what has not begun; resolves when what was claimed is on its way. Never rejects. */
+  async stop(): Promise<void> {
+    this.stopped = true;
+    await this.loop.stop();
+    const waiting = [...this.held.values()].filter(({ callOff }) => callOff !== null);
+    for (const one of waiting) this.letGo(one);
+    await this.release(waiting.map(({ claimed }) => claimed));
+  }
+
+  private lanesOf({ pools, unqueued, limit, prefetchMs }: WorkerSettings): Lane[] {
+    const poolLanes = pools.map(({ name, queueNames, limit: own }) => {
+      const queues = { poolName: name, poolType: 'nest', queueNames };
+      return new PoolLane(this.claims, queues, Math.min(own, limit), prefetchMs);
+    });
+    return [...(unqueued ? [new FreeLane(this.claims, this.transactions, limit)] : []), ...poolLanes];
+  }
+
+  /** How many more runs may be taken, from wherever. */
+  private get room(): number {
+    return (this.worker?.limit ?? 0) - this.held.size;
   }
 
   private async round(): Promise<number> {
-    const { app } = this.settings;
-    const { leadUs } = this.clock;
-    const flowIds = this.registry.allFlowIds();
-    const limit = Math.min(CLAIM_BATCH, MAX_ACTIVE - this.activeRuns.size);
-    if (limit <= 0) return AFTER_FAILURE_MS;
     const { processId } = this.process;
-    if (this.mayHaveStrays) await this.resumeStrays(processId);
-    this.mayHaveStrays = true;
-    const request = { processId, app, flowIds, limit, leadUs };
-    const ids = await this.transactions.single((tx) => this.flowRuns.claimDue(tx, request));
-    await Promise.all(ids.map((id) => this.engine.resume(id)));
-    this.mayHaveStrays = false;
-    if (ids.length === limit) return 0;
-    const dueInMs = await this.flowRuns.nextDueInMs(app, flowIds, leadUs);
-    return Math.min(Math.max(dueInMs ?? IDLE_MS, 0), IDLE_MS);
+    if (this.mayHaveStrays) await this.releaseStrays(processId);
+    const claimant: Claimant = {
+      processId,
+      app: this.settings.app,
+      flowIds: this.registry.allFlowIds(),
+      leadUs: this.clock.leadUs,
+    };
+    this.isFull = false;
+    let isMore = false;
+    for (const lane of this.lanes) {
+      const limit = Math.min(CLAIM_BATCH, lane.room, this.room);
+      if (limit <= 0) {
+        this.isFull = true; // whatever ends wakes us
+        continue;
+      }
+      this.mayHaveStrays = true;
+      const claimed = await lane.claim(claimant, limit);
+      await this.take(claimed, lane, processId);
+      this.mayHaveStrays = false;
+      if (claimed.length === limit) isMore = true;
+    }
+    this.lanes = [...this.lanes.slice(1), ...this.lanes.slice(0, 1)]; // in turn, so that none is kept out by another
+    if (isMore) return 0;
+    return this.nextLookInMs(claimant);
   }
+
+  private async nextLookInMs(claimant: Claimant): Promise<number> {
+    let nextMs = IDLE_MS;
+    for (const lane of this.lanes) {
+      if (lane.room > 0 && this.room > 0) nextMs = Math.min(nextMs, (await lane.nextDueInMs(claimant)) ?? IDLE_MS);
+    }
+    return Math.max(nextMs, CONTENDED_MS);
+  }
+
+  /** Has runs executed that were claimed under that id; those that are early once they are due. */
+  private async take(claimed: readonly ClaimedFlowRun[], lane: Lane, processId: string): Promise<void> {
+    // Under another id by now, this process has none of them any more; and one that stops begins nothing.
+    if (processId !== this.process.processId) return;
+    if (this.stopped) return this.release(claimed);
+    const now = this.clock.now();
+    for (const run of claimed) {
+      const one: Held = { claimed: run, lane, processId, callOff: null };
+      this.held.set(run.created.id, one);
+      lane.size += 1;
+      const earlyMs = msBetween(now, run.state.details.scheduledTime ?? now);
+      if (earlyMs <= 0) this.begin(one, true);
+      else
+        one.callOff = this.clock.callAfter(
+          earlyMs,
+          AsyncResource.bind(() => this.begin(one, false)),
+        );
+    }
+  }
+
+  private begin(one: Held, isFresh: boolean): void {
+    one.callOff = null;
+    if (one.processId !== this.process.processId) return this.letGo(one); // somebody else has it by now
+    void this.engine.executeClaimed(one.claimed, isFresh).then(() => {
+      this.letGo(one);
+      if (one.claimed.isLimited) this.notifier.notify('due'); // others may wait for the room it had
+      if (this.isFull) this.look();
+    });
+  }
+
+  private letGo(one: Held): void {
+    one.callOff?.();
+    const { id } = one.claimed.created;
+    if (this.held.get(id) !== one) return;
+    this.held.delete(id);
+    one.lane.size -= 1;
+  }
+
+  /** Looks for runs once all that ended in this turn of the event loop have let go: they end by the batch. */
+  private look(): void {
+    if (this.isLooking) return;
+    this.isLooking = true;
+    setImmediate(() => {
+      this.isLooking = false;
+      this.loop.wake();
+    });
+  }
+
+  /** Lets go of runs that were claimed by a statement whose answer got lost: whoever looks next takes them. */
+  private async releaseStrays(processId: string): Promise<void> {
+    const claimed = await this.claims.claimedBy(processId);
+    const strays = claimed.filter(({ id }) => !this.held.has(id) && !this.activeRuns.find(id));
+    if (strays.length > 0) await this.transactions.single((tx) => this.claims.release(tx, processId, strays));
+  }
+
+  /** Never rejects: a database that is away finds out that this process is gone. */
+  private async release(claimed: readonly ClaimedFlowRun[]): Promise<void> {
+    if (claimed.length === 0) return;
+    const { processId } = this.process;
+    const held = claimed.map(({ created, leaseEpoch }) => ({ id: created.id, leaseEpoch }));
+    try {
+      await this.transactions.single((tx) => this.claims.release(tx, processId, held));
+      this.notifier.notify('due');
+    } catch (error) {
+      this.logger.warn(`${held.length} runs that had not begun could not be handed back: ${String(error)}`);
+    }
+  }
+}
+
+/** A run that was claimed here. */
+interface Held {
+  readonly claimed: ClaimedFlowRun;
+  readonly lane: Lane;
+  /** The id under which it was claimed. */
+  readonly processId: string;
+  /** Of a run that waits for its time: calls off that it begins then. */
+  callOff: (() => void) | null;
 }

@@ -1,5 +1,6 @@
 import {
   awaitingResume,
+  awaitingRetry,
   cancelled,
   crashed,
   failed,
@@ -159,7 +160,7 @@ export class Sweeper implements OnApplicationBootstrap {
   private async reassign(orphans: readonly OrphanedFlowRun[]): Promise<number> {
     const ended = orphans.filter(hasEnded);
     const open = orphans.filter((orphan) => !hasEnded(orphan));
-    const waiting = open.filter(({ stateType }) => nextState(stateType, this.clock.now()) === null);
+    const waiting = open.filter(isWaiting);
     if (waiting.length > 0) {
       await this.transactions.single((tx) =>
         this.flowRuns.releaseOrphans(
@@ -168,7 +169,8 @@ export class Sweeper implements OnApplicationBootstrap {
         ),
       );
     }
-    const moves = await Promise.all(open.map((orphan) => this.move(orphan)));
+    const others = open.filter((orphan) => !isWaiting(orphan));
+    const moves = await Promise.all(others.map((orphan) => this.move(orphan)));
     const closed = ended.length === 0 ? 0 : await this.closeWithin(ended.map(({ id }) => id));
     return waiting.length + moves.filter(Boolean).length + closed;
   }
@@ -182,9 +184,8 @@ export class Sweeper implements OnApplicationBootstrap {
   }
 
   private async move({ id, processId, stateType }: OrphanedFlowRun): Promise<boolean> {
-    const state = nextState(stateType, this.clock.now());
-    const isOrphan = ({ row }: LoadedFlowRun): boolean => row.processId === processId;
-    const entered = state && (await this.storedRuns.proposeOnce(id, isOrphan, state));
+    const isStill = ({ row }: LoadedFlowRun): boolean => row.processId === processId && row.stateType === stateType;
+    const entered = await this.storedRuns.proposeOnce(id, isStill, (found) => nextState(found, this.clock.now()));
     if (entered && isTerminal(entered)) await this.storedRuns.closeWithin(id);
     return entered !== null;
   }
@@ -194,19 +195,17 @@ function hasEnded({ stateType }: OrphanedFlowRun): boolean {
   return stateType !== null && isTerminal(stateType);
 }
 
-/** What becomes of an open run whose process is gone; `null` when it waits and goes on waiting. */
-function nextState(stateType: StateType | null, now: Instant): ProposedState | null {
-  switch (stateType) {
-    case StateType.Scheduled:
-    case StateType.Paused:
-      return null;
-    case StateType.Cancelling:
-      return cancelled({ message: 'Its process ended while the run was being cancelled.' });
-    default:
-      return awaitingResume({
-        scheduledTime: now,
-        message: 'Its process died.',
-        details: { interrupted: true },
-      });
+/** It waited for its time, or for somebody, and goes on waiting. */
+function isWaiting({ stateType, wasBeginning }: OrphanedFlowRun): boolean {
+  return stateType === StateType.Paused || (stateType === StateType.Scheduled && !wasBeginning);
+}
+
+/** What becomes of an open run whose process is gone, and that did not wait. */
+function nextState({ run }: LoadedFlowRun, now: Instant): ProposedState {
+  const interrupted = { scheduledTime: now, message: 'Its process died.', details: { interrupted: true } };
+  if (run.state?.type === StateType.Cancelling) {
+    return cancelled({ message: 'Its process ended while the run was being cancelled.' });
   }
+  // Whoever goes on with a retry does again what failed; that the process died changes nothing about it.
+  return run.state?.name === 'AwaitingRetry' ? awaitingRetry(interrupted) : awaitingResume(interrupted);
 }

@@ -1,5 +1,6 @@
 import { addMs, type Instant } from '@nestor/core';
 import { Inject, Injectable } from '@nestjs/common';
+import { FlowRunClaimsRepository } from '../../records/flow-runs/flow-run-claims.repository.js';
 import { FlowRunsRepository } from '../../records/flow-runs/flow-runs.repository.js';
 import { ActiveFlowRuns } from '../engine/active-flow-runs.js';
 import { OrchestratorEngine } from '../engine/orchestrator-engine.js';
@@ -21,6 +22,7 @@ export class WaitingRuns {
     private readonly journal: Journal,
     private readonly registry: FlowRegistry,
     private readonly flowRuns: FlowRunsRepository,
+    private readonly claims: FlowRunClaimsRepository,
     private readonly clock: DatabaseClock,
     @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
   ) {}
@@ -57,7 +59,8 @@ export class WaitingRuns {
 
   /** When the next run is due that nobody executes; `null` when none waits. */
   async nextDue(): Promise<Instant | null> {
-    const ms = await this.flowRuns.nextDueInMs(this.settings.app, this.registry.allFlowIds(), this.clock.leadUs);
+    const { app } = this.settings;
+    const ms = await this.claims.nextFreeInMs({ app, flowIds: this.registry.allFlowIds(), leadUs: this.clock.leadUs });
     return ms === null ? null : addMs(this.clock.now(), ms);
   }
 }

@@ -84,16 +84,18 @@ export class StoredRuns {
    * Proposes a state for a run once, if it still is as it was found.
    *
    * @param isStill looks at the run as it is now.
+   * @param proposed the state, or what makes one of the run as it is then.
    * @returns the state the run entered; `null` when somebody else was faster.
    */
   async proposeOnce(
     flowRunId: string,
     isStill: (found: LoadedFlowRun) => boolean,
-    proposed: ProposedState,
+    proposed: ProposedState | ((found: LoadedFlowRun) => ProposedState),
   ): Promise<StateType | null> {
     const found = await this.flowRuns.loadRow(flowRunId);
     if (!found || !isStill(found)) return null;
-    const { answer, written } = await this.decideAndWrite(found, proposed, false);
+    const state = typeof proposed === 'function' ? proposed(found) : proposed;
+    const { answer, written } = await this.decideAndWrite(found, state, false);
     return written ? (answer.state?.type ?? null) : null;
   }
 

@@ -21,6 +21,7 @@ import { FlowRunNotFoundError } from '../../records/flow-runs/flow-run-not-found
 import type { FlowRunEntity } from '../../records/flow-runs/flow-run.entity.js';
 import { newFlowRunOfRow, type LeaseChange, type NewFlowRun } from '../../records/flow-runs/flow-run-rows.js';
 import type { NewTaskRun } from '../../records/task-runs/task-run-rows.js';
+import { FlowRunClaimsRepository, type ClaimedFlowRun } from '../../records/flow-runs/flow-run-claims.repository.js';
 import { FlowRunsRepository, type LoadedFlowRun } from '../../records/flow-runs/flow-runs.repository.js';
 import { TaskRunsRepository } from '../../records/task-runs/task-runs.repository.js';
 import { Hooks } from '../hooks/hooks.service.js';
@@ -60,6 +61,7 @@ export class TransitionService {
     private readonly journal: Journal,
     private readonly clock: DatabaseClock,
     private readonly flowRuns: FlowRunsRepository,
+    private readonly claims: FlowRunClaimsRepository,
     private readonly process: ProcessLease,
     private readonly transactions: Transactions,
     private readonly taskRuns: TaskRunsRepository,
@@ -94,16 +96,9 @@ export class TransitionService {
     return { created, image: entry.creation.run, settling: Promise.resolve(), lease };
   }
 
-  /**
-   * A root run that this process has claimed, as it stands in the database; `null` when it does not hold it any more, because
-   * somebody ended it, or took the process for dead.
-   */
-  async claimedFlowRun(flowRunId: string): Promise<LiveFlowRun | null> {
-    const found = await this.journal.patiently(() => this.flowRuns.loadRow(flowRunId));
-    // An ended run that is held, is held by whoever ends what is within it.
-    const isHeld = found?.row.processId === this.process.processId && found.row.stateType === StateType.Scheduled;
-    if (!found || !isHeld) return null;
-    return this.liveOf(found, this.process.grant(flowRunId, found.row.leaseEpoch));
+  /** A root run that this process has claimed, as it was claimed. */
+  adopt({ created, run, leaseEpoch }: ClaimedFlowRun): LiveFlowRun {
+    return { created, image: run, settling: Promise.resolve(), lease: this.process.grant(created.id, leaseEpoch) };
   }
 
   /**
@@ -157,9 +152,10 @@ export class TransitionService {
 
   /** Gives up the lease of a root run whose state does not change by it; by then everything of it is written. */
   async releaseLease({ created, lease }: LiveFlowRun): Promise<void> {
+    const held = { id: created.id, leaseEpoch: lease.epoch };
     await this.journal.settled();
     await this.journal.patiently(() =>
-      this.transactions.single((tx) => this.flowRuns.release(tx, created.id, lease.epoch, this.process.processId)),
+      this.transactions.single((tx) => this.claims.release(tx, this.process.processId, [held])),
     );
   }
 

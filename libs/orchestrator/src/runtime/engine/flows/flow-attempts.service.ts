@@ -1,4 +1,14 @@
-import { addMs, completed, failed, running, StateType, timedOut } from '@nestor/core';
+import {
+  addMs,
+  completed,
+  failed,
+  pending,
+  running,
+  StateType,
+  timedOut,
+  type FlowRun,
+  type Instant,
+} from '@nestor/core';
 import { Inject, Injectable } from '@nestjs/common';
 import { ENGINE_SETTINGS, type EngineSettings } from '../../engine-settings.js';
 import { Hooks } from '../../hooks/hooks.service.js';
@@ -43,8 +53,8 @@ export class FlowAttempts {
   async run(execution: FlowExecution, active: ActiveFlowRun, engine: CallEngine, around: Attempt): Promise<unknown> {
     const { live, definition } = execution;
     const load = (reason: ReplayReason): Promise<Replay> => this.replays.load(live, reason, definition.onDivergence);
-    for (let { reason } = execution; ; reason = 'retry') {
-      const attempt = (active.attempt = await this.begin(live, active, around));
+    for (let { reason, isFresh } = execution; ; reason = 'retry', isFresh = false) {
+      const attempt = (active.attempt = await this.begin(live, active, around, isFresh));
       if (definition.hooks) await this.hooks.beginFlow(live, definition, execution.receiver);
       const replay = reason && (await load(reason));
       const outcome = await this.bodies.attempt(execution, active, attempt, replay, engine);
@@ -65,19 +75,21 @@ export class FlowAttempts {
   }
 
   /** Enters `RUNNING`, waiting for the scheduled time if there is one. */
-  private async begin(live: LiveFlowRun, active: ActiveFlowRun, around: Attempt): Promise<Attempt> {
+  private async begin(live: LiveFlowRun, active: ActiveFlowRun, around: Attempt, isFresh: boolean): Promise<Attempt> {
     for (;;) {
       if (around.ended) throw await this.endings.cutOff(live, active, around.ended);
       // The attempt is known to the caller of the answer that supersedes this one.
       const started: { attempt?: Attempt } = {};
-      const answer =
-        live.image.state?.type === StateType.Scheduled
-          ? // It has to be known that this process began it: were it killed by the run at once, the run would go on waiting in
-            // SCHEDULED, and be the end of one process after another without ever being counted as recovered.
-            await this.transitions.proposeForFlowRun(live, running())
-          : this.transitions.proposeInPassing(live, running(), ({ state }) => {
-              if (state?.type !== StateType.Running) started.attempt?.end(`it is ${state?.name ?? 'gone'}`);
-            });
+      const waited = live.image.state?.type === StateType.Scheduled && !isFresh;
+      if (isFirstStart(live.image, this.transitions.now())) {
+        this.transitions.proposeInPassing(live, pending(), () => undefined);
+      }
+      // Were its process killed by the run at once, the run would be found held by it, and due: that counts as a recovery.
+      const answer = waited
+        ? await this.transitions.proposeForFlowRun(live, running())
+        : this.transitions.proposeInPassing(live, running(), ({ state }) => {
+            if (state?.type !== StateType.Running) started.attempt?.end(`it is ${state?.name ?? 'gone'}`);
+          });
       if (answer.verdict.kind === 'wait') {
         const until = addMs(this.transitions.now(), answer.verdict.retryAfterMs);
         await this.transitions.waitUntil(until, around.signal);
@@ -125,4 +137,10 @@ export class FlowAttempts {
       return false;
     }
   }
+}
+
+/** Whether a run that waited is due for the very first time: like any other, it is `PENDING` before it runs. */
+function isFirstStart({ state, runCount }: FlowRun, now: Instant): boolean {
+  if (state?.type !== StateType.Scheduled || runCount > 0 || state.name === 'AwaitingResume') return false;
+  return (state.details.scheduledTime ?? now) <= now;
 }

@@ -1,5 +1,6 @@
 import { awaitingResume, crashed, isTerminal, StateType } from '@nestor/core';
 import { Injectable } from '@nestjs/common';
+import type { ClaimedFlowRun } from '../../../records/flow-runs/flow-run-claims.repository.js';
 import { ProcessLease } from '../../leases/process-lease.service.js';
 import { outcomeOfRun } from '../../outcome-of-run.js';
 import type { FlowDefinition } from '../../registry/definitions.js';
@@ -27,9 +28,9 @@ export class FlowEngine {
     private readonly process: ProcessLease,
   ) {}
 
-  /** A run that this process has claimed, as it stands; `null` when it does not hold it any more. */
-  claimed(flowRunId: string): Promise<LiveFlowRun | null> {
-    return this.transitions.claimedFlowRun(flowRunId);
+  /** A run that this process has claimed. */
+  adopt(claimed: ClaimedFlowRun): LiveFlowRun {
+    return this.transitions.adopt(claimed);
   }
 
   /** Ends a claimed run that cannot be begun here. */
@@ -59,7 +60,8 @@ export class FlowEngine {
     const live = known?.live ?? (await this.creation.create(definition, args, {}, call));
     const reason = known ? await this.interrupt(live) : null;
     const around = currentScope()?.attempt ?? caller.attempt;
-    return this.execute({ live, definition, receiver, reason, outerGate: caller.place.gate }, engine, around);
+    const execution = { live, definition, receiver, reason, isFresh: !known, outerGate: caller.place.gate };
+    return this.execute(execution, engine, around);
   }
 
   /** Notes that a subflow run was interrupted with its root, where it was running; gives why it begins again. */

@@ -1,0 +1,212 @@
+import { SEED_KEY } from '../run-values/run-values.repository.js';
+
+// How waiting runs are taken, and which is the next to be due.
+//
+// Runs wait in lanes: of no queue by application, of a queue by that; and in each by priority, because only within one priority
+// does an index have the runs in the order in which they are due. A lane has few priorities, most have one.
+
+/** The time until which runs are due: a stable function of it, because only such is a bound of an index. */
+const dueBy = (aheadUs: string): string => `statement_timestamp() + (${aheadUs})::bigint * interval '1 microsecond'`;
+
+/** Runs that nobody executes, and that are not to wait for others of their deployment. Repeats the predicates of the indexes. */
+const WAITING = `r.state_type = 'SCHEDULED' and r.process_id is null and not r.awaits_turn`;
+
+/** Where runs wait of no queue. Rides `flow_run_free_idx`. */
+const freeLane = (app: string): string => `${WAITING} and r.work_queue_id is null and r.app = ${app}`;
+
+/** Where runs wait of a queue. Rides `flow_run_queued_idx`. */
+const queueLane = (queueId: string): string => `${WAITING} and r.work_queue_id = ${queueId}`;
+
+/** Native runs of flows that this process has: no part of another run, and none of another application in the same queue. */
+const executable = (app: string, flowIds: string): string =>
+  `r.root_flow_run_id = r.id and r.app = ${app} and r.flow_id = any(${flowIds}::uuid[])`;
+
+/** The priorities that runs in a lane have, in order: one look at the index for each. */
+const prioritiesOf = (schema: string, lane: string): string => `
+      with recursive step(priority) as (
+        (select r.priority from ${schema}.flow_run r where ${lane} order by r.priority limit 1)
+        union all
+        select (select r.priority from ${schema}.flow_run r
+                 where ${lane} and r.priority > step.priority order by r.priority limit 1)
+          from step where step.priority is not null
+      ) select priority from step where priority is not null`;
+
+/** The ids of runs in a lane that are due, in order, locked; those that somebody else is taking are skipped. */
+const dueIn = (schema: string, lane: string, which: string, { until, limit }: Due): string => `
+      select d.id
+        from (${prioritiesOf(schema, lane)}) as p
+       cross join lateral (
+         select r.id
+           from ${schema}.flow_run r
+          where ${lane} and r.priority = p.priority and r.next_scheduled_start_time <= ${until} and ${which}
+          order by r.next_scheduled_start_time, r.id
+          limit ${limit}
+            for no key update skip locked) as d
+       limit ${limit}`;
+
+interface Due {
+  readonly until: string;
+  readonly limit: string;
+}
+
+/**
+ * Gives the runs in `due (id, place, is_limited)` to the process `$1`, each in a new epoch, and all that is needed to begin them. A lease
+ * changes hands, no state does. (By an array of ids, because a join is planned for any number of them.) Whether a run is a fork is looked up where it never ran: then there may be records of it.
+ */
+const claimed = (schema: string): string => `
+  claimed as (
+    update ${schema}.flow_run r
+       set process_id = $1::uuid, lease_epoch = r.lease_epoch + 1, updated = clock_timestamp()
+     where r.id = any(array(select id from due))
+    returning r.id, r.flow_id, r.app, r.root_flow_run_id, r.parent_task_run_id, r.deployment_id, r.work_queue_id,
+              r.name, r.flow_version, r.build_id, r.encoding_version, r.parameters, r.tags, r.empirical_policy,
+              r.infrastructure_pid, r.job_variables, r.state_timestamp, r.run_count, r.expected_start_time,
+              r.next_scheduled_start_time, r.start_time, r.end_time, r.total_run_time_us, r.lease_epoch
+  )
+  select c.id, c.flow_id as "flowId", c.app, c.root_flow_run_id as "rootFlowRunId",
+         c.parent_task_run_id as "parentTaskRunId", c.deployment_id as "deploymentId", c.work_queue_id as "workQueueId",
+         c.name, c.flow_version as "flowVersion", c.build_id as "buildId", c.encoding_version as "encodingVersion",
+         c.parameters, c.tags, c.empirical_policy as "empiricalPolicy", c.infrastructure_pid as "infrastructurePid",
+         c.job_variables as "jobVariables", c.run_count as "runCount", c.expected_start_time as "expectedStartTime",
+         c.next_scheduled_start_time as "nextScheduledStartTime", c.start_time as "startTime", c.end_time as "endTime",
+         c.total_run_time_us as "totalRunTimeUs", c.lease_epoch as "leaseEpoch",
+         due.is_limited as "isLimited",
+         c.run_count = 0 and exists (
+           select from ${schema}.run_value v where v.flow_run_id = c.id and v.key = '${SEED_KEY}') as "isFork",
+         s.id as "stateId", s.type as "stateType", s.name as "stateName", s.message as "stateMessage",
+         s.timestamp as "stateTimestamp", s.state_details as "stateDetails"
+    from claimed c
+    join due on due.id = c.id
+    left join lateral (
+      select s.id, s.type, s.name, s.message, s.timestamp, s.state_details
+        from ${schema}.flow_run_state s
+       where s.flow_run_id = c.id and s.timestamp = c.state_timestamp
+       limit 1) as s on true
+   order by due.place`;
+
+/** Nobody takes anything for a process that is fenced; the lock is that of `leaseCheck`. */
+const me = (schema: string): string => `
+  me as materialized (
+    select id from ${schema}.process where id = $1::uuid and fenced_at is null for key share
+  )`;
+
+/**
+ * Takes up to `$4` due runs of no queue for the process `$1`: of the application `$2`, of the flows `$3`, by priority and then
+ * the oldest first. Skips those that somebody else is taking. `$5`: see `DatabaseClock.leadUs`.
+ */
+export const claimFreeFlowRuns = (schema: string): string => `
+  with ${me(schema)}, due as materialized (
+    select d.id, row_number() over () as place, false as is_limited
+      from me
+     cross join lateral (${dueIn(schema, freeLane('$2'), executable('$2', '$3'), {
+       until: dueBy('$5'),
+       limit: '$4',
+     })}) as d
+  ), ${claimed(schema)}`;
+
+/** A pool, or a queue, together with how many of its runs count against a limit: those that somebody has, or executes. */
+const occupied = (schema: string, queues: string): string => `
+    (select count(*)::integer
+       from ${schema}.flow_run r
+      where r.work_queue_id = any(${queues})
+        and r.work_queue_id is not null
+        and (r.process_id is not null or r.state_type in ('PENDING', 'RUNNING', 'CANCELLING')))`;
+
+/**
+ * Locks the pool `$1` if it has a limit, or a queue of it has, until the end of the transaction: whoever claims in it next counts
+ * what was claimed before. In a statement of its own, before {@link claimQueuedFlowRuns} looks. Rides `work_pool_name_key`.
+ */
+export const lockLimitedPool = (schema: string): string => `
+  select p.id
+    from ${schema}.work_pool p
+   where p.name = $1
+     and (p.concurrency_limit is not null
+          or exists (select from ${schema}.work_queue q where q.work_pool_id = p.id and q.concurrency_limit is not null))
+     for no key update`;
+
+/**
+ * Takes up to `$4` due runs for the process `$1` from the queues `$8` (`null`: all) of the pool `$6` of the type `$7`, and never
+ * more than pool and queue have room for: of the application `$2`, of the flows `$3`, by priority of the queue, then of the run,
+ * then the oldest first. Of queues without a limit also those that are due within `$9` microseconds. `$5`: see
+ * `DatabaseClock.leadUs`.
+ *
+ * Rides `work_pool_name_key`, `flow_run_queued_idx`, and `flow_run_occupying_idx` where something is limited. A queue is looked at
+ * when those before it gave too little, so that no more is locked than is taken.
+ */
+export const claimQueuedFlowRuns = (schema: string): string => `
+  with ${me(schema)}, pool as materialized (
+    select p.id, p.concurrency_limit is not null as is_limited,
+           greatest(0, least($4::integer, p.concurrency_limit - case when p.concurrency_limit is not null then
+             ${occupied(schema, `array(select q.id from ${schema}.work_queue q where q.work_pool_id = p.id)`)} end)) as room
+      from ${schema}.work_pool p
+     where p.name = $6 and p.type = $7 and not p.is_paused
+  ), queue as materialized (
+    select q.id, q.priority, pool.is_limited or q.concurrency_limit is not null as is_limited,
+           greatest(0, least(pool.room, q.concurrency_limit - case when q.concurrency_limit is not null then
+             ${occupied(schema, 'array[q.id]')} end)) as room
+      from me
+     cross join pool
+      join ${schema}.work_queue q on q.work_pool_id = pool.id
+     where not q.is_paused and ($8::text[] is null or q.name = any($8::text[]))
+  ), due as materialized (
+    select t.id, row_number() over () as place, t.is_limited
+      from (
+        select d.id, q.is_limited
+          from (select * from queue order by priority) as q
+         cross join lateral (${dueIn(schema, queueLane('q.id'), executable('$2', '$3'), {
+           until: dueBy('$5::bigint + case when q.is_limited then 0 else $9::bigint end'),
+           limit: 'q.room',
+         })}) as d
+         limit (select room from pool)) as t
+  ), ${claimed(schema)}`;
+
+/** The earliest run in a lane, whether due or not; what of it is none that can be taken is passed over. */
+const earliestIn = (schema: string, lane: string, which: string): string => `
+      select d.next_scheduled_start_time
+        from (${prioritiesOf(schema, lane)}) as p
+       cross join lateral (
+         select r.next_scheduled_start_time
+           from ${schema}.flow_run r
+          where ${lane} and r.priority = p.priority and ${which}
+          order by r.next_scheduled_start_time, r.id
+          limit 1) as d`;
+
+const msUntil = (earliest: string, aheadUs: string): string =>
+  `case when ${earliest} is not null then
+     (greatest(0, extract(epoch from ${earliest} - (${dueBy(aheadUs)}))) * 1000)::float8 end`;
+
+/** When the next run is due that {@link claimFreeFlowRuns} could take; `null` when none waits. */
+export const nextFreeFlowRun = (schema: string): string => `
+  select ${msUntil('min(e.next_scheduled_start_time)', '$3')} as ms
+    from (${earliestIn(schema, freeLane('$1'), executable('$1', '$2'))}) as e`;
+
+/**
+ * When the next run is due that {@link claimQueuedFlowRuns} could take, if there is room for it; `null` when none waits. For room
+ * somebody else makes, the process that makes it gives a hint.
+ */
+export const nextQueuedFlowRun = (schema: string): string => `
+  select ${msUntil('min(e.next_scheduled_start_time)', '$3')} as ms
+    from ${schema}.work_pool p
+    join ${schema}.work_queue q on q.work_pool_id = p.id
+   cross join lateral (${earliestIn(schema, queueLane('q.id'), executable('$1', '$2'))}) as e
+   where p.name = $4 and p.type = $5 and not p.is_paused and not q.is_paused
+     and ($6::text[] is null or q.name = any($6::text[]))
+     and (p.concurrency_limit is null or p.concurrency_limit >
+          ${occupied(schema, `array(select o.id from ${schema}.work_queue o where o.work_pool_id = p.id)`)})
+     and (q.concurrency_limit is null or q.concurrency_limit > ${occupied(schema, 'array[q.id]')})`;
+
+/** Lets go of runs that the process `$1` holds under these epochs; their states stay as they are. */
+export const releaseFlowRuns = (schema: string): string => `
+  with held as materialized (
+    select r.id
+      from ${schema}.flow_run r
+      join unnest($2::uuid[], $3::integer[]) as h(id, epoch) on h.id = r.id
+     where r.lease_epoch = h.epoch and r.process_id = $1::uuid
+     order by r.id
+       for no key update of r
+  )
+  update ${schema}.flow_run r
+     set process_id = null, lease_epoch = r.lease_epoch + 1, updated = now()
+    from held
+   where r.id = held.id
+  returning r.work_queue_id`;

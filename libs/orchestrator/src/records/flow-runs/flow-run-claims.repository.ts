@@ -1,0 +1,172 @@
+import type { FlowRun, State } from '@nestor/core';
+import { Inject, Injectable } from '@nestjs/common';
+import { DataSource } from 'typeorm';
+import { schemaOf } from '../../persistence/schema-of.js';
+import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
+import { preparedStatement, Transactions, type PreparedStatement, type Tx } from '../../persistence/transactions.js';
+import { stateOfRow, type StoredState } from '../state-columns.js';
+import {
+  claimFreeFlowRuns,
+  claimQueuedFlowRuns,
+  lockLimitedPool,
+  nextFreeFlowRun,
+  nextQueuedFlowRun,
+  releaseFlowRuns,
+} from './flow-run-claim-statements.js';
+import {
+  flowRunOfRow,
+  newFlowRunOfRow,
+  type FlowRunRow,
+  type NewFlowRun,
+  type NewFlowRunRow,
+} from './flow-run-rows.js';
+
+/** Which runs somebody can execute. */
+interface Executable {
+  readonly app: string;
+  readonly flowIds: readonly string[];
+  /** See `DatabaseClock.leadUs`. */
+  readonly leadUs?: number;
+}
+
+/** How many runs are taken, and for whom. */
+interface ClaimRequest extends Executable {
+  readonly processId: string;
+  readonly limit: number;
+}
+
+/** Which queues somebody serves. */
+export interface ServedQueues {
+  readonly poolName: string;
+  readonly poolType: string;
+  /** By name; `null` for all of the pool, also those that are made later. */
+  readonly queueNames: readonly string[] | null;
+}
+
+/** A run that was claimed, with all that is needed to begin it. */
+export interface ClaimedFlowRun {
+  readonly created: NewFlowRun;
+  readonly run: FlowRun;
+  readonly state: State;
+  readonly leaseEpoch: number;
+  readonly workQueueId: string | null;
+  /** Whether it counts against a limit of its queue or its pool. */
+  readonly isLimited: boolean;
+  /** What is said of its infrastructure beyond the template of its pool and its deployment. */
+  readonly jobVariables: Readonly<Record<string, unknown>> | null;
+  /** Whether records are there although it never ran. */
+  readonly isFork: boolean;
+}
+
+/** A run and the epoch under which it is held. */
+interface HeldFlowRun {
+  readonly id: string;
+  readonly leaseEpoch: number;
+}
+
+interface ClaimedRow extends NewFlowRunRow, FlowRunRow {
+  readonly leaseEpoch: number;
+  readonly workQueueId: string | null;
+  readonly jobVariables: Record<string, unknown> | null;
+  readonly isFork: boolean;
+  readonly isLimited: boolean;
+  readonly stateId: string;
+  readonly stateType: StoredState['type'];
+  readonly stateName: string;
+  readonly stateMessage: string | null;
+  readonly stateTimestamp: StoredState['timestamp'];
+  readonly stateDetails: StoredState['stateDetails'];
+}
+
+/** Takes waiting runs for a process that executes them, and lets go of them. */
+@Injectable()
+export class FlowRunClaimsRepository {
+  private readonly freeStatement: PreparedStatement;
+  private readonly queuedStatement: PreparedStatement;
+  private readonly lockStatement: PreparedStatement;
+  private readonly schema: string;
+
+  constructor(
+    @Inject(ORCHESTRATOR_DATA_SOURCE) private readonly dataSource: DataSource,
+    private readonly transactions: Transactions,
+  ) {
+    this.schema = schemaOf(dataSource);
+    this.freeStatement = preparedStatement('claim_free_flow_runs', claimFreeFlowRuns(this.schema));
+    this.queuedStatement = preparedStatement('claim_queued_flow_runs', claimQueuedFlowRuns(this.schema));
+    this.lockStatement = preparedStatement('lock_limited_pool', lockLimitedPool(this.schema));
+  }
+
+  /** Takes up to `limit` due runs of no queue, the first to go first. None when the process is fenced. */
+  async claimFree(tx: Tx, { processId, app, flowIds, limit, leadUs = 0 }: ClaimRequest): Promise<ClaimedFlowRun[]> {
+    const rows = await tx.query<ClaimedRow>(this.freeStatement, [processId, app, flowIds, limit, leadUs]);
+    return rows.map(claimedFlowRunOf);
+  }
+
+  /**
+   * Takes up to `limit` due runs from queues, the first to go first, and never more than the limits of pool and queues allow,
+   * whoever else claims at the same moment. None when the process is fenced.
+   *
+   * @param prefetchUs how long before its time a run may be taken.
+   */
+  async claimQueued(
+    { processId, app, flowIds, limit, leadUs = 0 }: ClaimRequest,
+    { poolName, poolType, queueNames }: ServedQueues,
+    prefetchUs = 0,
+  ): Promise<ClaimedFlowRun[]> {
+    const parameters = [processId, app, flowIds, limit, leadUs, poolName, poolType, queueNames, prefetchUs];
+    // The lock first, in a statement of its own: only the statement after it sees what others claimed while this one waited.
+    const [, rows = []] = await this.transactions.together<ClaimedRow[]>([
+      (tx) => tx.query(this.lockStatement, [poolName]),
+      (tx) => tx.query(this.queuedStatement, parameters),
+    ]);
+    return rows.map(claimedFlowRunOf);
+  }
+
+  /** Milliseconds until the next run of no queue is due that could be taken; `null` when none waits. */
+  async nextFreeInMs({ app, flowIds, leadUs = 0 }: Executable): Promise<number | null> {
+    const rows = await this.dataSource.query<{ ms: number | null }[]>(nextFreeFlowRun(this.schema), [
+      ...[app, flowIds, leadUs],
+    ]);
+    return rows[0]?.ms ?? null;
+  }
+
+  /** Milliseconds until the next run of queues is due that could be taken; `null` when none waits, or none may be taken now. */
+  async nextQueuedInMs(
+    { app, flowIds, leadUs = 0 }: Executable,
+    { poolName, poolType, queueNames }: ServedQueues,
+  ): Promise<number | null> {
+    const rows = await this.dataSource.query<{ ms: number | null }[]>(nextQueuedFlowRun(this.schema), [
+      ...[app, flowIds, leadUs, poolName, poolType, queueNames],
+    ]);
+    return rows[0]?.ms ?? null;
+  }
+
+  /** Root runs that a process holds and has not begun, or that wait for their next attempt in it. */
+  claimedBy(processId: string): Promise<HeldFlowRun[]> {
+    return this.dataSource.query<HeldFlowRun[]>(
+      `select id, lease_epoch as "leaseEpoch"
+         from ${this.schema}.flow_run where process_id = $1 and state_type = 'SCHEDULED' order by id`,
+      [processId],
+    );
+  }
+
+  /** Lets go of runs that a process holds under these epochs; their states stay as they are. */
+  async release(tx: Tx, processId: string, held: readonly HeldFlowRun[]): Promise<void> {
+    const [ids, epochs] = [held.map(({ id }) => id), held.map(({ leaseEpoch }) => leaseEpoch)];
+    await tx.query(releaseFlowRuns(this.schema), [processId, ids, epochs]);
+  }
+}
+
+function claimedFlowRunOf(row: ClaimedRow): ClaimedFlowRun {
+  const { leaseEpoch, workQueueId, jobVariables, isFork, isLimited } = row;
+  const state = stateOfRow({
+    id: row.stateId,
+    type: row.stateType,
+    name: row.stateName,
+    message: row.stateMessage,
+    timestamp: row.stateTimestamp,
+    stateDetails: row.stateDetails,
+  });
+  const run = { ...flowRunOfRow(row, null), state };
+  return { created: newFlowRunOfRow(row), run, state, leaseEpoch, workQueueId, jobVariables, isFork, isLimited };
+}
