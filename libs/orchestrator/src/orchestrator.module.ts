@@ -53,7 +53,7 @@ import { BackgroundTaskOutcomes } from './runtime/background/background-task-out
 import { BackgroundTasks } from './runtime/background/background-tasks.service.js';
 import { BACKGROUND_SETTINGS } from './runtime/background/background-settings.js';
 import { DeadLetters } from './runtime/background/dead-letters.service.js';
-import { HostTransactions } from './runtime/background/host-transactions.js';
+import { BorrowedTransactions } from './runtime/background/borrowed-transactions.service.js';
 import { OrphanedTasks } from './runtime/background/orphaned-tasks.service.js';
 import { TaskClaimer } from './runtime/background/task-claimer.service.js';
 import { TaskQueue } from './runtime/background/task-queue.service.js';
@@ -238,7 +238,7 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
       RunInputs,
       TasksInFlight,
       BackgroundTaskOutcomes,
-      HostTransactions,
+      BorrowedTransactions,
       TaskQueue,
       EngineScopeServices,
       HostDataSources,

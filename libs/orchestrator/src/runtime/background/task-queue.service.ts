@@ -18,7 +18,7 @@ import { TransitionService } from '../transitions/transition.service.js';
 import { BackgroundTaskHandle } from './background-task-handle.js';
 import { BackgroundTaskOutcomes } from './background-task-outcomes.js';
 import type { DelayRequest } from './delay-options.js';
-import { HostTransactions, type HostTransaction } from './host-transactions.js';
+import { BorrowedTransactions, type BorrowedTransaction } from './borrowed-transactions.service.js';
 
 /** Puts task runs into the queue, from which whoever serves them takes them. */
 @Injectable()
@@ -30,7 +30,7 @@ export class TaskQueue {
     private readonly transitions: TransitionService,
     private readonly journal: Journal,
     private readonly transactions: Transactions,
-    private readonly hostTransactions: HostTransactions,
+    private readonly borrowed: BorrowedTransactions,
     private readonly queue: TaskQueueRepository,
     private readonly payloads: Payloads,
     private readonly outcomes: BackgroundTaskOutcomes,
@@ -58,7 +58,7 @@ export class TaskQueue {
    * @throws {TaskNotRegisteredError} when it is a flow.
    * @throws {UnserialisableValueError} when the arguments cannot be kept.
    * @throws {RunEndedError} and its like when the attempt that asks is over.
-   * @throws the errors of {@link HostTransactions.open}.
+   * @throws the errors of {@link BorrowedTransactions.open}.
    */
   async delay(
     definition: TaskDefinition | FlowDefinition,
@@ -71,7 +71,7 @@ export class TaskQueue {
     currentScope()?.attempt.assertLive();
     const id = this.idOf(definition, args);
     const { transaction } = request;
-    const host = transaction && (await this.hostTransactions.open(transaction, definition.taskKey));
+    const host = transaction && (await this.borrowed.open(transaction, definition.taskKey));
     const task = await this.newTask(id, definition, args, request);
     const taskRunId = await this.enqueue(task, host);
     if (host) host.afterCommit(() => this.announce());
@@ -114,7 +114,7 @@ export class TaskQueue {
   }
 
   /** Gives the id of the run that is in the queue: of another one, when that has the same key. */
-  private async enqueue(task: NewQueuedTask, host: HostTransaction | null): Promise<string> {
+  private async enqueue(task: NewQueuedTask, host: BorrowedTransaction | null): Promise<string> {
     const { created, app, key } = task;
     for (;;) {
       if (await this.put(task, host)) return created.id;
@@ -125,7 +125,7 @@ export class TaskQueue {
   }
 
   /** Whether it is there now. */
-  private async put(task: NewQueuedTask, host: HostTransaction | null): Promise<boolean> {
+  private async put(task: NewQueuedTask, host: BorrowedTransaction | null): Promise<boolean> {
     if (host) {
       const { text } = this.queue.enqueueStatement;
       return (await host.query(text, this.queue.enqueueParameters([task]))).length > 0;

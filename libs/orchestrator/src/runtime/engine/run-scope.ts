@@ -6,7 +6,7 @@ import type { LiveFlowRun, LiveTaskRun } from '../transitions/live-run.js';
 import type { CallEngine } from '../registry/engine-bindings.js';
 import type { Attempt } from './attempt.js';
 import type { Replay } from '../replay/replay.js';
-import type { HostTransaction } from '../transactional/host-transaction.js';
+import type { AttemptTransaction } from '../transactional/attempt-transaction.js';
 import type { PauseGate } from './pause-gate.js';
 import { Branch } from './branch.js';
 import { stackOf } from './outcome.js';
@@ -65,7 +65,7 @@ interface Place {
   readonly capturesConsole: boolean;
   readonly services: ScopeServices;
   /** The transaction of the application that the code is in: only within a transactional task. */
-  readonly transaction?: HostTransaction | null;
+  readonly transaction?: AttemptTransaction | null;
 }
 
 /** What surrounds the code of a run: which run it is, which attempt, and which engine its calls go to. */
@@ -87,7 +87,7 @@ export class RunScope {
     return this.place.attempt;
   }
 
-  get transaction(): HostTransaction | null {
+  get transaction(): AttemptTransaction | null {
     return this.place.transaction ?? null;
   }
 

@@ -4,7 +4,7 @@ import { newId } from '../../persistence/ids.js';
 import { Transactions } from '../../persistence/transactions.js';
 import type { RunOrigin, WaitingFlowRun } from '../../records/flow-runs/waiting-flow-run-rows.js';
 import { WaitingFlowRunsRepository } from '../../records/flow-runs/waiting-flow-runs.repository.js';
-import type { HostTransaction } from '../background/host-transactions.js';
+import type { BorrowedTransaction } from '../background/borrowed-transactions.service.js';
 import { flowRunPolicyOf } from '../engine/flow-run-policy.js';
 import { nameOfRun } from '../engine/run-names.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
@@ -91,7 +91,7 @@ export class ScheduledRuns {
    *
    * @throws {UnserialisableValueError} when the parameters cannot be kept.
    */
-  async create(flow: ScheduledFlow, request: ScheduledRunRequest, host?: HostTransaction): Promise<ScheduledRun> {
+  async create(flow: ScheduledFlow, request: ScheduledRunRequest, host?: BorrowedTransaction): Promise<ScheduledRun> {
     const waiting = await this.waitingRun(flow, request);
     const run = await this.put(flow, waiting, host);
     if (host) host.afterCommit(() => this.announce());
@@ -147,7 +147,7 @@ export class ScheduledRuns {
     return waitingEntry(created, { ...NO_ORIGIN, ...request.origin }, flow.policy, state, now).waiting;
   }
 
-  private async put(flow: ScheduledFlow, waiting: WaitingFlowRun, host?: HostTransaction): Promise<ScheduledRun> {
+  private async put(flow: ScheduledFlow, waiting: WaitingFlowRun, host?: BorrowedTransaction): Promise<ScheduledRun> {
     const asked = newRunOf(waiting);
     const key = waiting.origin.idempotencyKey;
     // One with a key may have to wait for a transaction of the application; nothing else is to wait for that.

@@ -4,7 +4,7 @@ import { getDataSourceToken } from '@nestjs/typeorm';
 import type { ClientBase } from 'pg';
 import { DataSource } from 'typeorm';
 import { borrowedSession } from '../../persistence/borrowed-session.js';
-import { DATABASE_IDENTITY } from '../../persistence/connection/database-identity.js';
+import { databaseIdentity } from '../../persistence/connection/database-identity.js';
 import { errorCode, SqlState } from '../../persistence/connection/postgres-errors.js';
 import { schemaOf } from '../../persistence/schema-of.js';
 import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
@@ -12,7 +12,7 @@ import { OwedHooksRepository } from '../../records/owed-hooks/owed-hooks.reposit
 import { TaskQueueRepository } from '../../records/task-queue/task-queue.repository.js';
 import { TaskRunsRepository } from '../../records/task-runs/task-runs.repository.js';
 import { placeOf, type TaskDefinition } from '../registry/definitions.js';
-import { HostTransaction } from './host-transaction.js';
+import { AttemptTransaction } from './attempt-transaction.js';
 import { joinable } from './join-transactions.js';
 import {
   TransactionalDataSourceDeniedError,
@@ -28,7 +28,7 @@ const NOBODY = '00000000-0000-0000-0000-000000000000';
 @Injectable()
 export class HostDataSources {
   /** How a transaction for a task run is made, by the name of the data source. */
-  private readonly makers = new Map<string, (taskRunName: string) => HostTransaction>();
+  private readonly makers = new Map<string, (taskRunName: string) => AttemptTransaction>();
 
   constructor(
     private readonly modules: ModuleRef,
@@ -53,12 +53,12 @@ export class HostDataSources {
       const dataSource = this.find(name, placeOf(task));
       await this.refuseUnfit(dataSource, name, placeOf(task));
       const ownRunner = joinable(dataSource);
-      this.makers.set(name, (taskRunName) => new HostTransaction(dataSource, taskRunName, ownRunner));
+      this.makers.set(name, (taskRunName) => new AttemptTransaction(dataSource, taskRunName, ownRunner));
     }
   }
 
   /** A transaction that has not begun. */
-  transaction(dataSource: string, taskRunName: string): HostTransaction {
+  transaction(dataSource: string, taskRunName: string): AttemptTransaction {
     const make = this.makers.get(dataSource);
     if (!make) throw new TransactionalDataSourceMissingError(dataSource, taskRunName);
     return make(taskRunName);
@@ -78,7 +78,7 @@ export class HostDataSources {
   private async refuseUnfit(dataSource: DataSource, name: string, place: string): Promise<void> {
     const { type } = dataSource.options;
     if (type !== 'postgres') throw new TransactionalDataSourceTypeError(name, place, type);
-    const [ours, theirs] = await Promise.all([identityOf(this.records), identityOf(dataSource)]);
+    const [ours, theirs] = await Promise.all([databaseIdentity(this.records), databaseIdentity(dataSource)]);
     if (ours !== theirs) throw new TransactionalDataSourceElsewhereError(name, place);
 
     const runner = dataSource.createQueryRunner();
@@ -95,9 +95,4 @@ export class HostDataSources {
       await runner.release();
     }
   }
-}
-
-async function identityOf(dataSource: DataSource): Promise<string | undefined> {
-  const [row] = await dataSource.query<{ identity: string }[]>(DATABASE_IDENTITY);
-  return row?.identity;
 }

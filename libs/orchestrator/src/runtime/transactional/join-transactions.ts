@@ -1,6 +1,6 @@
 import type { DataSource, QueryRunner, ReplicationMode } from 'typeorm';
 import { currentScope } from '../engine/run-scope.js';
-import type { HostTransaction } from './host-transaction.js';
+import type { AttemptTransaction } from './attempt-transaction.js';
 
 /** By data source that has been made joinable: how to get a query runner of one's own, whatever surrounds the code. */
 const own = new WeakMap<DataSource, () => QueryRunner>();
@@ -32,7 +32,7 @@ export function joinable(dataSource: DataSource): () => QueryRunner {
 }
 
 /** The transaction that the code of a task is in, if it is one of that data source. */
-function transactionOf(dataSource: DataSource): HostTransaction | null {
+function transactionOf(dataSource: DataSource): AttemptTransaction | null {
   const transaction = currentScope()?.transaction ?? null;
   return transaction?.dataSource === dataSource ? transaction : null;
 }

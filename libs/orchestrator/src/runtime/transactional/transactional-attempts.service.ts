@@ -13,7 +13,7 @@ import type { JournalEntry } from '../transitions/journal-entry.js';
 import type { LiveTaskRun } from '../transitions/live-run.js';
 import type { TaskRunAnswer } from '../transitions/transition.service.js';
 import { HostDataSources } from './host-data-sources.service.js';
-import type { HostTransaction } from './host-transaction.js';
+import type { AttemptTransaction } from './attempt-transaction.js';
 import type { TransactionSettings } from './transaction-settings.js';
 
 type Returned = Extract<Outcome, { kind: 'returned' }>;
@@ -23,7 +23,7 @@ type SaveEntry = Extract<JournalEntry, { kind: 'save-task-run' }>;
 interface TransactionalAttempt {
   readonly live: LiveTaskRun;
   /** Runs the body within the transaction to its outcome, calling `begin` before it does anything. */
-  readonly run: (transaction: HostTransaction, begin: () => Promise<void>) => Promise<Outcome>;
+  readonly run: (transaction: AttemptTransaction, begin: () => Promise<void>) => Promise<Outcome>;
   /** Decides the state that the run ends in. */
   readonly complete: (returned: Returned) => TaskRunAnswer;
 }
@@ -73,13 +73,13 @@ export class TransactionalAttempts {
     }
   }
 
-  private async commit(transaction: HostTransaction, answer: TaskRunAnswer, runName: string): Promise<void> {
+  private async commit(transaction: AttemptTransaction, answer: TaskRunAnswer, runName: string): Promise<void> {
     const { entry } = answer;
     if (entry?.kind !== 'save-task-run') {
       await transaction.rollBack('its run cannot be completed');
       throw new RunEndedError(runName, 'it cannot be completed any more');
     }
-    let end: Awaited<ReturnType<HostTransaction['commit']>>;
+    let end: Awaited<ReturnType<AttemptTransaction['commit']>>;
     try {
       end = await transaction.commit((tx) => this.record(tx, entry, runName));
     } catch (error) {

@@ -26,6 +26,7 @@ import type { ActiveFlowRun } from '../active-flow-runs.js';
 import { Attempt, goesOnElsewhere } from '../attempt.js';
 import { failureMessage, stackOf, type Outcome } from '../outcome.js';
 import { argumentsOf } from '../parameters.js';
+import { isWorthRetrying } from '../retry-condition.js';
 import { LogLevel, RunLogs } from '../run-logs.js';
 import { FlowBodies } from './flow-bodies.service.js';
 import { logSourceOf, persistsResult, type FlowExecution } from './flow-execution.js';
@@ -67,7 +68,7 @@ export class FlowAttempts {
         throw await this.endings.endedOtherwise(live, answer.state);
       }
       if (outcome.kind === 'cut-off') throw await this.endings.cutOff(live, active, outcome.end);
-      this.logs.append(logSourceOf(live), LogLevel.Error, `The attempt failed. ${stackOf(outcome.error)}`);
+      this.logError(live, `The attempt failed. ${stackOf(outcome.error)}`);
       const answer = await this.fail(execution, active, outcome, replay);
       if (answer.state?.type === StateType.Failed) throw outcome.error;
       if (answer.state?.type !== StateType.Scheduled) throw await this.endings.endedOtherwise(live, answer.state);
@@ -121,21 +122,14 @@ export class FlowAttempts {
     return this.endings.conclude(active, state, stored);
   }
 
-  /** Asked only while retries remain; what the condition throws is no reason to try again. */
-  private async isWorthRetrying(
-    { retryCondition, policy }: FlowDefinition,
-    { created, image }: LiveFlowRun,
-    error: unknown,
-  ): Promise<boolean> {
-    if (!retryCondition || image.runCount > policy.retries) return true;
-    try {
-      const parameters = (await this.replays.read(created.parameters)) as Record<string, unknown>;
-      const failedAttempt = { attempt: image.runCount, args: argumentsOf(parameters) as never, runName: created.name };
-      return await retryCondition(error, failedAttempt);
-    } catch (failure) {
-      this.logs.append(logSourceOf({ created }), LogLevel.Error, `Its retryCondition failed. ${stackOf(failure)}`);
-      return false;
-    }
+  private isWorthRetrying(definition: FlowDefinition, live: LiveFlowRun, error: unknown): Promise<boolean> {
+    const args = async (): Promise<unknown[]> =>
+      argumentsOf((await this.replays.read(live.created.parameters)) as Record<string, unknown>);
+    return isWorthRetrying(definition, live, error, args, (line) => this.logError(live, line));
+  }
+
+  private logError(live: LiveFlowRun, message: string): void {
+    this.logs.append(logSourceOf(live), LogLevel.Error, message);
   }
 }
 

@@ -3,9 +3,11 @@ import { Inject, Injectable } from '@nestjs/common';
 import { ENGINE_SETTINGS, type EngineSettings } from '../../engine-settings.js';
 import { Hooks } from '../../hooks/hooks.service.js';
 import { Payloads } from '../../payloads/payloads.service.js';
+import type { LiveTaskRun } from '../../transitions/live-run.js';
 import { withTransaction } from '../../transactions/transaction.js';
 import { noteOrigin } from '../input-origins.js';
 import { failureMessage, stackOf } from '../outcome.js';
+import { isWorthRetrying } from '../retry-condition.js';
 import { LogLevel, RunLogs } from '../run-logs.js';
 import { TaskBodies } from './task-bodies.service.js';
 import { logSourceOf, persistsResult, type Begun } from './task-call.js';
@@ -58,7 +60,7 @@ export class TaskAttempts {
       const details = isRetriable ? {} : { retriable: false };
       const state = outcome.state ?? (outcome.timedOut ? timedOut : failed)({ message, details });
       const proposal = this.states.propose(begun, state, stored);
-      this.logs.append(logSourceOf(begun.live), LogLevel.Error, `The attempt failed. ${stackOf(outcome.error)}`);
+      this.logError(begun.live, `The attempt failed. ${stackOf(outcome.error)}`);
       if (proposal.answer.verdict.kind === 'accept') {
         await proposal.durable();
         if (task.transactionHooks) await this.transactions.rollBack(execution, execution.id);
@@ -72,19 +74,18 @@ export class TaskAttempts {
     }
   }
 
-  /** Asked only while retries remain; what the condition throws is no reason to try again. */
-  private async isWorthRetrying({ execution, live }: Begun, error: unknown): Promise<boolean> {
+  private isWorthRetrying({ execution, live }: Begun, error: unknown): Promise<boolean> {
     const { task, args } = execution;
-    if (!task.retryCondition || live.image.runCount > task.policy.retries) return true;
-    try {
-      return await task.retryCondition(error, {
-        attempt: live.image.runCount,
-        args: args as never,
-        runName: live.created.name,
-      });
-    } catch (failure) {
-      this.logs.append(logSourceOf(live), LogLevel.Error, `Its retryCondition failed. ${stackOf(failure)}`);
-      return false;
-    }
+    return isWorthRetrying(
+      task,
+      live,
+      error,
+      () => args,
+      (line) => this.logError(live, line),
+    );
+  }
+
+  private logError(live: LiveTaskRun, message: string): void {
+    this.logs.append(logSourceOf(live), LogLevel.Error, message);
   }
 }

@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { ENGINE_SETTINGS, type EngineSettings } from '../../engine-settings.js';
 import { ProcessLease } from '../../leases/process-lease.service.js';
 import { Payloads } from '../../payloads/payloads.service.js';
-import type { HostTransaction } from '../../transactional/host-transaction.js';
+import type { AttemptTransaction } from '../../transactional/attempt-transaction.js';
 import { TransactionalAttempts } from '../../transactional/transactional-attempts.service.js';
 import { TransitionService } from '../../transitions/transition.service.js';
 import { Attempt } from '../attempt.js';
@@ -40,7 +40,7 @@ export class TaskBodies {
   /** @param begin called before the body. */
   private run(
     { execution, live }: Begun,
-    transaction: HostTransaction | null,
+    transaction: AttemptTransaction | null,
     begin: (() => Promise<void>) | null,
   ): Promise<Outcome> {
     const { task, caller, engine, around, body } = execution;

@@ -1,12 +1,12 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager, type EntitySubscriberInterface, type QueryRunner } from 'typeorm';
-import { DATABASE_IDENTITY } from '../../persistence/connection/database-identity.js';
+import { databaseIdentity } from '../../persistence/connection/database-identity.js';
 import { schemaOf } from '../../persistence/schema-of.js';
 import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
 import { NoTransactionError, OtherDatabaseError, QueuePermissionError } from './background-task-errors.js';
 
-/** A transaction of the application, in which statements of ours may be issued. */
-export interface HostTransaction {
+/** A transaction that the application has begun, and ends, and in which statements of ours may be issued. */
+export interface BorrowedTransaction {
   query<Row>(statement: string, parameters: readonly unknown[]): Promise<Row[]>;
   /** Whether it is neither committed nor rolled back yet. */
   readonly isOpen: boolean;
@@ -14,9 +14,9 @@ export interface HostTransaction {
   afterCommit(then: () => void): void;
 }
 
-/** What belongs into a transaction of the application, whose data source is not ours. */
+/** Lets statements of ours be part of transactions of the application, whose data sources are not ours. */
 @Injectable()
-export class HostTransactions {
+export class BorrowedTransactions {
   /** Data sources that were found to lead to our database, with the rights to write there. */
   private readonly fitting = new WeakSet<DataSource>();
 
@@ -30,7 +30,7 @@ export class HostTransactions {
    * @throws {OtherDatabaseError} when it is one of another database.
    * @throws {QueuePermissionError} when its role may not write there. In all these cases it goes on as if nothing had been asked.
    */
-  async open(given: EntityManager | QueryRunner, taskKey: string): Promise<HostTransaction> {
+  async open(given: EntityManager | QueryRunner, taskKey: string): Promise<BorrowedTransaction> {
     const runner = runnerOf(given);
     if (!runner?.isTransactionActive || runner.isReleased) throw new NoTransactionError(taskKey);
     const { dataSource } = runner;
@@ -53,11 +53,8 @@ export class HostTransactions {
     const { type, database } = runner.dataSource.options;
     const address = `${type}: ${String(database)}`;
     if (type !== 'postgres') throw new OtherDatabaseError(taskKey, address);
-    const [[own], [theirs]] = await Promise.all([
-      this.ours.query<{ identity: string }[]>(DATABASE_IDENTITY),
-      runner.query(DATABASE_IDENTITY) as Promise<{ identity: string }[]>,
-    ]);
-    if (own?.identity !== theirs?.identity) throw new OtherDatabaseError(taskKey, address);
+    const [own, theirs] = await Promise.all([databaseIdentity(this.ours), databaseIdentity(runner)]);
+    if (own !== theirs) throw new OtherDatabaseError(taskKey, address);
     const schema = schemaOf(this.ours);
     const [rights] = (await runner.query(RIGHTS, [schema.slice(1, -1)])) as { role: string; suffice: boolean }[];
     if (rights && !rights.suffice) throw new QueuePermissionError(rights.role, schema);

@@ -35,10 +35,10 @@ interface Session {
 }
 
 /**
- * A transaction of the application's data source in which one attempt of a task runs: whatever the code of the attempt asks
- * that data source for goes through its one connection, until the attempt is over.
+ * A transaction that the engine begins, on a data source of the application, for one attempt of a task: whatever the code of the
+ * attempt asks that data source for goes through its one connection, until the attempt is over.
  */
-export class HostTransaction {
+export class AttemptTransaction {
   private session: Session | null = null;
   private readonly nesting = new Nesting();
   /** Why its code can execute nothing any more; `null` while it can. */
