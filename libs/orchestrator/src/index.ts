@@ -56,9 +56,13 @@ export type { PrepareDatabaseOptions } from './prepare-database.js';
 export { EmbeddedPostgres } from './persistence/embedded-postgres/embedded-postgres.js';
 export type { EmbeddedConnection, EmbeddedPostgresOptions } from './persistence/embedded-postgres/embedded-postgres.js';
 
-export { Flows, FlowQueue, FlowRunHandle, FlowStarter } from './runtime/flows.service.js';
+export { Flows, FlowQueue, FlowStarter } from './runtime/flows.service.js';
+export { FlowRunHandle } from './runtime/flow-run-handle.js';
 export type { EnqueueOptions } from './runtime/scheduling/enqueue-options.js';
 export type { DueOptions } from './runtime/scheduling/due-options.js';
+export type { BatchOptions } from './runtime/scheduling/batch-options.js';
+export type { SharingOptions } from './runtime/scheduling/sharing.js';
+export { BatchedCall, BatchResultError } from './runtime/batched-call.js';
 export { InvalidRunOptionError } from './runtime/engine/new-run-options.js';
 export type { NewRunOptions } from './runtime/engine/new-run-options.js';
 export { InvalidParametersError } from './runtime/parameters/invalid-parameters.error.js';

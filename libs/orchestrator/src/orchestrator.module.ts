@@ -22,6 +22,7 @@ import { EventsRepository } from './records/events/events.repository.js';
 import { FlowRunInputsRepository } from './records/flow-run-inputs/flow-run-inputs.repository.js';
 import { FlowRunClaimsRepository } from './records/flow-runs/flow-run-claims.repository.js';
 import { FlowRunsRepository } from './records/flow-runs/flow-runs.repository.js';
+import { SharedRunsRepository } from './records/flow-runs/shared-runs.repository.js';
 import { WaitingFlowRunsRepository } from './records/flow-runs/waiting-flow-runs.repository.js';
 import { FlowsRepository } from './records/flows/flows.repository.js';
 import { LogsRepository } from './records/logs/logs.repository.js';
@@ -70,6 +71,8 @@ import { RunControl } from './runtime/control/run-control.service.js';
 import { RunObserver } from './runtime/control/run-observer.service.js';
 import { StoredRuns } from './runtime/transitions/stored-runs.service.js';
 import { FlowEnqueuer } from './runtime/scheduling/flow-enqueuer.service.js';
+import { Batches } from './runtime/scheduling/batches.service.js';
+import { SharedRuns } from './runtime/scheduling/shared-runs.service.js';
 import { ScheduledRuns } from './runtime/scheduling/scheduled-runs.service.js';
 import { WaitingRuns } from './runtime/recovery/waiting-runs.service.js';
 import { AttemptInspector } from './runtime/rehearsal/attempt-inspector.js';
@@ -196,6 +199,7 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
       FlowRunsRepository,
       WaitingFlowRunsRepository,
       FlowRunClaimsRepository,
+      SharedRunsRepository,
       TaskRunsRepository,
       TaskQueueRepository,
       RunValuesRepository,
@@ -258,6 +262,8 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
       OrchestratorEngine,
       RunClaimer,
       ScheduledRuns,
+      SharedRuns,
+      Batches,
       FlowEnqueuer,
       OrphanedTasks,
       DeadLetters,

@@ -1,34 +1,16 @@
-import type { Duration } from '@nestor/core';
 import { Injectable } from '@nestjs/common';
 import type { AsyncMethodName, MethodArgs, MethodResult } from './async-methods.js';
+import { BatchedCall } from './batched-call.js';
+import { FlowRunHandle } from './flow-run-handle.js';
 import { FlowRuns } from './flow-runs.service.js';
 import { InvalidRunOptionError, type NewRunOptions } from './engine/new-run-options.js';
 import { OrchestratorEngine } from './engine/orchestrator-engine.js';
 import type { ParameterSchema } from './parameters/parameter-schema.js';
 import { FlowRegistry } from './registry/flow-registry.js';
+import { checkedBatch, type BatchOptions } from './scheduling/batch-options.js';
+import { Batches } from './scheduling/batches.service.js';
 import { checkedEnqueue, type EnqueueOptions, type EnqueueRequest } from './scheduling/enqueue-options.js';
 import { FlowEnqueuer } from './scheduling/flow-enqueuer.service.js';
-
-/** A run that was started: its id, and a way to its end. */
-export class FlowRunHandle<Result> {
-  /** @internal */
-  constructor(
-    readonly id: string,
-    /** What people call it. */
-    readonly name: string,
-    private readonly flowRuns: FlowRuns,
-  ) {}
-
-  /**
-   * Waits until the run has ended.
-   *
-   * @returns what the flow returned, as it was recorded.
-   * @throws what the flow threw, as it was recorded, and the other errors of {@link FlowRuns.result}.
-   */
-  result(options: { readonly timeout?: Duration } = {}): Promise<Result> {
-    return this.flowRuns.result(this.id, options) as Promise<Result>;
-  }
-}
 
 /**
  * Starts flows in the background, or puts runs of them where any process takes them.
@@ -50,6 +32,7 @@ export class Flows {
     private readonly registry: FlowRegistry,
     private readonly engine: OrchestratorEngine,
     private readonly enqueuer: FlowEnqueuer,
+    private readonly batches: Batches,
     private readonly flowRuns: FlowRuns,
   ) {
     this.starter = this.with({});
@@ -88,9 +71,38 @@ export class Flows {
   enqueueAll<T extends object, K extends AsyncMethodName<T>>(
     provider: abstract new (...args: never[]) => T,
     method: K,
-    calls: readonly MethodArgs<T, K>[],
+    calls: readonly Readonly<MethodArgs<T, K>>[],
   ): Promise<FlowRunHandle<MethodResult<T, K>>[]> {
     return this.starter.enqueueAll(provider, method, calls);
+  }
+
+  /**
+   * Puts a call together with others: a flow that takes a list, and returns one as long, is run once for many of them. Durable
+   * when this resolves.
+   *
+   * @param provider the class with the flow.
+   * @param method the name of a decorated method that takes a list alone.
+   * @param item what this call puts into the list.
+   * @param options how many are put together, and how long the first waits for others.
+   * @throws {FlowNotRegisteredError} when the method is no flow of this application.
+   * @throws {InvalidRunOptionError} when the options cannot be meant.
+   * @throws {UnserialisableValueError} when the item cannot be kept.
+   *
+   * @example
+   * ```ts
+   * const call = await flows.batch(Geocoder, 'locateAll', address, { size: 100, within: '200ms' });
+   * const place = await call.result();
+   * ```
+   */
+  async batch<T extends object, K extends AsyncMethodName<T>>(
+    provider: abstract new (...args: never[]) => T,
+    method: K,
+    item: ItemOf<MethodArgs<T, K>>,
+    options: BatchOptions,
+  ): Promise<BatchedCall<ElementOf<MethodResult<T, K>>>> {
+    const definition = this.registry.getFlow(provider, method);
+    const { run, index } = await this.batches.add(definition, item, checkedBatch(options));
+    return new BatchedCall(new FlowRunHandle(run.id, run.name, this.flowRuns), index);
   }
 
   /**
@@ -106,6 +118,10 @@ export class Flows {
     return this.registry.getFlow(provider, method).parameters.schema;
   }
 }
+
+/** What a method that takes a list alone is called with; anything else does not compile. */
+type ItemOf<Args> = Args extends [readonly (infer Item)[]] ? Item : never;
+type ElementOf<List> = List extends readonly (infer Element)[] ? Element : never;
 
 /** Puts runs of flows where any process takes them, with the same options for every run. */
 export class FlowQueue {
@@ -149,7 +165,7 @@ export class FlowQueue {
   async enqueueAll<T extends object, K extends AsyncMethodName<T>>(
     provider: abstract new (...args: never[]) => T,
     method: K,
-    calls: readonly MethodArgs<T, K>[],
+    calls: readonly Readonly<MethodArgs<T, K>>[],
   ): Promise<FlowRunHandle<MethodResult<T, K>>[]> {
     const definition = this.registry.getFlow(provider, method);
     const runs = await this.enqueuer.enqueueAll(definition, calls, this.request);

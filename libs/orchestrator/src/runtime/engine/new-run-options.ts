@@ -13,7 +13,8 @@ export class InvalidRunOptionError extends OrchestratorError {
   readonly code = 'INVALID_RUN_OPTION';
 
   constructor(
-    readonly option: 'name' | 'tags' | 'key' | 'idempotencyKey' | 'at',
+    readonly option:
+      'name' | 'tags' | 'key' | 'idempotencyKey' | 'at' | 'singleton' | 'debounce' | 'throttle' | 'batch',
     problem: string,
   ) {
     super(`Option "${option}" of a new run ${problem}`);

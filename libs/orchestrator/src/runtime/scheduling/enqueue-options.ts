@@ -1,9 +1,10 @@
-import type { Instant } from '@nestor/core';
+import { addMs, type Instant } from '@nestor/core';
 import { checkedRunOptions, InvalidRunOptionError, type NewRunOptions } from '../engine/new-run-options.js';
 import { checkedDue, type DueOptions } from './due-options.js';
+import { checkedSharing, RESERVED, type Sharing, type SharingOptions } from './sharing.js';
 
 /** What a run that waits is given besides its arguments. */
-export interface EnqueueOptions extends NewRunOptions, DueOptions {
+export interface EnqueueOptions extends NewRunOptions, DueOptions, SharingOptions {
   /**
    * Of the runs of a flow with this key one is created, ever: whoever asks again gets the same run, whatever has become of it.
    * 1 to 500 characters. It counts for as long as the run is kept. Default: none.
@@ -14,6 +15,8 @@ export interface EnqueueOptions extends NewRunOptions, DueOptions {
 /** Options of which it is known that they can be meant. */
 export interface EnqueueRequest extends NewRunOptions {
   readonly idempotencyKey: string | null;
+  /** `null` when the run is not shared. */
+  readonly sharing: Sharing | null;
   /** Whether a key or a time was given, which a run that begins at once has no use for. */
   readonly isDeferred: boolean;
   /** When it may be executed, as of now. */
@@ -26,20 +29,38 @@ const KEY = /^[^\0]{1,500}$/su;
  * @throws {InvalidRunOptionError} when they cannot be meant, or cannot be kept.
  * @throws {InvalidDurationError} when `in` is no duration.
  */
-export function checkedEnqueue({ in: pause, at, idempotencyKey, ...options }: EnqueueOptions): EnqueueRequest {
+export function checkedEnqueue(options: EnqueueOptions): EnqueueRequest {
+  const { in: pause, at, idempotencyKey, singleton, debounce, throttle, ...others } = options;
+  const due = { ...(pause !== undefined && { in: pause }), ...(at && { at }) };
+  const sharing = checkedSharing({
+    ...(singleton !== undefined && { singleton }),
+    ...(debounce && { debounce }),
+    ...(throttle && { throttle }),
+  });
+  if (sharing && idempotencyKey !== undefined) {
+    throw new InvalidRunOptionError('idempotencyKey', 'does not go with "singleton", "debounce" or "throttle".');
+  }
+  if (sharing && Object.keys(due).length > 0) {
+    throw new InvalidRunOptionError('at', 'or "in" does not go with "singleton", "debounce" or "throttle".');
+  }
+  const dueAt = checkedDue(due, 'a flow run');
   return {
-    ...checkedRunOptions(options),
+    ...checkedRunOptions(others),
     idempotencyKey: checkedIdempotencyKey(idempotencyKey),
-    isDeferred: idempotencyKey !== undefined || pause !== undefined || at !== undefined,
-    dueAt: checkedDue({ ...(pause !== undefined && { in: pause }), ...(at && { at }) }, 'a flow run'),
+    sharing,
+    isDeferred: idempotencyKey !== undefined || sharing !== null || Object.keys(due).length > 0,
+    dueAt: sharing ? (now) => addMs(now, sharing.delayMs) : dueAt,
   };
 }
 
 /** @throws {InvalidRunOptionError} when it cannot be kept. */
-function checkedIdempotencyKey(key: string | null | undefined): string | null {
-  if (key === undefined || key === null) return null;
+function checkedIdempotencyKey(key: string | undefined): string | null {
+  if (key === undefined) return null;
   if (!KEY.test(key)) {
     throw new InvalidRunOptionError('idempotencyKey', 'must have 1 to 500 characters and no NUL among them.');
+  }
+  if (key.startsWith(RESERVED)) {
+    throw new InvalidRunOptionError('idempotencyKey', `must not begin with "${RESERVED}".`);
   }
   return key;
 }

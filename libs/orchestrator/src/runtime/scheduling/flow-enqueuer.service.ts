@@ -7,6 +7,7 @@ import { Payloads } from '../payloads/payloads.service.js';
 import type { FlowDefinition } from '../registry/definitions.js';
 import { DatabaseClock } from '../transitions/database-clock.js';
 import type { EnqueueRequest } from './enqueue-options.js';
+import { SharedRuns } from './shared-runs.service.js';
 import { ScheduledRuns, type ScheduledRun, type ScheduledRunRequest } from './scheduled-runs.service.js';
 
 /** Makes waiting runs of calls. */
@@ -14,6 +15,7 @@ import { ScheduledRuns, type ScheduledRun, type ScheduledRunRequest } from './sc
 export class FlowEnqueuer {
   constructor(
     private readonly runs: ScheduledRuns,
+    private readonly shared: SharedRuns,
     private readonly payloads: Payloads,
     private readonly clock: DatabaseClock,
   ) {}
@@ -27,15 +29,22 @@ export class FlowEnqueuer {
    * @throws {RunEndedError} when the attempt that asks is over.
    */
   async enqueue(definition: FlowDefinition, args: readonly unknown[], request: EnqueueRequest): Promise<ScheduledRun> {
-    return this.runs.create(this.runs.flowOf(definition), this.requestOf(definition, args, request));
+    const flow = this.runs.flowOf(definition);
+    const one = this.requestOf(definition, args, request);
+    return request.sharing ? this.shared.create(flow, one, request.sharing) : this.runs.create(flow, one);
   }
 
-  /** The same for many calls: see {@link ScheduledRuns.createAll}. */
+  /** The same for many calls: see {@link ScheduledRuns.createAll}. Calls that share runs are made one after another. */
   async enqueueAll(
     definition: FlowDefinition,
     calls: readonly (readonly unknown[])[],
     request: EnqueueRequest,
   ): Promise<ScheduledRun[]> {
+    if (request.sharing) {
+      const runs: ScheduledRun[] = [];
+      for (const args of calls) runs.push(await this.enqueue(definition, args, request));
+      return runs;
+    }
     const requests = calls.map((args) => this.requestOf(definition, args, request));
     return this.runs.createAll(this.runs.flowOf(definition), requests);
   }

@@ -18,7 +18,7 @@ import { waitingEntry } from '../transitions/decided.js';
 import { Journal } from '../transitions/journal.js';
 
 /** What of a flow its waiting runs are created with. */
-interface ScheduledFlow {
+export interface ScheduledFlow {
   readonly id: string;
   readonly name: string;
   readonly policy: FlowRunPolicy;
@@ -92,7 +92,7 @@ export class ScheduledRuns {
    * @throws {UnserialisableValueError} when the parameters cannot be kept.
    */
   async create(flow: ScheduledFlow, request: ScheduledRunRequest, host?: BorrowedTransaction): Promise<ScheduledRun> {
-    const waiting = await this.waitingRun(flow, request);
+    const waiting = await this.prepare(flow, request);
     const run = await this.put(flow, waiting, host);
     if (host) host.afterCommit(() => this.announce());
     else this.announce();
@@ -109,7 +109,7 @@ export class ScheduledRuns {
     const created: ScheduledRun[] = [];
     for (let first = 0; first < requests.length; first += BATCH) {
       const batch = requests.slice(first, first + BATCH);
-      const waiting = await Promise.all(batch.map((request) => this.waitingRun(flow, request)));
+      const waiting = await Promise.all(batch.map((request) => this.prepare(flow, request)));
       created.push(...(await this.putAll(flow, waiting)));
       this.announce();
     }
@@ -122,7 +122,12 @@ export class ScheduledRuns {
     this.notifier.notify('due');
   }
 
-  private async waitingRun(flow: ScheduledFlow, request: ScheduledRunRequest): Promise<WaitingFlowRun> {
+  /**
+   * A run as it will be created; nothing is written yet.
+   *
+   * @throws {UnserialisableValueError} when the parameters cannot be kept.
+   */
+  async prepare(flow: ScheduledFlow, request: ScheduledRunRequest): Promise<WaitingFlowRun> {
     const id = request.id ?? newId();
     const subject = `parameters of flow "${flow.name}"`;
     const encoded = this.payloads.encode(request.parameters, subject);

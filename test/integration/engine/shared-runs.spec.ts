@@ -1,0 +1,238 @@
+import { Injectable, type INestApplicationContext } from '@nestjs/common';
+import {
+  BatchResultError,
+  Flow,
+  FlowRuns,
+  Flows,
+  InvalidDurationError,
+  InvalidRunOptionError,
+} from '@nestor/orchestrator';
+import type { TestDatabase } from '@nestor/testing';
+import { startApp } from '../../support/app.js';
+import { testDatabase } from '../../support/database.js';
+import { Gate } from '../../support/gate.js';
+import { illegalHistories } from '../../support/history.js';
+import { sql } from '../../support/sql.js';
+
+@Injectable()
+class Search {
+  readonly performed: unknown[] = [];
+  gate: Gate | null = null;
+
+  @Flow({ name: 'index' })
+  async index({ of }: { of: string }): Promise<string> {
+    await this.gate?.pass();
+    this.performed.push(of);
+    return of;
+  }
+
+  @Flow({ name: 'locate' })
+  async locateAll(addresses: readonly string[]): Promise<number[]> {
+    await this.gate?.pass();
+    this.performed.push(addresses);
+    return addresses.map(({ length }) => length);
+  }
+
+  @Flow()
+  async loseOne(items: readonly number[]): Promise<number[]> {
+    return items.slice(1);
+  }
+
+  @Flow<Search['fail']>({ name: 'fail' })
+  async fail(items: readonly number[]): Promise<number[]> {
+    throw new RangeError(`${items.length} items`);
+  }
+}
+
+describe('a run that calls share', () => {
+  let database: TestDatabase;
+  let app: INestApplicationContext;
+  let other: INestApplicationContext;
+  let search: Search;
+  let flows: Flows;
+
+  beforeAll(async () => {
+    database = await testDatabase();
+    app = await startApp({ url: database.url, providers: [Search], app: 'search' });
+    other = await startApp({ url: database.url, providers: [Search], app: 'elsewhere' });
+    search = app.get(Search);
+    flows = app.get(Flows);
+  });
+  afterAll(async () => {
+    await Promise.all([app.close(), other.close()]);
+    expect(await illegalHistories(database)).toEqual([]);
+    await database.drop();
+  });
+  beforeEach(() => {
+    search.performed.splice(0);
+    search.gate = null;
+  });
+
+  describe('as a singleton', () => {
+    const only = (key: string): ReturnType<typeof flows.with> => flows.with({ singleton: key });
+
+    it('is the same while it waits or is executed, and another one after that', async () => {
+      const gate = (search.gate = new Gate());
+      const first = await only('a').enqueue(Search, 'index', { of: 'first' });
+      await gate.reached;
+      const meanwhile = await only('a').enqueue(Search, 'index', { of: 'meanwhile' });
+      expect([meanwhile.id, meanwhile.name]).toEqual([first.id, first.name]);
+      gate.open();
+      await first.result({ timeout: '10s' });
+      const after = await only('a').enqueue(Search, 'index', { of: 'after' });
+      expect(after.id).not.toBe(first.id);
+      expect(await after.result({ timeout: '10s' })).toBe('after');
+      expect(search.performed).toEqual(['first', 'after']);
+    });
+
+    it('is one for many who ask at once, in several processes, and another one for another key', async () => {
+      const gate = (search.gate = other.get(Search).gate = new Gate());
+      const asking = [app, other].flatMap((one) =>
+        Array.from({ length: 15 }, () => one.get(Flows).with({ singleton: 'b' }).enqueue(Search, 'index', { of: 'b' })),
+      );
+      const ids = new Set((await Promise.all(asking)).map(({ id }) => id));
+      expect(ids.size).toBe(1);
+      const another = await only('c').enqueue(Search, 'index', { of: 'c' });
+      expect(ids.has(another.id)).toBe(false);
+      gate.open();
+      await another.result({ timeout: '10s' });
+      other.get(Search).gate = null;
+    });
+  });
+
+  describe('as long as calls follow each other', () => {
+    it('waits until it is quiet, and is called with the latest arguments', async () => {
+      const queue = flows.with({ debounce: { key: 'typing', for: '400ms' } });
+      const runs = [];
+      let lastCall = 0;
+      for (const text of ['n', 'ne', 'nes', 'nest']) {
+        lastCall = Date.now();
+        runs.push(await queue.enqueue(Search, 'index', { of: text }));
+      }
+      expect(new Set(runs.map(({ id }) => id)).size).toBe(1);
+      expect(await runs[0]!.result({ timeout: '10s' })).toBe('nest');
+      expect(search.performed).toEqual(['nest']);
+      const { startTime, states, parameters } = await app.get(FlowRuns).get(runs[0]!.id);
+      expect(startTime! / 1_000).toBeGreaterThanOrEqual(lastCall + 390); // our clock against that of the database
+      expect(parameters).toEqual({ of: 'nest' });
+      expect(states.filter(({ type }) => type === 'SCHEDULED')).toHaveLength(4);
+      const next = await queue.enqueue(Search, 'index', { of: 'nestor' });
+      expect(next.id).not.toBe(runs[0]!.id);
+    });
+
+    it('waits no longer than it may, however many follow', async () => {
+      const queue = flows.with({ debounce: { key: 'busy', for: '600ms', atMost: '700ms' } });
+      const first = await queue.enqueue(Search, 'index', { of: 'first' });
+      const { created } = await app.get(FlowRuns).get(first.id);
+      const second = await queue.enqueue(Search, 'index', { of: 'second' });
+      expect(second.id).toBe(first.id);
+      const [row] = await sql<{ latest: boolean }>(
+        database,
+        `select next_scheduled_start_time <= created + interval '750 milliseconds' as latest
+           from nestor.flow_run where id = $1`,
+        [first.id],
+      );
+      expect(row).toEqual({ latest: true });
+      expect(created).toBeGreaterThan(0);
+      expect(await second.result({ timeout: '10s' })).toBe('second');
+    });
+  });
+
+  describe('for a while', () => {
+    it('is the same after its end, and another one when the time is over', async () => {
+      const queue = flows.with({ throttle: { key: 'refresh', per: '1s' } });
+      const first = await queue.enqueue(Search, 'index', { of: 'first' });
+      await first.result({ timeout: '10s' });
+      expect((await queue.enqueue(Search, 'index', { of: 'too soon' })).id).toBe(first.id);
+      await sql(database, `update nestor.flow_run set created = created - interval '1 second' where id = $1`, [
+        first.id,
+      ]);
+      const second = await queue.enqueue(Search, 'index', { of: 'second' });
+      expect(second.id).not.toBe(first.id);
+      expect(await second.result({ timeout: '10s' })).toBe('second');
+      expect(search.performed).toEqual(['first', 'second']);
+    });
+  });
+
+  describe('as a batch', () => {
+    it('is called once with what all of them gave, and gives each what is its own', async () => {
+      const words = ['a', 'bb', 'ccc', 'dddd'];
+      const calls = await Promise.all(
+        words.map((word) => flows.batch(Search, 'locateAll', word, { size: 100, within: '500ms' })),
+      );
+      expect(new Set(calls.map(({ run }) => run.id)).size).toBe(1);
+      expect(await Promise.all(calls.map((call) => call.result({ timeout: '10s' })))).toEqual([1, 2, 3, 4]);
+      expect(search.performed).toHaveLength(1);
+      expect([...(search.performed[0] as string[])].sort()).toEqual(words);
+    });
+
+    it('begins at once when it is full; the next call begins another one', async () => {
+      const options = { size: 2, within: '1h', key: 'pairs' } as const;
+      const calls = [];
+      for (const word of ['a', 'bb', 'ccc', 'dddd']) calls.push(await flows.batch(Search, 'locateAll', word, options));
+      expect(await Promise.all(calls.map((call) => call.result({ timeout: '10s' })))).toEqual([1, 2, 3, 4]);
+      expect(calls.map(({ index }) => index)).toEqual([0, 1, 0, 1]);
+      expect(search.performed).toEqual(
+        expect.arrayContaining([
+          ['a', 'bb'],
+          ['ccc', 'dddd'],
+        ]),
+      );
+    });
+
+    it('takes nothing more once somebody has begun it', async () => {
+      const gate = (search.gate = new Gate());
+      const options = { size: 10, within: 0, key: 'begun' };
+      const first = await flows.batch(Search, 'locateAll', 'first', options);
+      await gate.reached;
+      const second = await flows.batch(Search, 'locateAll', 'second one', options);
+      expect(second.run.id).not.toBe(first.run.id);
+      gate.open();
+      expect(await Promise.all([first.result(), second.result()])).toEqual([5, 10]);
+    });
+
+    it('keeps apart what has different keys', async () => {
+      const within = '1h';
+      const one = await flows.batch(Search, 'locateAll', 'x', { size: 3, within, key: 'one' });
+      const two = await flows.batch(Search, 'locateAll', 'y', { size: 3, within, key: 'two' });
+      expect(one.run.id).not.toBe(two.run.id);
+    });
+
+    it('fails for all of them where it fails', async () => {
+      const calls = await Promise.all([1, 2].map((n) => flows.batch(Search, 'fail', n, { size: 2, within: '1h' })));
+      for (const call of calls) await expect(call.result({ timeout: '10s' })).rejects.toThrow(/2 items/);
+    });
+
+    it('says so where it gives too little', async () => {
+      const calls = await Promise.all([1, 2].map((n) => flows.batch(Search, 'loseOne', n, { size: 2, within: '1h' })));
+      const outcomes = await Promise.allSettled(calls.map((call) => call.result({ timeout: '10s' })));
+      const lost = outcomes.filter(({ status }) => status === 'rejected') as PromiseRejectedResult[];
+      expect(lost).toHaveLength(1);
+      expect(lost[0]!.reason).toBeInstanceOf(BatchResultError);
+      expect(String(lost[0]!.reason)).toContain('returned 1 results, none for item 1');
+    });
+
+    it.each([
+      ['no size', { size: 0, within: '1s' }, InvalidRunOptionError],
+      ['half a size', { size: 1.5, within: '1s' }, InvalidRunOptionError],
+      ['a size beyond the most', { size: 10_001, within: '1s' }, InvalidRunOptionError],
+      ['no time', { size: 2, within: 'soon' as '1s' }, InvalidDurationError],
+      ['a key with NUL', { size: 2, within: '1s', key: '\0' }, InvalidRunOptionError],
+    ] as const)('is refused with %s', async (_, options, error) => {
+      await expect(flows.batch(Search, 'locateAll', 'x', options)).rejects.toThrow(error);
+    });
+  });
+
+  it.each([
+    ['two ways to share', { singleton: 'a', throttle: { key: 'a', per: '1s' } }],
+    ['a key besides', { singleton: 'a', idempotencyKey: 'a' }],
+    ['a time besides', { singleton: 'a', in: '1s' }],
+    ['no time to be quiet', { debounce: { key: 'a', for: 0 } }],
+    ['an end before the quiet', { debounce: { key: 'a', for: '2s', atMost: '1s' } }],
+    ['no time to be alone', { throttle: { key: 'a', per: 0 } }],
+    ['an empty key', { singleton: '' }],
+    ['a key that is ours', { idempotencyKey: 'nestor:singleton:a' }],
+  ] as const)('is refused with %s', (_, options) => {
+    expect(() => flows.with(options)).toThrow(InvalidRunOptionError);
+  });
+});
