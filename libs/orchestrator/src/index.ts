@@ -170,6 +170,7 @@ export {
   WorkQueueExistsError,
   WorkQueueNotFoundError,
 } from './runtime/work-pools/work-pool-errors.js';
+export type { WorkerOptions, WorkerPoolOptions } from './runtime/workers/worker-settings.js';
 export type { JsonValue } from './persistence/storable-json.js';
 
 export {

@@ -29,6 +29,7 @@ import { LogsRepository } from './records/logs/logs.repository.js';
 import { OwedHooksRepository } from './records/owed-hooks/owed-hooks.repository.js';
 import { WorkPoolsRepository } from './records/work-pools/work-pools.repository.js';
 import { WorkQueuesRepository } from './records/work-pools/work-queues.repository.js';
+import { WorkersRepository } from './records/work-pools/workers.repository.js';
 import { PayloadsRepository } from './records/payloads/payloads.repository.js';
 import { TaskCacheRepository } from './records/task-cache/task-cache.repository.js';
 import { TaskQueueRepository } from './records/task-queue/task-queue.repository.js';
@@ -115,7 +116,9 @@ import { Journal } from './runtime/transitions/journal.js';
 import { TransitionService } from './runtime/transitions/transition.service.js';
 import { Variables } from './runtime/variables/variables.service.js';
 import { PoolStatuses } from './runtime/work-pools/pool-statuses.service.js';
+import { PoolWorkers } from './runtime/workers/pool-workers.service.js';
 import { WORKER_SETTINGS } from './runtime/workers/worker-settings.js';
+import { QueueIds } from './runtime/work-pools/queue-ids.service.js';
 import { WorkPools } from './runtime/work-pools/work-pools.service.js';
 
 @Module({})
@@ -216,6 +219,7 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
       OwedHooksRepository,
       WorkPoolsRepository,
       WorkQueuesRepository,
+      WorkersRepository,
       DatabaseClock,
       ProcessLease,
       Notifier,
@@ -294,6 +298,8 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
       Events,
       PoolStatuses,
       WorkPools,
+      QueueIds,
+      PoolWorkers,
     ],
     exports: [
       ...[Flows, FlowRuns, BackgroundTasks, Results, RunControl, RunInputs, RunRecordings, Readiness],

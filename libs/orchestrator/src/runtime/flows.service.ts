@@ -144,6 +144,7 @@ export class FlowQueue {
    * @returns the run; with an `idempotencyKey` that a run of the flow has already, that run.
    * @throws {FlowNotRegisteredError} when the method is no flow of this application.
    * @throws {UnserialisableValueError} when the arguments cannot be kept.
+   * @throws {WorkPoolNotFoundError} when there is no pool of the name that was given.
    * @throws {RunEndedError} when the attempt that asks is over.
    */
   async enqueue<T extends object, K extends AsyncMethodName<T>>(

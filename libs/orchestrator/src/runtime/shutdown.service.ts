@@ -9,6 +9,7 @@ import { SettledHooks } from './hooks/settled-hooks.service.js';
 import { ProcessLease } from './leases/process-lease.service.js';
 import { RunClaimer } from './recovery/run-claimer.service.js';
 import { Sweeper } from './recovery/sweeper.service.js';
+import { PoolWorkers } from './workers/pool-workers.service.js';
 import { Journal } from './transitions/journal.js';
 
 /** How long the last states and log lines may take once nothing runs any more. */
@@ -22,6 +23,7 @@ const LAST_WRITES_MS = 5_000;
 export class Shutdown implements BeforeApplicationShutdown {
   constructor(
     private readonly claimer: RunClaimer,
+    private readonly poolWorkers: PoolWorkers,
     private readonly taskClaimer: TaskClaimer,
     private readonly sweeper: Sweeper,
     private readonly observer: RunObserver,
@@ -38,6 +40,7 @@ export class Shutdown implements BeforeApplicationShutdown {
     this.engine.stopAccepting();
     await Promise.all([
       this.claimer.stop(),
+      this.poolWorkers.stop(),
       this.taskClaimer.stop(),
       this.sweeper.stop(),
       this.delivery.stop(),

@@ -20,6 +20,8 @@ export interface RunOrigin {
   /** `null`: any process of the application that has the flow may take it. */
   readonly workQueueId: string | null;
   readonly workQueueName: string | null;
+  /** Of the runs that are due, the lowest goes first; from -32768 to 32767. */
+  readonly priority: number;
   readonly labels: Readonly<Record<string, unknown>>;
   readonly createdBy: RunCreator | null;
   readonly jobVariables: Readonly<Record<string, unknown>> | null;
@@ -52,6 +54,7 @@ const runColumns: readonly RowColumn<WaitingFlowRun>[] = [
   ['deployment_version', 'text', ({ origin }) => origin.deploymentVersion],
   ['work_queue_id', 'uuid', ({ origin }) => origin.workQueueId],
   ['work_queue_name', 'text', ({ origin }) => origin.workQueueName],
+  ['priority', 'smallint', ({ origin }) => origin.priority],
   ['labels', 'jsonb', ({ origin }) => JSON.stringify(origin.labels)],
   ['created_by', 'jsonb', ({ origin }) => origin.createdBy && JSON.stringify(origin.createdBy)],
   ['job_variables', 'jsonb', ({ origin }) => origin.jobVariables && JSON.stringify(origin.jobVariables)],

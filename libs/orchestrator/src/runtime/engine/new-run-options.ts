@@ -14,7 +14,8 @@ export class InvalidRunOptionError extends OrchestratorError {
 
   constructor(
     readonly option:
-      'name' | 'tags' | 'key' | 'idempotencyKey' | 'at' | 'singleton' | 'debounce' | 'throttle' | 'batch',
+      | ('name' | 'tags' | 'key' | 'idempotencyKey' | 'at' | 'singleton' | 'debounce' | 'throttle' | 'batch')
+      | ('workQueue' | 'priority'),
     problem: string,
   ) {
     super(`Option "${option}" of a new run ${problem}`);

@@ -10,6 +10,15 @@ export interface EnqueueOptions extends NewRunOptions, DueOptions, SharingOption
    * 1 to 500 characters. It counts for as long as the run is kept. Default: none.
    */
   readonly idempotencyKey?: string;
+  /**
+   * The work pool in which it waits: only processes execute it that serve it. Default: none, so that any process of the application
+   * may take it that has its flow.
+   */
+  readonly workPool?: string;
+  /** The queue of the pool, which is made where there is none. Default: its default queue. */
+  readonly workQueue?: string;
+  /** Of the runs of a queue that are due, the lowest goes first; a whole number from -1000 to 1000. Default 0. */
+  readonly priority?: number;
 }
 
 /** Options of which it is known that they can be meant. */
@@ -17,12 +26,16 @@ export interface EnqueueRequest extends NewRunOptions {
   readonly idempotencyKey: string | null;
   /** `null` when the run is not shared. */
   readonly sharing: Sharing | null;
-  /** Whether a key or a time was given, which a run that begins at once has no use for. */
+  readonly workPool: string | null;
+  readonly workQueue: string | undefined;
+  readonly priority: number;
+  /** Whether a key, a time or a place to wait was given, which a run that begins at once has no use for. */
   readonly isDeferred: boolean;
   /** When it may be executed, as of now. */
   readonly dueAt: (now: Instant) => Instant;
 }
 
+const MAX_PRIORITY = 1_000;
 const KEY = /^[^\0]{1,500}$/su;
 
 /**
@@ -30,7 +43,9 @@ const KEY = /^[^\0]{1,500}$/su;
  * @throws {InvalidDurationError} when `in` is no duration.
  */
 export function checkedEnqueue(options: EnqueueOptions): EnqueueRequest {
-  const { in: pause, at, idempotencyKey, singleton, debounce, throttle, ...others } = options;
+  const { in: pause, at, idempotencyKey, singleton, debounce, throttle, ...more } = options;
+  const { workPool, workQueue, priority = 0, ...others } = more;
+  checkPlace(more);
   const due = { ...(pause !== undefined && { in: pause }), ...(at && { at }) };
   const sharing = checkedSharing({
     ...(singleton !== undefined && { singleton }),
@@ -48,7 +63,13 @@ export function checkedEnqueue(options: EnqueueOptions): EnqueueRequest {
     ...checkedRunOptions(others),
     idempotencyKey: checkedIdempotencyKey(idempotencyKey),
     sharing,
-    isDeferred: idempotencyKey !== undefined || sharing !== null || Object.keys(due).length > 0,
+    workPool: workPool ?? null,
+    workQueue,
+    priority,
+    isDeferred:
+      [idempotencyKey, workPool, more.priority].some((option) => option !== undefined) ||
+      sharing !== null ||
+      Object.keys(due).length > 0,
     dueAt: sharing ? (now) => addMs(now, sharing.delayMs) : dueAt,
   };
 }
@@ -63,4 +84,17 @@ function checkedIdempotencyKey(key: string | undefined): string | null {
     throw new InvalidRunOptionError('idempotencyKey', `must not begin with "${RESERVED}".`);
   }
   return key;
+}
+
+function checkPlace({
+  workPool,
+  workQueue,
+  priority = 0,
+}: Pick<EnqueueOptions, 'workPool' | 'workQueue' | 'priority'>): void {
+  if (workQueue !== undefined && workPool === undefined) {
+    throw new InvalidRunOptionError('workQueue', `is "${workQueue}", of which pool "workPool" has to say.`);
+  }
+  if (!Number.isInteger(priority) || Math.abs(priority) > MAX_PRIORITY) {
+    throw new InvalidRunOptionError('priority', `is ${priority} and must be a whole number from -1000 to 1000.`);
+  }
 }

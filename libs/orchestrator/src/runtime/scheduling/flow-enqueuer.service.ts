@@ -6,6 +6,7 @@ import { tagsInScope, unionOf } from '../engine/scoped-tags.js';
 import { Payloads } from '../payloads/payloads.service.js';
 import type { FlowDefinition } from '../registry/definitions.js';
 import { DatabaseClock } from '../transitions/database-clock.js';
+import { QueueIds, type WaitingPlace } from '../work-pools/queue-ids.service.js';
 import type { EnqueueRequest } from './enqueue-options.js';
 import { SharedRuns } from './shared-runs.service.js';
 import { ScheduledRuns, type ScheduledRun, type ScheduledRunRequest } from './scheduled-runs.service.js';
@@ -16,6 +17,7 @@ export class FlowEnqueuer {
   constructor(
     private readonly runs: ScheduledRuns,
     private readonly shared: SharedRuns,
+    private readonly queueIds: QueueIds,
     private readonly payloads: Payloads,
     private readonly clock: DatabaseClock,
   ) {}
@@ -27,10 +29,12 @@ export class FlowEnqueuer {
    *
    * @throws {UnserialisableValueError} when the arguments cannot be kept.
    * @throws {RunEndedError} when the attempt that asks is over.
+   * @throws {WorkPoolNotFoundError} when there is no such pool.
    */
   async enqueue(definition: FlowDefinition, args: readonly unknown[], request: EnqueueRequest): Promise<ScheduledRun> {
     const flow = this.runs.flowOf(definition);
-    const one = this.requestOf(definition, args, request);
+    const asked = this.requestOf(definition, args, request);
+    const one = placed(asked, await this.placeOf(request));
     return request.sharing ? this.shared.create(flow, one, request.sharing) : this.runs.create(flow, one);
   }
 
@@ -46,13 +50,17 @@ export class FlowEnqueuer {
       return runs;
     }
     const requests = calls.map((args) => this.requestOf(definition, args, request));
-    return this.runs.createAll(this.runs.flowOf(definition), requests);
+    const place = await this.placeOf(request);
+    return this.runs.createAll(
+      this.runs.flowOf(definition),
+      requests.map((run) => placed(run, place)),
+    );
   }
 
   private requestOf(
     definition: FlowDefinition,
     args: readonly unknown[],
-    { name, tags, idempotencyKey, dueAt }: EnqueueRequest,
+    { name, tags, idempotencyKey, priority, dueAt }: EnqueueRequest,
   ): ScheduledRunRequest {
     const scope = currentScope();
     scope?.attempt.assertLive();
@@ -63,8 +71,12 @@ export class FlowEnqueuer {
       parameters: parametersOf(args, this.payloads.classes),
       tags: unionOf(definition.tags, tags ?? [], tagsInScope()),
       scheduledTime: dueAt(this.clock.now()),
-      origin: { idempotencyKey },
+      origin: { idempotencyKey, priority },
     };
+  }
+
+  private async placeOf({ workPool, workQueue }: EnqueueRequest): Promise<WaitingPlace | null> {
+    return workPool === null ? null : this.queueIds.placeIn(workPool, workQueue);
   }
 
   private idOf({ name }: FlowDefinition, args: readonly unknown[]): string {
@@ -74,4 +86,8 @@ export class FlowEnqueuer {
     const call = scope.branch.keyOf(`enqueue:${name}`, args, this.payloads.classes);
     return derivedId(run.created.id, ['enqueue', scope.place.taskRun?.created.id ?? '', name, call].join('\0'));
   }
+}
+
+function placed(run: ScheduledRunRequest, place: WaitingPlace | null): ScheduledRunRequest {
+  return place ? { ...run, origin: { ...run.origin, ...place } } : run;
 }

@@ -58,6 +58,7 @@ const NO_ORIGIN: RunOrigin = {
   deploymentVersion: null,
   workQueueId: null,
   workQueueName: null,
+  priority: 0,
   labels: {},
   createdBy: null,
   jobVariables: null,

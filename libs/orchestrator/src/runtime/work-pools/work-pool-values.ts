@@ -1,5 +1,6 @@
 import { jobTemplateProblems, type BaseJobTemplate, type Instant } from '@nestor/core';
 import type { WorkPoolEntity } from '../../records/work-pools/work-pool.entity.js';
+import type { WorkerEntity } from '../../records/work-pools/worker.entity.js';
 import type { WorkQueueEntity } from '../../records/work-pools/work-queue.entity.js';
 import { InvalidWorkPoolError } from './work-pool-errors.js';
 
@@ -38,6 +39,17 @@ export interface WorkQueue {
   readonly status: WorkQueueEntity['status'];
   readonly created: Instant;
   readonly updated: Instant;
+}
+
+/** Whoever serves a pool. */
+export interface PoolWorker {
+  readonly id: string;
+  readonly name: string;
+  /** `OFFLINE` when it has left, or was not heard of for three times its interval. */
+  readonly status: WorkerEntity['status'];
+  readonly lastHeartbeat: Instant;
+  readonly heartbeatIntervalSeconds: number;
+  readonly metadata: Readonly<Record<string, unknown>>;
 }
 
 /** What a pool is made of. */
@@ -132,4 +144,9 @@ export function workPoolOf(row: WorkPoolEntity): WorkPool {
 export function workQueueOf(row: WorkQueueEntity): WorkQueue {
   const { id, name, description, isPaused, concurrencyLimit, priority, lastPolled, status, created, updated } = row;
   return { id, name, description, isPaused, concurrencyLimit, priority, lastPolled, status, created, updated };
+}
+
+export function poolWorkerOf(row: WorkerEntity): PoolWorker {
+  const { id, name, status, lastHeartbeatTime, heartbeatIntervalSeconds, metadata } = row;
+  return { id, name, status, lastHeartbeat: lastHeartbeatTime, heartbeatIntervalSeconds, metadata };
 }

@@ -5,6 +5,7 @@ import { Transactions, type Tx } from '../../persistence/transactions.js';
 import { WorkPoolsRepository } from '../../records/work-pools/work-pools.repository.js';
 import { DEFAULT_QUEUE, WorkQueuesRepository } from '../../records/work-pools/work-queues.repository.js';
 import type { WorkQueueEntity } from '../../records/work-pools/work-queue.entity.js';
+import { WorkersRepository } from '../../records/work-pools/workers.repository.js';
 import { Notifier } from '../notifications/notifier.service.js';
 import { checkedLimit, MAX_PAGE } from '../queries.js';
 import { PoolStatuses } from './pool-statuses.service.js';
@@ -19,8 +20,10 @@ import {
 import {
   checkedNames,
   checkOptions,
+  poolWorkerOf,
   workPoolOf,
   workQueueOf,
+  type PoolWorker,
   type WorkPool,
   type WorkPoolOptions,
   type WorkQueue,
@@ -41,6 +44,7 @@ export class WorkPools {
   constructor(
     private readonly pools: WorkPoolsRepository,
     private readonly workQueues: WorkQueuesRepository,
+    private readonly workerRows: WorkersRepository,
     private readonly statuses: PoolStatuses,
     private readonly transactions: Transactions,
     private readonly notifier: Notifier,
@@ -247,6 +251,16 @@ export class WorkPools {
     });
     this.notifier.notify('due');
     return deleted;
+  }
+
+  /**
+   * The workers of a pool by name, also those that are gone.
+   *
+   * @throws {WorkPoolNotFoundError} when there is no such pool.
+   */
+  async workers(pool: string): Promise<PoolWorker[]> {
+    const { id } = await this.get(pool);
+    return (await this.workerRows.listOf(id)).map(poolWorkerOf);
   }
 
   /**

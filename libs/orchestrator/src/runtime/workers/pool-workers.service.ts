@@ -1,0 +1,95 @@
+import { hostname } from 'node:os';
+import { Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
+import { Transactions } from '../../persistence/transactions.js';
+import { WorkersRepository } from '../../records/work-pools/workers.repository.js';
+import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
+import { ProcessLease } from '../leases/process-lease.service.js';
+import { WakeableLoop } from '../recovery/wakeable-loop.js';
+import { PoolStatuses } from '../work-pools/pool-statuses.service.js';
+import { WorkPools } from '../work-pools/work-pools.service.js';
+import { WORKER_SETTINGS, type ServedPool, type WorkerSettings } from './worker-settings.js';
+
+/** What others are told to expect: a worker is gone after three of these without a sign. */
+const HEARTBEAT_SECONDS = 30;
+/** More often than that, so that one that is late is no reason. */
+const EVERY_MS = 20_000;
+const AFTER_FAILURE_MS = 1_000;
+
+/**
+ * This process among the workers of the pools that it serves: makes pools and queues that are not there, says that it is there, and
+ * that it leaves. Whether it lives is no matter of that: its runs hang on the lease of the process.
+ */
+@Injectable()
+export class PoolWorkers implements OnApplicationBootstrap {
+  private readonly loop = new WakeableLoop(
+    'Telling that this worker is there',
+    new Logger(PoolWorkers.name),
+    () => this.round(),
+    AFTER_FAILURE_MS,
+  );
+
+  constructor(
+    private readonly pools: WorkPools,
+    private readonly workers: WorkersRepository,
+    private readonly statuses: PoolStatuses,
+    private readonly transactions: Transactions,
+    private readonly process: ProcessLease,
+    @Inject(ENGINE_SETTINGS) private readonly engine: EngineSettings,
+    @Inject(WORKER_SETTINGS) private readonly settings: WorkerSettings | null,
+  ) {}
+
+  onApplicationBootstrap(): void {
+    if (this.served.length === 0) return;
+    this.process.listen({ rejoined: () => this.loop.wake() });
+    this.loop.start();
+  }
+
+  /** Says that it leaves. Never rejects: whoever does not hear of it finds out by itself. */
+  async stop(): Promise<void> {
+    await this.loop.stop();
+    const { processId } = this.process;
+    await Promise.allSettled(
+      this.served.map((pool) =>
+        this.transactions.run(async (tx) => {
+          await this.workers.leave(tx, pool.name, this.nameIn(pool), processId);
+          await this.statuses.settle(tx, pool.name);
+        }),
+      ),
+    );
+  }
+
+  private get served(): readonly ServedPool[] {
+    return this.settings?.pools ?? [];
+  }
+
+  private nameIn({ workerName }: ServedPool): string {
+    return workerName ?? `${hostname()}-${this.engine.app}-${process.pid}`;
+  }
+
+  private async round(): Promise<number> {
+    for (const pool of this.served) await this.tell(pool);
+    return EVERY_MS;
+  }
+
+  private async tell(pool: ServedPool): Promise<void> {
+    const { name, queueNames } = pool;
+    const beat = {
+      poolName: name,
+      name: this.nameIn(pool),
+      processId: this.process.processId,
+      intervalSeconds: HEARTBEAT_SECONDS,
+      metadata: { host: hostname(), app: this.engine.app, pid: process.pid },
+      queueNames,
+    };
+    for (;;) {
+      const known = await this.transactions.run(async (tx) => {
+        const answer = await this.workers.beat(tx, beat);
+        if (answer === 'came') await this.statuses.settle(tx, name);
+        return answer !== null;
+      });
+      if (known) return;
+      await this.pools.createIfAbsent(name);
+      for (const queue of queueNames ?? []) await this.pools.queueIdFor(name, queue);
+    }
+  }
+}
