@@ -1,6 +1,6 @@
 """Writes test/conformance/data/expressions.jsonl: what croniter and dateutil make of expressions drawn by lot, in UTC.
 
-    python3 -m venv venv && venv/bin/pip install croniter==7.0.0 python-dateutil==4.0.0
+    python3 -m venv venv && venv/bin/pip install croniter==7.0.0 python-dateutil==2.9.0.post0
     venv/bin/python scripts/expression-tables.py
 """
 

@@ -1,11 +1,13 @@
 """Writes test/conformance/data/zones.json: what schedules name around every change of clocks from 2020 to 2040.
 
 An implementation that has nothing in common with ours: zones are read by Python's zoneinfo from the IANA data that the
-package tzdata carries, cron expressions are expanded by croniter, recurrence rules by dateutil. Of these, only what is
-done with times that are skipped is written out here. Zones whose rules differ between releases of the data are there once
-for each, because a runtime brings its own release.
+package tzdata carries, cron expressions are expanded by croniter, recurrence rules by dateutil. What dateutil makes of
+times that are skipped or repeated is written out here, because it reads no data beyond 2037 and not those of the package;
+that it is what dateutil does is tried on the files of the system, and where it is not is written down as well. (From
+version 4 on dateutil does otherwise.) Zones whose rules differ between releases of the data are there once for each,
+because a runtime brings its own release.
 
-    python3 -m venv venv && venv/bin/pip install croniter==7.0.0 python-dateutil==4.0.0
+    python3 -m venv venv && venv/bin/pip install croniter==7.0.0 python-dateutil==2.9.0.post0
     venv/bin/pip download --no-deps -d wheels tzdata==2025.2 tzdata==2025.3 ...   # one for each release
     venv/bin/python scripts/zone-tables.py wheels/*.whl
 """
@@ -22,6 +24,7 @@ from datetime import datetime, timedelta, timezone
 from importlib.metadata import version
 from itertools import takewhile
 
+import dateutil.tz
 from croniter import croniter as Cron
 from dateutil.rrule import rrulestr
 
@@ -129,6 +132,30 @@ def digests_of(zone, changes, walls):
     return {kind: hashlib.sha256("\n".join(map(str, all)).encode()).hexdigest()[:16] for kind, all in found.items()}
 
 
+def differing_from_dateutil(directory="/usr/share/zoneinfo"):
+    """The days of changes that dateutil reads otherwise than second_of_rule_wall does, for each zone."""
+    found = {}
+    for name in sorted(zoneinfo.available_timezones()):
+        path = f"{directory}/{name}"
+        with open(path, "rb") as file:
+            zone = zoneinfo.ZoneInfo.from_file(file, key=name)
+        theirs = dateutil.tz.tzfile(path)
+        changes = changes_of(zone)
+        for at, after, _ in changes:
+            if at > datetime(2037, 9, 1, tzinfo=timezone.utc).timestamp():
+                break
+            offsets = (offset_at(at - 1, zone), after)
+            near = [change for change in changes if abs(change[0] - at) < 1_000_000]
+            for wall in range(at + min(offsets) - 7_200, at + max(offsets) + 7_200, 900):
+                naive = datetime.fromtimestamp(wall, timezone.utc).replace(tzinfo=None)
+                if int(naive.replace(tzinfo=theirs).timestamp()) != second_of_rule_wall(wall, zone, near):
+                    days = found.setdefault(name, [])
+                    day = f"{datetime.fromtimestamp(at, timezone.utc):%Y-%m-%d}"
+                    if day not in days:
+                        days.append(day)
+    return found
+
+
 def main(wheels):
     walls = {expression: walls_of_cron(expression) for expression in CRONS}
     walls |= {text: walls_of_rrule(text) for text in RRULES}
@@ -160,7 +187,8 @@ def main(wheels):
             print(release, len(groups), file=sys.stderr)
     by = f"Python {sys.version.split()[0]} zoneinfo, croniter {version('croniter')}, dateutil {version('python-dateutil')}"
     head = {"by": by, "releases": releases, "around": AROUND, "crons": CRONS, "rrules": RRULES,
-            "anchor": int(ANCHOR.timestamp()), "intervals": INTERVALS}
+            "anchor": int(ANCHOR.timestamp()), "intervals": INTERVALS,
+            "differingFromDateutil": differing_from_dateutil()}
     lines = [f'  {json.dumps(key)}: {json.dumps(value)}' for key, value in head.items()]
     lines.append('  "groups": [\n' + ",\n".join("    " + json.dumps(group, separators=(",", ":")) for group in groups) + "\n  ]")
     lines.append('  "zones": {\n' + ",\n".join(f"    {json.dumps(n)}: {json.dumps(z)}" for n, z in sorted(zones.items())) + "\n  }")

@@ -15,6 +15,8 @@ interface ZoneTables {
   readonly anchor: number;
   /** Seconds. */
   readonly intervals: readonly number[];
+  /** Changes, until 2037, where dateutil itself does otherwise than the tables, which say what it does in general. */
+  readonly differingFromDateutil: Readonly<Record<string, readonly string[]>>;
   readonly groups: readonly ZoneGroup[];
   /** From which release on a zone belongs to which group. */
   readonly zones: Readonly<Record<string, readonly (readonly [release: string, group: number])[]>>;

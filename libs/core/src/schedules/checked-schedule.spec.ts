@@ -1,6 +1,8 @@
+import * as fc from 'fast-check';
 import { OrchestratorError } from '../errors/orchestrator-error.js';
 import { parseInstant } from '../time/instant.js';
 import { checkedSchedule } from './checked-schedule.js';
+import { instantsOf } from './instants-of.js';
 
 const ANCHOR = parseInstant('2026-01-01T00:00:00Z');
 
@@ -90,6 +92,8 @@ describe('checkedSchedule', () => {
     [{ cron: '' }, 'INVALID_CRON', 'must have five fields'],
     [{ cron: '* * * *' }, 'INVALID_CRON', 'it has 4'],
     [{ cron: '0 0 0 * * * 2027' }, 'INVALID_CRON', 'it has 7'],
+    [{ cron: 'constructor' }, 'INVALID_CRON', 'it has 1'],
+    [{ cron: '@__proto__' }, 'INVALID_CRON', 'is no alias'],
     [{ cron: '@reboot' }, 'INVALID_CRON', 'use one of @yearly'],
     [{ cron: '60 * * * *' }, 'INVALID_CRON', 'has "60" for the minute; there are 0 to 59'],
     [{ cron: '* 24 * * *' }, 'INVALID_CRON', '"24" for the hour'],
@@ -152,6 +156,8 @@ describe('checkedSchedule', () => {
       'at most 6500 are allowed',
     ],
     [{ rrule: 'RRULE:FREQ=SECONDLY;COUNT=5000000' }, 'RRULE_TOO_LARGE', '5000000 times to COUNT, but at most 100000'],
+    [{ rrule: 'RRULE:FREQ=DAILY\n'.repeat(21) }, 'RRULE_TOO_LARGE', '21 rules, but at most 20'],
+    [{ rrule: 'RRULE:FREQ=SECONDLY;BYMONTH=2;BYMONTHDAY=30\n'.repeat(20) }, 'SCHEDULE_NEVER_FIRES', 'never fires'],
     [{ rrule: 'RRULE:FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30' }, 'SCHEDULE_NEVER_FIRES', 'never fires'],
     [{ rrule: 'RRULE:FREQ=SECONDLY;BYMONTH=2;BYMONTHDAY=30' }, 'SCHEDULE_NEVER_FIRES', 'never fires'],
     [{ rrule: 'RRULE:FREQ=HOURLY;INTERVAL=24;BYHOUR=3' }, 'SCHEDULE_NEVER_FIRES', 'never fires'],
@@ -170,5 +176,70 @@ describe('checkedSchedule', () => {
     const rrule = `RRULE:FREQ=DAILY\nEXDATE:${'20260101,'.repeat(718)}20260101`.padEnd(6_500);
     const schedule = checkedSchedule({ rrule }, ANCHOR);
     expect(checkedSchedule(schedule, ANCHOR)).toEqual(schedule);
+  });
+
+  const fields = fc.array(
+    fc.oneof(
+      fc.constantFrom('*', '?', 'L', '*/7', '5-2', 'mon-fri', '5#2', 'l5', '1,L', '59/3', 'H', '0', '31', 'feb', ','),
+      fc.string({ maxLength: 3 }),
+    ),
+    { minLength: 4, maxLength: 7 },
+  );
+  const parts = fc.array(
+    fc.oneof(
+      fc.constantFrom(
+        'FREQ=SECONDLY',
+        'FREQ=DAILY',
+        'FREQ=WEEKLY',
+        'FREQ=MONTHLY',
+        'FREQ=YEARLY',
+        'INTERVAL=25',
+        'COUNT=99999',
+      ),
+      fc.constantFrom(
+        'BYMONTH=2',
+        'BYMONTHDAY=30',
+        'BYMONTHDAY=-31',
+        'BYDAY=5MO',
+        'BYDAY=-53SU',
+        'BYWEEKNO=53',
+        'BYYEARDAY=366',
+      ),
+      fc.constantFrom('BYHOUR=3', 'BYMINUTE=59', 'BYSECOND=0,1', 'BYSETPOS=366,-366', 'WKST=SU', 'UNTIL=20300101', ''),
+      fc.string({ maxLength: 8 }),
+    ),
+    { minLength: 1, maxLength: 7 },
+  );
+  const lines = fc.array(
+    fc.tuple(fc.constantFrom('RRULE:', 'RRULE:', 'EXRULE:', 'RDATE:20260301T0000,', 'EXDATE:', 'DTSTART:', ''), parts),
+    { minLength: 1, maxLength: 3 },
+  );
+
+  it('accepts or refuses whatever it is given, in time, and what it accepts has instants', () => {
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          fc.record({ cron: fields.map((of) => of.join(' ')), dayOr: fc.boolean() }),
+          fc.record({ rrule: lines.map((of) => of.map(([name, given]) => name + given.join(';')).join('\n')) }),
+          fc.record({
+            interval: fc.oneof(fc.double(), fc.string()),
+            anchor: fc.oneof(fc.double(), fc.string(), fc.date()),
+          }),
+          fc.anything(),
+        ),
+        (input) => {
+          const began = performance.now();
+          try {
+            const schedule = checkedSchedule(input, ANCHOR);
+            const since1970 = instantsOf(schedule, { from: parseInstant('1970-01-01T00:00:00Z'), limit: 1 });
+            expect(since1970).toHaveLength(1);
+          } catch (error) {
+            expect(error).toBeInstanceOf(OrchestratorError);
+          }
+          expect(performance.now() - began).toBeLessThan(2_000);
+        },
+      ),
+      { numRuns: 2_000 },
+    );
   });
 });

@@ -39,7 +39,7 @@ const FIELDS: Readonly<Record<Schedule['kind'], readonly (keyof Fields)[]>> = {
  * @throws {InvalidScheduleError} when it is of no kind, of two, or has fields of another type or kind.
  * @throws {UnknownTimeZoneError} when this process does not know its zone.
  * @throws {InvalidCronError} {@link InvalidIntervalError} {@link InvalidRRuleError} when it cannot be read.
- * @throws {RRuleTooLargeError} when a rule has more than 6500 characters, or a `COUNT` beyond 100,000.
+ * @throws {RRuleTooLargeError} when there are more than 6500 characters or 20 rules, or a `COUNT` beyond 100,000.
  * @throws {ScheduleNeverFiresError} when it names no time at all.
  */
 export function checkedSchedule(input: ScheduleInput | Schedule, anchor: Instant): Schedule;

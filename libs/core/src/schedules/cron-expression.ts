@@ -1,11 +1,8 @@
 import { InvalidCronError } from './schedule-errors.js';
+import type { Times } from './times-of-day.js';
 
 /** A cron expression, read. */
-export interface CronExpression {
-  /** Ascending. */
-  readonly seconds: readonly number[];
-  readonly minutes: readonly number[];
-  readonly hours: readonly number[];
+export interface CronExpression extends Times {
   /** 1 to 12, ascending. */
   readonly months: readonly number[];
   readonly dates: CronDates | null;
@@ -45,15 +42,15 @@ const WEEKDAY_NAMES = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'];
 const WEEKDAY: Field = { name: 'day of the week', first: 0, last: 6, names: WEEKDAY_NAMES };
 const SECOND: Field = { name: 'second', first: 0, last: 59 };
 
-const ALIASES: Readonly<Record<string, string>> = {
-  '@yearly': '0 0 1 1 *',
-  '@annually': '0 0 1 1 *',
-  '@monthly': '0 0 1 * *',
-  '@weekly': '0 0 * * 0',
-  '@daily': '0 0 * * *',
-  '@midnight': '0 0 * * *',
-  '@hourly': '0 * * * *',
-};
+const ALIASES: ReadonlyMap<string, string> = new Map([
+  ['@yearly', '0 0 1 1 *'],
+  ['@annually', '0 0 1 1 *'],
+  ['@monthly', '0 0 1 * *'],
+  ['@weekly', '0 0 * * 0'],
+  ['@daily', '0 0 * * *'],
+  ['@midnight', '0 0 * * *'],
+  ['@hourly', '0 * * * *'],
+]);
 
 const MAX_LENGTH = 1_000;
 
@@ -70,36 +67,29 @@ export function parseCron(cron: string, dayOr: boolean): CronExpression {
   };
   if (cron.length > MAX_LENGTH) fail(`has ${cron.length} characters; at most ${MAX_LENGTH} are allowed`);
   const text = cron.trim().toLowerCase();
-  if (text.startsWith('@') && !(text in ALIASES)) {
-    fail(`is no alias that is known; use one of ${Object.keys(ALIASES).join(', ')}, or five fields`);
+  if (text.startsWith('@') && !ALIASES.has(text)) {
+    fail(`is no alias that is known; use one of ${[...ALIASES.keys()].join(', ')}, or five fields`);
   }
-  const fields = (ALIASES[text] ?? text).split(/\s+/);
+  const fields = (ALIASES.get(text) ?? text).split(/\s+/);
   if (fields.length !== 5 && fields.length !== 6) {
     const found = text === '' ? 'none' : fields.length;
     fail(
       `must have five fields (minute, hour, day of the month, month, day of the week), or six with seconds at the end; it has ${found}`,
     );
   }
-  const [minute, hour, date, month, weekday, second = '0'] = fields as [
-    string,
-    string,
-    string,
-    string,
-    string,
-    string?,
-  ];
-  const dates = datesOf(date, weekday, fail);
+  const [minute, hour, date, month, weekday, second = '0'] = fields as [...FiveFields, string?];
   return {
     seconds: valuesOf(SECOND, second, fail),
     minutes: valuesOf(MINUTE, minute, fail),
     hours: valuesOf(HOUR, hour, fail),
     months: valuesOf(MONTH, month, fail),
-    dates,
+    dates: datesOf(date, weekday, fail),
     weekdays: weekdaysOf(weekday, date, fail),
     dayOr,
   };
 }
 
+type FiveFields = [string, string, string, string, string];
 type Fail = (problem: string) => never;
 
 /** A field that lists everything restricts nothing, if the other one has a star; else both do, and every day matches. */

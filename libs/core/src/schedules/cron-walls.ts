@@ -1,14 +1,6 @@
 import type { CronExpression } from './cron-expression.js';
-import {
-  DAY_SECONDS,
-  dateOf,
-  dayOf,
-  daysOfMonth,
-  END_OF_TIME,
-  firstDayOfMonth,
-  modulo,
-  weekdayOf,
-} from './wall-clock.js';
+import { timesFrom } from './times-of-day.js';
+import { DAY_SECONDS, dateOf, dayOf, daysOfMonth, END_OF_TIME, firstDayOfMonth, weekdayOf } from './wall-clock.js';
 import type { Wall } from './wall-clock.js';
 
 /** The calendar has every combination of date and weekday within 40 years (28, and 12 more across 2100). */
@@ -18,7 +10,6 @@ const MAX_MONTHS_WITHOUT_MATCH = 50 * 12;
 export function* cronWalls(cron: CronExpression, from: Wall): Generator<Wall> {
   const firstDay = dayOf(from);
   const { year, month } = dateOf(firstDay);
-  const times = timesOfDay(cron);
   let idleMonths = 0;
   for (let ahead = month - 1; idleMonths <= MAX_MONTHS_WITHOUT_MATCH; ahead++) {
     idleMonths++;
@@ -33,7 +24,7 @@ export function* cronWalls(cron: CronExpression, from: Wall): Generator<Wall> {
       if (!matches(cron, date, length, (weekday + date - 1) % 7)) continue;
       idleMonths = 0;
       const midnight = (start + date - 1) * DAY_SECONDS;
-      for (const time of times(start + date - 1 === firstDay ? modulo(from, DAY_SECONDS) : 0)) yield midnight + time;
+      for (const time of timesFrom(cron, Math.max(0, from - midnight))) yield midnight + time;
     }
   }
 }
@@ -46,18 +37,4 @@ function matches({ dates, weekdays, dayOr }: CronExpression, date: number, lengt
   if (weekdays.every.has(weekday)) return true;
   const week = Math.ceil(date / 7);
   return weekdays.nth.some((nth) => nth.weekday === weekday && (nth.n === -1 ? date + 7 > length : nth.n === week));
-}
-
-/** The seconds of a day, ascending, of those from `from` on. */
-function timesOfDay({ hours, minutes, seconds }: CronExpression): (from: number) => Iterable<number> {
-  return function* (from) {
-    for (const hour of hours) {
-      if (hour * 3_600 + 3_600 <= from) continue;
-      for (const minute of minutes) {
-        const start = hour * 3_600 + minute * 60;
-        if (start + 60 <= from) continue;
-        for (const second of seconds) if (start + second >= from) yield start + second;
-      }
-    }
-  };
 }

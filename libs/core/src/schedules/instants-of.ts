@@ -2,11 +2,10 @@ import { instantOfMicros, type Instant } from '../time/instant.js';
 import { parseCron } from './cron-expression.js';
 import { cronWalls } from './cron-walls.js';
 import { intervalInstants, intervalInstantsFromWindow } from './interval-instants.js';
-import { HISTORIC_START, parseRecurrenceSet, setWalls } from './recurrence-set.js';
+import { parseRecurrenceSet, setWalls } from './recurrence-set.js';
 import { remembered } from './remembered.js';
 import type { CronSchedule, RRuleSchedule, Schedule } from './schedule.js';
 import { END_OF_TIME, type Wall } from './wall-clock.js';
-import { wallOfText } from './wall-text.js';
 import { zoneNamed, type Zones } from './zone.js';
 import {
   earliestWall,
@@ -32,11 +31,11 @@ export interface ScheduleWindow {
   readonly daysCountFrom?: 'anchor' | 'window';
 }
 
-/** As many as there are schedules on a large cluster; an expression takes a kilobyte. */
-const EXPRESSIONS = 20_000;
+/** Tens of thousands of ordinary expressions; 60 MB of the largest ones. */
+const CHARACTERS = 2_000_000;
 
-const crons = [true, false].map((dayOr) => remembered(EXPRESSIONS, (cron) => parseCron(cron, dayOr)));
-const sets = remembered(EXPRESSIONS, parseRecurrenceSet);
+const crons = [true, false].map((dayOr) => remembered(CHARACTERS, (cron) => parseCron(cron, dayOr)));
+const sets = remembered(CHARACTERS, parseRecurrenceSet);
 const MICROS = 1_000_000;
 
 /**
@@ -76,10 +75,10 @@ function* allInstants(schedule: Schedule, { from, daysCountFrom }: ScheduleWindo
   }
 }
 
-/** The first time that a schedule names at all, counted from where it begins. */
+/** The first time that a schedule names, since 1970 or since it begins; undefined when it names none. */
 export function firstWall(schedule: CronSchedule | RRuleSchedule): Wall | undefined {
-  const start = schedule.kind === 'cron' ? wallOfText(HISTORIC_START.slice('DTSTART:'.length)) : -Infinity;
-  return wallsFrom(schedule, start).next().value as Wall | undefined;
+  const walls = wallsFrom(schedule, schedule.kind === 'cron' ? 0 : -Infinity);
+  return walls.next().value as Wall | undefined;
 }
 
 function wallsFrom(schedule: CronSchedule | RRuleSchedule, from: Wall): Generator<Wall> {

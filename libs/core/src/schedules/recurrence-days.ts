@@ -13,6 +13,10 @@ import type { Day } from './wall-clock.js';
 
 /** The days from `first` up to `end` (excluded) that a rule does not rule out, ascending. */
 export function* matchingDays(rule: RecurrenceRule, first: Day, end: Day): Generator<Day> {
+  if (!restrictsDays(rule)) {
+    for (let day = first; day < end; day++) yield day;
+    return;
+  }
   if (first >= end) return;
   const begin = dateOf(first);
   let start = first - begin.date + 1;
@@ -30,6 +34,10 @@ export function* matchingDays(rule: RecurrenceRule, first: Day, end: Day): Gener
     }
     start += length;
   }
+}
+
+function restrictsDays({ months, monthDays, yearDays, weekNumbers, weekdays, nthWeekdays }: RecurrenceRule): boolean {
+  return (months ?? monthDays ?? yearDays ?? weekNumbers ?? weekdays ?? nthWeekdays) !== null;
 }
 
 interface DayFacts {

@@ -1,4 +1,5 @@
 import { InvalidRRuleError } from './schedule-errors.js';
+import type { Times } from './times-of-day.js';
 import type { Wall } from './wall-clock.js';
 import { wallOfText } from './wall-text.js';
 
@@ -27,15 +28,10 @@ export interface RecurrenceRule {
   readonly nthWeekdays: readonly { readonly weekday: number; readonly n: number }[] | null;
   readonly hours: ReadonlySet<number> | null;
   readonly minutes: ReadonlySet<number> | null;
-  /** Seconds into a period (a day, an hour, a minute or a second) at which there are times, ascending. */
-  readonly times: readonly number[];
+  /** Within a period, which is a day, an hour, a minute or a second. */
+  readonly times: Times;
   readonly seconds: ReadonlySet<number> | null;
   readonly positions: readonly number[] | null;
-}
-
-/** Whether periods are days or longer. */
-export function isOfDays(frequency: Frequency): boolean {
-  return FREQUENCIES.indexOf(frequency) <= FREQUENCIES.indexOf('DAILY');
 }
 
 const NUMBERS: Readonly<Record<string, { readonly first: number; readonly last: number }>> = {
@@ -114,18 +110,15 @@ function daysOfStart(frequency: Frequency, given: DayRules, at: Date): Partial<D
   }
 }
 
-function timesOfPeriod(frequency: Frequency, ...sets: (ReadonlySet<number> | null)[]): number[] {
-  const [hours, minutes, seconds] = sets.map((set) => [...(set ?? [0])].sort((a, b) => a - b)) as [
-    number[],
-    number[],
-    number[],
-  ];
-  const inMinute = frequency === 'SECONDLY' ? [0] : seconds;
-  const inHour = frequency === 'MINUTELY' || frequency === 'SECONDLY' ? [0] : minutes;
-  const inDay = isOfDays(frequency) ? hours : [0];
-  return inDay.flatMap((hour) =>
-    inHour.flatMap((minute) => inMinute.map((second) => hour * 3_600 + minute * 60 + second)),
-  );
+/** What is longer than a period is not part of a time in it. */
+function timesOfPeriod(frequency: Frequency, ...sets: (ReadonlySet<number> | null)[]): Times {
+  const [hours, minutes, seconds] = sets.map((set) => (set === null ? [0] : [...set].sort((a, b) => a - b)));
+  const rank = FREQUENCIES.indexOf(frequency);
+  return {
+    hours: rank < FREQUENCIES.indexOf('HOURLY') ? hours! : [0],
+    minutes: rank < FREQUENCIES.indexOf('MINUTELY') ? minutes! : [0],
+    seconds: frequency === 'SECONDLY' ? [0] : seconds!,
+  };
 }
 
 function partsOf(text: string): Map<string, string> {
@@ -133,9 +126,10 @@ function partsOf(text: string): Map<string, string> {
   for (const part of text.split(';')) {
     if (part === '') continue;
     const [name, value, ...more] = part.split('=') as [string, string | undefined, ...string[]];
-    if (value === undefined || value === '' || more.length > 0)
+    if (value === undefined || value === '' || more.length > 0) {
       throw new InvalidRRuleError(part, 'is not of the form NAME=value');
-    if (!(name in NUMBERS) && !OTHERS.includes(name)) {
+    }
+    if (!Object.hasOwn(NUMBERS, name) && !OTHERS.includes(name)) {
       throw new InvalidRRuleError(
         name,
         `is no part of a rule; there are ${[...OTHERS, ...Object.keys(NUMBERS)].join(', ')}`,
@@ -150,11 +144,9 @@ function partsOf(text: string): Map<string, string> {
 function oneOf<T extends string>(values: readonly T[], name: string, value: string | undefined): T {
   const found = values.find((candidate) => candidate === value);
   if (found !== undefined) return found;
-  const given = value === undefined ? name : `${name}=${value}`;
-  throw new InvalidRRuleError(
-    given,
-    `${value === undefined ? 'is missing' : 'is not known'}; use one of ${values.join(', ')}`,
-  );
+  const remedy = `use one of ${values.join(', ')}`;
+  if (value === undefined) throw new InvalidRRuleError(name, `is missing; ${remedy}`);
+  throw new InvalidRRuleError(`${name}=${value}`, `is not known; ${remedy}`);
 }
 
 function numbersOf(name: string, text: string | undefined): number[] | null {

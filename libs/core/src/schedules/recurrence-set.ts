@@ -23,10 +23,13 @@ interface Lines {
 }
 
 /** Where rules count from that do not say it: far enough back for any of them to be in step. */
-export const HISTORIC_START = 'DTSTART:20200101T000000';
+const HISTORIC_DATE = '20200101T000000';
+const HISTORIC_START = `DTSTART:${HISTORIC_DATE}\n`;
 const MAX_LENGTH = 6_500;
-/** Times that are counted once, when a rule is read: 20 ms. */
+/** Times of all rules together that are counted when they are read: 20 ms. */
 const MAX_COUNT = 100_000;
+/** Rules that never fire are searched for up to 10 ms each. */
+const MAX_RULES = 20;
 /** How many times in a row may be excluded until a set counts as ended. */
 const MAX_EXCLUDED = 10_000;
 
@@ -36,7 +39,7 @@ const MAX_EXCLUDED = 10_000;
  * @throws {InvalidRRuleError} {@link RRuleTooLargeError}
  */
 export function withStart(text: string): { readonly rrule: string; readonly zone: string | null } {
-  const length = text.startsWith(`${HISTORIC_START}\n`) ? text.length - HISTORIC_START.length - 1 : text.length;
+  const length = text.length - (text.startsWith(HISTORIC_START) ? HISTORIC_START.length : 0);
   if (length > MAX_LENGTH) {
     throw new RRuleTooLargeError(
       length,
@@ -46,7 +49,7 @@ export function withStart(text: string): { readonly rrule: string; readonly zone
     );
   }
   const { start, zone } = linesOf(text);
-  return { rrule: start === null ? `${HISTORIC_START}\n${text}` : text, zone };
+  return { rrule: start === null ? HISTORIC_START + text : text, zone };
 }
 
 /**
@@ -57,43 +60,73 @@ export function withStart(text: string): { readonly rrule: string; readonly zone
  */
 export function parseRecurrenceSet(text: string): RecurrenceSet {
   const lines = linesOf(text);
-  const start = wallOfText(lines.start ?? HISTORIC_START.slice('DTSTART:'.length));
+  const start = wallOfText(lines.start ?? HISTORIC_DATE);
+  const size = lines.rules.length + lines.exRules.length;
+  if (size > MAX_RULES) throw new RRuleTooLargeError(size, MAX_RULES, 'rules', 'divide them among schedules');
   const dates = lines.dates.map(wallOfText).sort((a, b) => a - b);
-  const rules = lines.rules.map((rule) => counted(parseRecurrenceRule(rule, start)));
-  const exRules = lines.exRules
-    .map((rule) => counted(parseRecurrenceRule(rule, start)))
-    .filter((rule) => !ruleWalls(rule, rule.start).next().done); // a search in vain would be repeated for every time
+  const rules = lines.rules.map((rule) => parseRecurrenceRule(rule, start));
+  const exRules = lines.exRules.map((rule) => parseRecurrenceRule(rule, start));
+  const count = [...rules, ...exRules].reduce((total, rule) => total + (rule.count ?? 0), 0);
+  if (count > MAX_COUNT) {
+    throw new RRuleTooLargeError(count, MAX_COUNT, 'times to COUNT', 'give the last one with UNTIL instead');
+  }
   if (rules.length + dates.length === 0) throw new InvalidRRuleError(text, 'has neither RRULE nor RDATE');
-  return { rules, dates, exRules, exDates: new Set(lines.exDates.map(wallOfText)) };
+  return {
+    rules: rules.map(counted),
+    dates,
+    exRules: exRules.map(counted),
+    exDates: new Set(lines.exDates.map(wallOfText)),
+  };
 }
 
 /** The times of a set from `from` on, ascending; one that several rules name may come several times. */
 export function* setWalls(set: RecurrenceSet, from: Wall): Generator<Wall> {
-  const dates = set.dates.filter((date) => date >= from).values();
-  const sources = [dates, ...set.rules.map((rule) => ruleWalls(rule, from))];
-  const heads = sources.map((source) => source.next());
-  for (let excluded = 0; excluded <= MAX_EXCLUDED;) {
-    let earliest = -1;
-    heads.forEach(({ done, value }, index) => {
-      if (!done && (earliest < 0 || value < (heads[earliest]!.value as Wall))) earliest = index;
-    });
-    if (earliest < 0) return;
-    const wall = heads[earliest]!.value as Wall;
-    heads[earliest] = sources[earliest]!.next();
-    if (set.exDates.has(wall) || set.exRules.some((rule) => ruleWalls(rule, wall).next().value === wall)) {
-      excluded++;
-    } else {
+  const excludes = exclusionsOf(set);
+  let excluded = 0;
+  for (const wall of merged([
+    set.dates.filter((date) => date >= from),
+    ...set.rules.map((rule) => ruleWalls(rule, from)),
+  ])) {
+    if (!excludes(wall)) {
       excluded = 0;
       yield wall;
-    }
+    } else if (++excluded > MAX_EXCLUDED) return;
   }
 }
 
+/** Tells of ascending times whether they are excluded. */
+function exclusionsOf({ exRules, exDates }: RecurrenceSet): (wall: Wall) => boolean {
+  const next = exRules.map(() => -Infinity);
+  return (wall) => {
+    exRules.forEach((rule, index) => {
+      // Looked for only when the last one that was found has passed: it may be years ahead.
+      if (next[index]! < wall) next[index] = first(ruleWalls(rule, wall)) ?? Infinity;
+    });
+    return exDates.has(wall) || next.includes(wall);
+  };
+}
+
+const first = (walls: Iterator<Wall, unknown>): Wall | undefined => {
+  const result = walls.next();
+  return result.done ? undefined : result.value;
+};
+
+/** All of several ascending lists, ascending. */
+function* merged(lists: readonly Iterable<Wall>[]): Generator<Wall> {
+  const iterators = lists.map((list) => list[Symbol.iterator]());
+  const heads = iterators.map((iterator) => first(iterator) ?? Infinity);
+  for (;;) {
+    const earliest = Math.min(...heads);
+    if (earliest === Infinity) return;
+    const index = heads.indexOf(earliest);
+    heads[index] = first(iterators[index]!) ?? Infinity;
+    yield earliest;
+  }
+}
+
+/** The same rule, with the last of its times in place of their count. */
 function counted(rule: RecurrenceRule): RecurrenceRule {
   if (rule.count === null) return rule;
-  if (rule.count > MAX_COUNT) {
-    throw new RRuleTooLargeError(rule.count, MAX_COUNT, 'times to COUNT', 'give the last one with UNTIL instead');
-  }
   let left = rule.count;
   for (const wall of ruleWalls(rule, rule.start)) if (--left === 0) return { ...rule, until: wall };
   return rule;

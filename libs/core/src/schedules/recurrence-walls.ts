@@ -1,5 +1,6 @@
 import { matchingDays } from './recurrence-days.js';
-import { isOfDays, type RecurrenceRule } from './recurrence-rule.js';
+import type { RecurrenceRule } from './recurrence-rule.js';
+import { countOfTimes, timeAt, type Times, timesFrom } from './times-of-day.js';
 import {
   DAY_SECONDS,
   dateOf,
@@ -13,8 +14,8 @@ import {
 import type { Day, Wall } from './wall-clock.js';
 
 /**
- * How many periods in a row may be without a time until a rule counts as ended. Days make 54 years; the jumps over what
- * a shorter period cannot match are periods too. It takes about 10 ms.
+ * How many periods in a row may be without a time until a rule counts as ended: an hour that its interval never meets.
+ * The days of such a search are looked at up to the end of time in any case, which takes some milliseconds.
  */
 const MAX_IDLE_PERIODS = 20_000;
 
@@ -24,10 +25,10 @@ const MAX_IDLE_PERIODS = 20_000;
  */
 export function ruleWalls(rule: RecurrenceRule, from: Wall): Generator<Wall> {
   const first = Math.max(from, rule.start);
-  return isOfDays(rule.frequency) ? wallsOfDays(rule, first) : wallsOfTimes(rule, first);
+  return rule.frequency in PERIOD_SECONDS ? wallsOfTimes(rule, first) : wallsOfDays(rule, first);
 }
 
-/** Periods of days and longer: the days that match, at the times of the rule. */
+/** Weeks, months and years: the days in them that match, at the times of the rule. */
 function* wallsOfDays(rule: RecurrenceRule, from: Wall): Generator<Wall> {
   const fromDay = dayOf(from);
   const end = Math.min(rule.until + 1, END_OF_TIME);
@@ -38,7 +39,7 @@ function* wallsOfDays(rule: RecurrenceRule, from: Wall): Generator<Wall> {
     idle++;
     const walls =
       rule.positions === null
-        ? timesOfDays(rule, matchingDays(rule, Math.max(first, fromDay), next))
+        ? timesOfDays(rule, matchingDays(rule, Math.max(first, fromDay), next), from)
         : atPositions(rule.positions, [...matchingDays(rule, first, next)], rule.times);
     for (const wall of walls) {
       if (wall < from) continue;
@@ -49,18 +50,22 @@ function* wallsOfDays(rule: RecurrenceRule, from: Wall): Generator<Wall> {
   }
 }
 
-function* timesOfDays({ times }: RecurrenceRule, days: Iterable<Day>): Generator<Wall> {
-  for (const day of days) for (const time of times) yield day * DAY_SECONDS + time;
+function* timesOfDays({ times }: RecurrenceRule, days: Iterable<Day>, from: Wall): Generator<Wall> {
+  for (const day of days) {
+    const midnight = day * DAY_SECONDS;
+    for (const time of timesFrom(times, Math.max(0, from - midnight))) yield midnight + time;
+  }
 }
 
 /** The chosen ones among all times of all days, without making them all: 366 days have 31 million seconds. */
-function atPositions(positions: readonly number[], days: readonly Day[], times: readonly number[]): Wall[] {
-  const size = days.length * times.length;
+function atPositions(positions: readonly number[], days: readonly Day[], times: Times): Wall[] {
+  const ofDay = countOfTimes(times);
+  const size = days.length * ofDay;
   const chosen = new Set<Wall>();
   for (const position of positions) {
     const index = position > 0 ? position - 1 : size + position;
     if (index < 0 || index >= size) continue;
-    chosen.add(days[Math.floor(index / times.length)]! * DAY_SECONDS + times[index % times.length]!);
+    chosen.add(days[Math.floor(index / ofDay)]! * DAY_SECONDS + timeAt(times, index % ofDay));
   }
   return [...chosen].sort((a, b) => a - b);
 }
@@ -75,10 +80,8 @@ function periodOf(rule: RecurrenceRule, day: Day): number {
       return Math.floor((year - start.year) / rule.interval);
     case 'MONTHLY':
       return Math.floor(((year - start.year) * 12 + month - start.month) / rule.interval);
-    case 'WEEKLY':
-      return Math.floor((day - firstDayOfWeek(rule, startDay)) / (7 * rule.interval));
     default:
-      return Math.floor((day - startDay) / rule.interval);
+      return Math.floor((day - firstDayOfWeek(rule, startDay)) / (7 * rule.interval));
   }
 }
 
@@ -95,12 +98,10 @@ function daysOfPeriod(rule: RecurrenceRule, index: number): readonly [first: Day
       const { year, month } = dateOf(startDay);
       return [firstDayOfMonth(year, month + ahead), firstDayOfMonth(year, month + ahead + 1)];
     }
-    case 'WEEKLY': {
+    default: {
       const first = firstDayOfWeek(rule, startDay) + 7 * ahead;
       return [Math.max(first, startDay), first + 7]; // positions of the first week count from the start
     }
-    default:
-      return [startDay + ahead, startDay + ahead + 1];
   }
 }
 
@@ -108,26 +109,34 @@ function firstDayOfWeek({ weekStart }: RecurrenceRule, day: Day): Day {
   return day - modulo(weekdayOf(day) - weekStart, 7);
 }
 
-/** Hours, minutes and seconds, at equal distances from the start; those that cannot match are jumped over. */
+const PERIOD_SECONDS: Readonly<Record<string, number>> = {
+  DAILY: DAY_SECONDS,
+  HOURLY: 3_600,
+  MINUTELY: 60,
+  SECONDLY: 1,
+};
+
+/** Days, hours, minutes and seconds, at equal distances from the start; those that cannot match are jumped over. */
 function* wallsOfTimes(rule: RecurrenceRule, from: Wall): Generator<Wall> {
-  const unit = { HOURLY: 3_600, MINUTELY: 60 }[rule.frequency as string] ?? 1;
+  const unit = PERIOD_SECONDS[rule.frequency]!;
   const step = rule.interval * unit;
   const base = rule.start - modulo(rule.start, unit);
   const atOrAfter = (wall: Wall): Wall => base + Math.ceil((wall - base) / step) * step;
   const end = Math.min(rule.until + 1, END_OF_TIME);
-  let matchedDay = NaN;
-  let idle = 0;
+  const days = matchingDays(rule, dayOf(from), dayOf(end) + 1);
+  let matchingDay = -Infinity;
   let period = base + Math.floor((from - base) / step) * step;
-  while (period < end && idle <= MAX_IDLE_PERIODS) {
-    idle++;
+  for (let idle = 0; period < end && idle <= MAX_IDLE_PERIODS; idle++) {
     const day = dayOf(period);
-    if (day !== matchedDay && matchingDays(rule, day, day + 1).next().done) {
-      period = atOrAfter((day + 1) * DAY_SECONDS);
-      continue;
+    while (matchingDay < day) {
+      const next = days.next();
+      if (next.done) return;
+      matchingDay = next.value;
     }
-    matchedDay = day;
     const time = period - day * DAY_SECONDS;
-    if (rule.hours !== null && !rule.hours.has(Math.floor(time / 3_600))) {
+    if (matchingDay > day) {
+      period = atOrAfter(matchingDay * DAY_SECONDS);
+    } else if (unit < DAY_SECONDS && rule.hours !== null && !rule.hours.has(Math.floor(time / 3_600))) {
       period = atOrAfter(period - (time % 3_600) + 3_600);
     } else if (unit < 3_600 && rule.minutes !== null && !rule.minutes.has(Math.floor(time / 60) % 60)) {
       period = atOrAfter(period - (time % 60) + 60);
@@ -135,8 +144,8 @@ function* wallsOfTimes(rule: RecurrenceRule, from: Wall): Generator<Wall> {
       period += step;
     } else {
       const { positions, times } = rule;
-      const walls = positions === null ? times : atPositions(positions, [0], times);
-      for (const offset of walls) {
+      const ahead = Math.max(0, from - period);
+      for (const offset of positions === null ? timesFrom(times, ahead) : atPositions(positions, [0], times)) {
         const wall = period + offset;
         if (wall < from) continue;
         if (wall >= end) return;

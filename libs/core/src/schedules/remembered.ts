@@ -1,12 +1,21 @@
-/** A function that is asked the same again and again, with its latest answers. Errors are not remembered. */
-export function remembered<T>(size: number, compute: (key: string) => T): (key: string) => T {
+/**
+ * A function that is asked the same again and again, with its latest answers: of questions with at most `characters`
+ * together, since what is read from a text grows with it. Errors are not remembered.
+ */
+export function remembered<T>(characters: number, compute: (text: string) => T): (text: string) => T {
   const answers = new Map<string, T>();
-  return (key) => {
-    const known = answers.get(key);
+  let held = 0;
+  return (text) => {
+    const known = answers.get(text);
     if (known !== undefined) return known;
-    const answer = compute(key);
-    if (answers.size >= size) answers.delete(answers.keys().next().value!); // the oldest one
-    answers.set(key, answer);
+    const answer = compute(text);
+    answers.set(text, answer);
+    held += text.length;
+    for (const oldest of answers.keys()) {
+      if (held <= characters) break;
+      answers.delete(oldest);
+      held -= oldest.length;
+    }
     return answer;
   };
 }

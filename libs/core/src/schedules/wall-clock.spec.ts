@@ -1,9 +1,9 @@
 import { dateOf, daysOfMonth, daysOfYear, firstDayOfMonth, weekdayOf, yearOf } from './wall-clock.js';
 
 describe('the calendar', () => {
-  it('is that of the platform, for every day from 1890 to 2260', () => {
-    const last = Date.UTC(2260, 0) / 86_400_000;
-    for (let day = Date.UTC(1890, 0) / 86_400_000; day < last; day++) {
+  it('is that of the platform, for every day from 1995 to 2105', () => {
+    const last = Date.UTC(2105, 0) / 86_400_000;
+    for (let day = Date.UTC(1995, 0) / 86_400_000; day < last; day++) {
       const date = new Date(day * 86_400_000);
       const [year, month] = [date.getUTCFullYear(), date.getUTCMonth() + 1];
       const found = dateOf(day);

@@ -23,8 +23,8 @@ interface Stretch {
  * standardised (Morocco's Ramadan, the shortest period there is, takes about a month).
  */
 const STRETCH_SECONDS = 8 * 86_400;
-/** Two centuries of one zone. */
-const MAX_STRETCHES = 10_000;
+/** Forty years of one zone. */
+const MAX_STRETCHES = 2_000;
 
 /** A zone as the runtime knows it (ICU's copy of the IANA database). An offset takes it 2 µs, so stretches are remembered. */
 class RuntimeZone implements Zone {
@@ -77,7 +77,7 @@ interface Known {
 }
 
 /** Making a formatter takes 80 µs. There are about six hundred names, and many ways to write them in capitals. */
-const knownZone = remembered(2_000, (name: string): Known => {
+const knownZone = remembered(50_000, (name: string): Known => {
   // Offsets such as "+02:00" are zones for newer runtimes only.
   if (!/^[a-z]/i.test(name)) throw new UnknownTimeZoneError(name);
   let format: Intl.DateTimeFormat;
