@@ -18,8 +18,6 @@ import { entities } from './records/entities.js';
 import { ArtifactsRepository } from './records/artifacts/artifacts.repository.js';
 import { BlocksRepository } from './records/blocks/blocks.repository.js';
 import { DeploymentsRepository } from './records/deployments/deployments.repository.js';
-import { ConcurrencyClaimsRepository } from './records/concurrency-limits/concurrency-claims.repository.js';
-import { ConcurrencyLimitsRepository } from './records/concurrency-limits/concurrency-limits.repository.js';
 import { EventsRepository } from './records/events/events.repository.js';
 import { FlowRunInputsRepository } from './records/flow-run-inputs/flow-run-inputs.repository.js';
 import { FlowRunClaimsRepository } from './records/flow-runs/flow-run-claims.repository.js';
@@ -40,14 +38,6 @@ import { TaskCache } from './runtime/caching/task-cache.service.js';
 import { VariablesRepository } from './records/variables/variables.repository.js';
 import { Artifacts } from './runtime/artifacts/artifacts.service.js';
 import { Blocks } from './runtime/blocks/blocks.service.js';
-import { ConcurrencyLeases } from './runtime/concurrency/concurrency-leases.service.js';
-import { ConcurrencyLimits } from './runtime/concurrency/concurrency-limits.service.js';
-import { HandOver } from './runtime/concurrency/hand-over.service.js';
-import { SlotBlocks } from './runtime/concurrency/slot-blocks.service.js';
-import { SlotEvents } from './runtime/concurrency/slot-events.service.js';
-import { SlotKeeper } from './runtime/concurrency/slot-keeper.service.js';
-import { SlotLine } from './runtime/concurrency/slot-line.service.js';
-import { Slots } from './runtime/concurrency/slots.service.js';
 import { ENGINE_SETTINGS, type EngineSettings } from './runtime/engine-settings.js';
 import { FlowAttempts } from './runtime/engine/flows/flow-attempts.service.js';
 import { FlowBodies } from './runtime/engine/flows/flow-bodies.service.js';
@@ -65,7 +55,7 @@ import { BackgroundTaskOutcomes } from './runtime/background/background-task-out
 import { BackgroundTasks } from './runtime/background/background-tasks.service.js';
 import { BACKGROUND_SETTINGS } from './runtime/background/background-settings.js';
 import { DeadLetters } from './runtime/background/dead-letters.service.js';
-import { BorrowedTransactions } from './runtime/background/borrowed-transactions.service.js';
+import { BorrowedTransactions } from './runtime/borrowed-transactions/borrowed-transactions.service.js';
 import { OrphanedTasks } from './runtime/background/orphaned-tasks.service.js';
 import { TaskClaimer } from './runtime/background/task-claimer.service.js';
 import { TaskQueue } from './runtime/background/task-queue.service.js';
@@ -230,8 +220,6 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
       WorkPoolsRepository,
       WorkQueuesRepository,
       WorkersRepository,
-      ConcurrencyLimitsRepository,
-      ConcurrencyClaimsRepository,
       DatabaseClock,
       ProcessLease,
       Notifier,
@@ -260,14 +248,6 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
       BackgroundTaskOutcomes,
       BorrowedTransactions,
       TaskQueue,
-      SlotLine,
-      HandOver,
-      SlotEvents,
-      Slots,
-      SlotBlocks,
-      SlotKeeper,
-      ConcurrencyLimits,
-      ConcurrencyLeases,
       EngineScopeServices,
       HostDataSources,
       TransactionalAttempts,
@@ -323,7 +303,7 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
     ],
     exports: [
       ...[Flows, FlowRuns, BackgroundTasks, Results, RunControl, RunInputs, RunRecordings, Readiness],
-      ...[Artifacts, Variables, Blocks, Events, WorkPools, ConcurrencyLimits, ConcurrencyLeases],
+      ...[Artifacts, Variables, Blocks, Events, WorkPools],
     ],
   };
 }

@@ -6,9 +6,11 @@ import {
   Flows,
   InvalidDurationError,
   InvalidRunOptionError,
+  NoTransactionError,
   UnserialisableValueError,
 } from '@nestor/orchestrator';
 import type { TestDatabase } from '@nestor/testing';
+import { DataSource, type EntityManager } from 'typeorm';
 import { startApp } from '../../support/app.js';
 import { testDatabase } from '../../support/database.js';
 import { Gate } from '../../support/gate.js';
@@ -153,6 +155,58 @@ describe('a flow run that is enqueued', () => {
 
     it('is none where there is nothing to call', async () => {
       expect(await flows.enqueueAll(Reports, 'count', [])).toEqual([]);
+    });
+  });
+
+  describe('within a transaction of the application', () => {
+    let host: DataSource;
+
+    beforeAll(async () => void (host = await new DataSource({ type: 'postgres', url: database.url }).initialize()));
+    afterAll(() => host.destroy());
+
+    it('is there after the commit, and not before', async () => {
+      const run = await host.transaction(async (transaction) => {
+        const enqueued = await flows.with({ transaction }).enqueue(Reports, 'write', { of: 'committed' });
+        expect(await app.get(FlowRuns).find(enqueued.id)).toBeNull();
+        return enqueued;
+      });
+      expect(await run.result({ timeout: '10s' })).toBe(`committed by ${run.name}`);
+    });
+
+    it('is gone with a rollback, and so is its key', async () => {
+      const enqueue = async (transaction: EntityManager): Promise<string> =>
+        (await flows.with({ transaction, idempotencyKey: 'order 7' }).enqueue(Reports, 'write', { of: 'order 7' })).id;
+      let lost = '';
+      const rolledBack = host.transaction(async (transaction) => {
+        lost = await enqueue(transaction);
+        expect(await enqueue(transaction)).toBe(lost);
+        throw new Error('changed my mind');
+      });
+      await expect(rolledBack).rejects.toThrow('changed my mind');
+      await expect(app.get(FlowRuns).result(lost)).rejects.toMatchObject({ code: 'FLOW_RUN_NOT_FOUND' });
+      const found = await host.transaction(enqueue);
+      expect(found).not.toBe(lost);
+      expect(await app.get(FlowRuns).result(found, { timeout: '10s' })).toContain('order 7');
+      expect(reports.written).toEqual(['order 7']);
+    });
+
+    it('makes others with the same key wait until it is decided', async () => {
+      const elsewhere = flows.with({ idempotencyKey: 'contended' });
+      let waiting: Promise<{ readonly id: string }> | undefined;
+      const first = await host.transaction(async (transaction) => {
+        const run = await flows.with({ transaction, idempotencyKey: 'contended' }).enqueue(Reports, 'count', 1, 2);
+        waiting = elsewhere.enqueue(Reports, 'count', 1, 2);
+        // Nothing else waits for that.
+        await (await flows.enqueue(Reports, 'count', 5, 6)).result({ timeout: '10s' });
+        return run;
+      });
+      expect((await waiting)?.id).toBe(first.id);
+    });
+
+    it('is refused where there is none', async () => {
+      const refused = flows.with({ transaction: host.manager }).enqueue(Reports, 'count', 1, 2);
+      await expect(refused).rejects.toThrow(NoTransactionError);
+      await expect(refused).rejects.toThrow(/flow "Reports.count"/);
     });
   });
 

@@ -146,6 +146,8 @@ export class FlowQueue {
    * @throws {UnserialisableValueError} when the arguments cannot be kept.
    * @throws {WorkPoolNotFoundError} when there is no pool of the name that was given.
    * @throws {RunEndedError} when the attempt that asks is over.
+   * @throws {NoTransactionError}, {@link OtherDatabaseError} and {@link QueuePermissionError} when the run cannot be part of the
+   * transaction that was given; nothing was written then.
    */
   async enqueue<T extends object, K extends AsyncMethodName<T>>(
     provider: abstract new (...args: never[]) => T,

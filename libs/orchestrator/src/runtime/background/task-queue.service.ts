@@ -18,7 +18,13 @@ import { TransitionService } from '../transitions/transition.service.js';
 import { BackgroundTaskHandle } from './background-task-handle.js';
 import { BackgroundTaskOutcomes } from './background-task-outcomes.js';
 import type { DelayRequest } from './delay-options.js';
-import { BorrowedTransactions, type BorrowedTransaction } from './borrowed-transactions.service.js';
+import {
+  BorrowedTransactions,
+  type BorrowedTransaction,
+} from '../borrowed-transactions/borrowed-transactions.service.js';
+
+/** What a transaction of the application writes to when it puts a run into the queue. */
+const QUEUE_TABLES = ['task_run', 'task_run_state', 'task_queue'] as const;
 
 /** Puts task runs into the queue, from which whoever serves them takes them. */
 @Injectable()
@@ -71,7 +77,7 @@ export class TaskQueue {
     currentScope()?.attempt.assertLive();
     const id = this.idOf(definition, args);
     const { transaction } = request;
-    const host = transaction && (await this.borrowed.open(transaction, definition.taskKey));
+    const host = transaction && (await this.borrowed.open(transaction, definition.subject, QUEUE_TABLES));
     const task = await this.newTask(id, definition, args, request);
     const taskRunId = await this.enqueue(task, host);
     if (host) host.afterCommit(() => this.announce());

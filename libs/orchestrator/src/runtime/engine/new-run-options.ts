@@ -8,14 +8,28 @@ export interface NewRunOptions {
   readonly tags?: readonly string[];
 }
 
+/** An option of a new run. */
+type RunOptionName =
+  | (
+      | 'name'
+      | 'tags'
+      | 'key'
+      | 'idempotencyKey'
+      | 'at'
+      | 'transaction'
+      | 'singleton'
+      | 'debounce'
+      | 'throttle'
+      | 'batch'
+    )
+  | ('workQueue' | 'priority');
+
 /** A run cannot be given that name or tag, that key or time. */
 export class InvalidRunOptionError extends OrchestratorError {
   readonly code = 'INVALID_RUN_OPTION';
 
   constructor(
-    readonly option:
-      | ('name' | 'tags' | 'key' | 'idempotencyKey' | 'at' | 'singleton' | 'debounce' | 'throttle' | 'batch')
-      | ('workQueue' | 'priority'),
+    readonly option: RunOptionName,
     problem: string,
   ) {
     super(`Option "${option}" of a new run ${problem}`);

@@ -1,4 +1,5 @@
 import { addMs, type Instant } from '@nestor/core';
+import type { EntityManager, QueryRunner } from 'typeorm';
 import { checkedRunOptions, InvalidRunOptionError, type NewRunOptions } from '../engine/new-run-options.js';
 import { checkedDue, type DueOptions } from './due-options.js';
 import { checkedSharing, RESERVED, type Sharing, type SharingOptions } from './sharing.js';
@@ -19,11 +20,17 @@ export interface EnqueueOptions extends NewRunOptions, DueOptions, SharingOption
   readonly workQueue?: string;
   /** Of the runs of a queue that are due, the lowest goes first; a whole number from -1000 to 1000. Default 0. */
   readonly priority?: number;
+  /**
+   * A transaction of yours, on the same PostgreSQL database: the run becomes part of it. Nobody sees or executes it before the
+   * commit, and a rollback leaves nothing of it. Default: none.
+   */
+  readonly transaction?: EntityManager | QueryRunner;
 }
 
 /** Options of which it is known that they can be meant. */
 export interface EnqueueRequest extends NewRunOptions {
   readonly idempotencyKey: string | null;
+  readonly transaction: EntityManager | QueryRunner | null;
   /** `null` when the run is not shared. */
   readonly sharing: Sharing | null;
   readonly workPool: string | null;
@@ -43,7 +50,7 @@ const KEY = /^[^\0]{1,500}$/su;
  * @throws {InvalidDurationError} when `in` is no duration.
  */
 export function checkedEnqueue(options: EnqueueOptions): EnqueueRequest {
-  const { in: pause, at, idempotencyKey, singleton, debounce, throttle, ...more } = options;
+  const { in: pause, at, idempotencyKey, transaction, singleton, debounce, throttle, ...more } = options;
   const { workPool, workQueue, priority = 0, ...others } = more;
   checkPlace(more);
   const due = { ...(pause !== undefined && { in: pause }), ...(at && { at }) };
@@ -58,18 +65,21 @@ export function checkedEnqueue(options: EnqueueOptions): EnqueueRequest {
   if (sharing && Object.keys(due).length > 0) {
     throw new InvalidRunOptionError('at', 'or "in" does not go with "singleton", "debounce" or "throttle".');
   }
+  if (sharing && transaction) {
+    throw new InvalidRunOptionError('transaction', 'does not go with "singleton", "debounce" or "throttle".');
+  }
   const dueAt = checkedDue(due, 'a flow run');
   return {
     ...checkedRunOptions(others),
     idempotencyKey: checkedIdempotencyKey(idempotencyKey),
+    transaction: transaction ?? null,
     sharing,
     workPool: workPool ?? null,
     workQueue,
     priority,
-    isDeferred:
-      [idempotencyKey, workPool, more.priority].some((option) => option !== undefined) ||
-      sharing !== null ||
-      Object.keys(due).length > 0,
+    isDeferred: [idempotencyKey, transaction, workPool, more.priority, sharing ?? undefined, pause, at].some(
+      (option) => option !== undefined,
+    ),
     dueAt: sharing ? (now) => addMs(now, sharing.delayMs) : dueAt,
   };
 }

@@ -35,16 +35,20 @@ export class FlowEnqueuer {
     const flow = this.runs.flowOf(definition);
     const asked = this.requestOf(definition, args, request);
     const one = placed(asked, await this.placeOf(request));
+    if (request.transaction) return this.runs.createWithin(request.transaction, flow, one);
     return request.sharing ? this.shared.create(flow, one, request.sharing) : this.runs.create(flow, one);
   }
 
-  /** The same for many calls: see {@link ScheduledRuns.createAll}. Calls that share runs are made one after another. */
+  /**
+   * The same for many calls: see {@link ScheduledRuns.createAll}. Calls that share runs, or are part of a transaction of the
+   * application, are made one after another.
+   */
   async enqueueAll(
     definition: FlowDefinition,
     calls: readonly (readonly unknown[])[],
     request: EnqueueRequest,
   ): Promise<ScheduledRun[]> {
-    if (request.sharing) {
+    if (request.sharing || request.transaction) {
       const runs: ScheduledRun[] = [];
       for (const args of calls) runs.push(await this.enqueue(definition, args, request));
       return runs;

@@ -1,10 +1,11 @@
 import { encodingVersion, scheduled, type FlowRunPolicy, type Instant } from '@nestor/core';
 import { Inject, Injectable } from '@nestjs/common';
+import type { EntityManager, QueryRunner } from 'typeorm';
 import { newId } from '../../persistence/ids.js';
 import { Transactions } from '../../persistence/transactions.js';
 import type { RunOrigin, WaitingFlowRun } from '../../records/flow-runs/waiting-flow-run-rows.js';
 import { WaitingFlowRunsRepository } from '../../records/flow-runs/waiting-flow-runs.repository.js';
-import type { BorrowedTransaction } from '../background/borrowed-transactions.service.js';
+import { BorrowedTransactions } from '../borrowed-transactions/borrowed-transactions.service.js';
 import { flowRunPolicyOf } from '../engine/flow-run-policy.js';
 import { nameOfRun } from '../engine/run-names.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
@@ -49,6 +50,9 @@ export interface ScheduledRun {
   readonly isNew: boolean;
 }
 
+/** What a transaction of the application writes to when it creates a run. */
+const RUN_TABLES = ['flow_run', 'flow_run_state', 'run_key'] as const;
+
 /** Runs that are created by one statement: beyond some hundred rows the cost per row is flat. */
 const BATCH = 1_000;
 
@@ -75,6 +79,7 @@ export class ScheduledRuns {
     private readonly runs: WaitingFlowRunsRepository,
     private readonly payloads: Payloads,
     private readonly clock: DatabaseClock,
+    private readonly borrowed: BorrowedTransactions,
     private readonly claimer: RunClaimer,
     private readonly notifier: Notifier,
     @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
@@ -88,16 +93,36 @@ export class ScheduledRuns {
   }
 
   /**
-   * Creates a run; in a transaction of the application, or durable when this resolves. Many calls at a time share one commit.
+   * Creates a run; durable when this resolves. Many calls at a time share one commit.
    *
    * @throws {UnserialisableValueError} when the parameters cannot be kept.
    */
-  async create(flow: ScheduledFlow, request: ScheduledRunRequest, host?: BorrowedTransaction): Promise<ScheduledRun> {
-    const waiting = await this.prepare(flow, request);
-    const run = await this.put(flow, waiting, host);
-    if (host) host.afterCommit(() => this.announce());
-    else this.announce();
+  async create(flow: ScheduledFlow, request: ScheduledRunRequest): Promise<ScheduledRun> {
+    const run = await this.put(flow, await this.prepare(flow, request));
+    this.announce();
     return run;
+  }
+
+  /**
+   * Creates a run within a transaction of the application: nobody sees it before the commit, and a rollback leaves nothing of it.
+   *
+   * @throws {UnserialisableValueError} when the parameters cannot be kept.
+   * @throws the errors of {@link BorrowedTransactions.open}.
+   */
+  async createWithin(
+    transaction: EntityManager | QueryRunner,
+    flow: ScheduledFlow,
+    request: ScheduledRunRequest,
+  ): Promise<ScheduledRun> {
+    const borrowed = await this.borrowed.open(transaction, `flow "${flow.name}"`, RUN_TABLES);
+    const waiting = await this.prepare(flow, request);
+    const { text } = this.runs.createStatement;
+    const rows = await borrowed.query<{ id: string }>(text, this.runs.parameters([waiting]));
+    borrowed.afterCommit(() => this.announce());
+    const key = waiting.origin.idempotencyKey;
+    if (rows.length > 0 || key === null) return newRunOf(waiting);
+    const other = (await this.runs.findByKeys(flow.id, [key], borrowed)).get(key);
+    return other ? { ...other, isNew: false } : newRunOf(waiting);
   }
 
   /**
@@ -153,20 +178,11 @@ export class ScheduledRuns {
     return waitingEntry(created, { ...NO_ORIGIN, ...request.origin }, flow.policy, state, now).waiting;
   }
 
-  private async put(flow: ScheduledFlow, waiting: WaitingFlowRun, host?: BorrowedTransaction): Promise<ScheduledRun> {
-    const asked = newRunOf(waiting);
-    const key = waiting.origin.idempotencyKey;
-    // One with a key may have to wait for a transaction of the application; nothing else is to wait for that.
-    if (key === null && !host) {
-      await this.journal.write({ kind: 'create-waiting-run', lease: null, waiting });
-      return asked;
-    }
-    if (!host) return (await this.putAll(flow, [waiting]))[0] ?? asked;
-    const { text } = this.runs.createStatement;
-    const rows = await host.query<{ id: string }>(text, this.runs.parameters([waiting]));
-    if (rows.length > 0 || key === null) return asked;
-    const other = (await this.runs.findByKeys(flow.id, [key], host)).get(key);
-    return other ? { ...other, isNew: false } : asked;
+  /** One with a key may have to wait for a transaction of the application; nothing else is to wait for that. */
+  private async put(flow: ScheduledFlow, waiting: WaitingFlowRun): Promise<ScheduledRun> {
+    if (waiting.origin.idempotencyKey !== null) return (await this.putAll(flow, [waiting]))[0] ?? newRunOf(waiting);
+    await this.journal.write({ kind: 'create-waiting-run', lease: null, waiting });
+    return newRunOf(waiting);
   }
 
   /** Until each is there, or another run with its key: that one may be deleted before it is looked up. */

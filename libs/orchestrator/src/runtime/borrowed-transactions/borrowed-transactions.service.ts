@@ -3,7 +3,7 @@ import { DataSource, type EntityManager, type EntitySubscriberInterface, type Qu
 import { databaseIdentity } from '../../persistence/connection/database-identity.js';
 import { schemaOf } from '../../persistence/schema-of.js';
 import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
-import { NoTransactionError, OtherDatabaseError, QueuePermissionError } from './background-task-errors.js';
+import { NoTransactionError, OtherDatabaseError, QueuePermissionError } from './borrowed-transaction-errors.js';
 
 /** A transaction that the application has begun, and ends, and in which statements of ours may be issued. */
 export interface BorrowedTransaction {
@@ -17,26 +17,32 @@ export interface BorrowedTransaction {
 /** Lets statements of ours be part of transactions of the application, whose data sources are not ours. */
 @Injectable()
 export class BorrowedTransactions {
-  /** Data sources that were found to lead to our database, with the rights to write there. */
-  private readonly fitting = new WeakSet<DataSource>();
+  /** Data sources that were found to lead to our database, and which of our tables they have the rights to write to. */
+  private readonly fitting = new WeakMap<DataSource, Set<readonly string[]>>();
 
   constructor(@Inject(ORCHESTRATOR_DATA_SOURCE) private readonly ours: DataSource) {}
 
   /**
    * The transaction of an EntityManager or QueryRunner, once it is known that our tables are within its reach.
    *
-   * @param taskKey what it is for, for messages.
+   * @param subject what it is for, for messages: `task "Mails.send"`.
+   * @param tables ours that are written to.
    * @throws {NoTransactionError} when it is in none.
    * @throws {OtherDatabaseError} when it is one of another database.
    * @throws {QueuePermissionError} when its role may not write there. In all these cases it goes on as if nothing had been asked.
    */
-  async open(given: EntityManager | QueryRunner, taskKey: string): Promise<BorrowedTransaction> {
+  async open(
+    given: EntityManager | QueryRunner,
+    subject: string,
+    tables: readonly string[],
+  ): Promise<BorrowedTransaction> {
     const runner = runnerOf(given);
-    if (!runner?.isTransactionActive || runner.isReleased) throw new NoTransactionError(taskKey);
+    if (!runner?.isTransactionActive || runner.isReleased) throw new NoTransactionError(subject);
     const { dataSource } = runner;
-    if (!this.fitting.has(dataSource)) {
-      await this.check(runner, taskKey);
-      this.fitting.add(dataSource);
+    const known = this.fitting.get(dataSource) ?? new Set();
+    if (!known.has(tables)) {
+      await this.check(runner, subject, tables);
+      this.fitting.set(dataSource, known.add(tables));
     }
     return {
       query: <Row>(statement: string, parameters: readonly unknown[]) =>
@@ -49,15 +55,18 @@ export class BorrowedTransactions {
   }
 
   /** Asks nothing that can fail: a statement that does would take the whole transaction with it. */
-  private async check(runner: QueryRunner, taskKey: string): Promise<void> {
+  private async check(runner: QueryRunner, subject: string, tables: readonly string[]): Promise<void> {
     const { type, database } = runner.dataSource.options;
     const address = `${type}: ${String(database)}`;
-    if (type !== 'postgres') throw new OtherDatabaseError(taskKey, address);
+    if (type !== 'postgres') throw new OtherDatabaseError(subject, address);
     const [own, theirs] = await Promise.all([databaseIdentity(this.ours), databaseIdentity(runner)]);
-    if (own !== theirs) throw new OtherDatabaseError(taskKey, address);
+    if (own !== theirs) throw new OtherDatabaseError(subject, address);
     const schema = schemaOf(this.ours);
-    const [rights] = (await runner.query(RIGHTS, [schema.slice(1, -1)])) as { role: string; suffice: boolean }[];
-    if (rights && !rights.suffice) throw new QueuePermissionError(rights.role, schema);
+    const [rights] = (await runner.query(RIGHTS, [schema.slice(1, -1), tables])) as {
+      role: string;
+      suffice: boolean;
+    }[];
+    if (rights && !rights.suffice) throw new QueuePermissionError(rights.role, schema, tables);
   }
 }
 
@@ -67,7 +76,7 @@ const RIGHTS = `
          coalesce(bool_and(has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select')
                            and has_table_privilege(c.oid, 'insert')), false) as suffice
     from pg_namespace n
-    join pg_class c on c.relnamespace = n.oid and c.relname in ('task_run', 'task_run_state', 'task_queue')
+    join pg_class c on c.relnamespace = n.oid and c.relname = any($2::text[])
    where n.nspname = $1`;
 
 function runnerOf(given: EntityManager | QueryRunner): QueryRunner | undefined {
