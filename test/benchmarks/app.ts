@@ -1,5 +1,5 @@
-import { OrchestratorModule } from '@nestor/orchestrator';
-import { Module, type INestApplicationContext } from '@nestjs/common';
+import { OrchestratorModule, type OrchestratorOptions } from '@nestor/orchestrator';
+import { Module, type INestApplicationContext, type Provider } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { BenchFlows } from './bench-flows.js';
 import { Limit } from './limit.js';
@@ -24,15 +24,22 @@ export function withScene<T>(server: BenchServer, work: (scene: Scene) => Promis
 }
 
 /** Everything but the place of the database is left at its default, as in most applications. */
-export async function withApp<T>(
+export function withApp<T>(
   url: string,
   work: (flows: BenchFlows, app: INestApplicationContext) => Promise<T>,
   name?: string,
 ): Promise<T> {
-  @Module({
-    imports: [OrchestratorModule.forRoot({ database: { url }, ...(name !== undefined && { name }) })],
-    providers: [BenchFlows],
-  })
+  const options = { providers: [BenchFlows], ...(name !== undefined && { name }) };
+  return withProviders(url, options, (app) => work(app.get(BenchFlows), app));
+}
+
+/** An application with these providers; what of the module is not named is left at its default. */
+export async function withProviders<T>(
+  url: string,
+  { providers, ...options }: { readonly providers: Provider[] } & Omit<OrchestratorOptions, 'database'>,
+  work: (app: INestApplicationContext) => Promise<T>,
+): Promise<T> {
+  @Module({ imports: [OrchestratorModule.forRoot({ ...options, database: { url } })], providers })
   class BenchModule {}
 
   const app = await NestFactory.createApplicationContext(BenchModule, {
@@ -40,7 +47,7 @@ export async function withApp<T>(
     abortOnError: false,
   });
   try {
-    return await work(app.get(BenchFlows), app);
+    return await work(app);
   } finally {
     await app.close();
   }

@@ -1,11 +1,13 @@
 import type { Workload } from '../workload.js';
 import { chain } from './chain.bench.js';
+import { dispatch } from './dispatch.bench.js';
 import { fanout } from './fanout.bench.js';
 import { flows } from './flows.bench.js';
 import { history } from './history.bench.js';
 import { latency } from './latency.bench.js';
 import { memory } from './memory.bench.js';
+import { queue } from './queue.bench.js';
 import { replay } from './replay.bench.js';
 
 /** In the order in which they run. */
-export const workloads: readonly Workload[] = [fanout, chain, flows, latency, replay, history, memory];
+export const workloads: readonly Workload[] = [fanout, chain, flows, latency, queue, dispatch, replay, history, memory];
