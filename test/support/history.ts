@@ -79,7 +79,7 @@ export async function illegalHistories(
                                      or r.state_timestamp <> h.timestamp))
              or (h.before_type is null and h.type <> 'PENDING' and not (${beginnings}))
              or (h.run_id <> all ($1::uuid[])
-                 and (h.before_type is not null and h.type = 'PENDING' and not (h.before_type = 'PENDING' and h.name = 'NotReady')
+                 and (h.before_type is not null and h.type = 'PENDING' and not (h.before_type = 'PENDING' and h.name in ('NotReady', 'Submitting'))
                       and not (h.before_type = 'SCHEDULED' and ${mayWait})
                       or h.before_type = 'CANCELLING' and h.type <> 'CANCELLED'
                       or h.before_type in ('COMPLETED', 'FAILED', 'CRASHED', 'CANCELLED')

@@ -172,6 +172,10 @@ export {
   WorkQueueExistsError,
   WorkQueueNotFoundError,
 } from './runtime/work-pools/work-pool-errors.js';
+export { BaseWorker } from './runtime/workers/base-worker.js';
+export type { HandedLease, JobEnd, WorkerJob } from './runtime/workers/base-worker.js';
+export { HandedOverRuns, RunNotHandedOverError } from './runtime/workers/handed-over-runs.service.js';
+export { WorkerTypeUnknownError } from './runtime/workers/worker-types.service.js';
 export type { WorkerOptions, WorkerPoolOptions } from './runtime/workers/worker-settings.js';
 export type { JsonValue } from './persistence/storable-json.js';
 

@@ -116,6 +116,9 @@ import { Journal } from './runtime/transitions/journal.js';
 import { TransitionService } from './runtime/transitions/transition.service.js';
 import { Variables } from './runtime/variables/variables.service.js';
 import { PoolStatuses } from './runtime/work-pools/pool-statuses.service.js';
+import { HandedOverRuns } from './runtime/workers/handed-over-runs.service.js';
+import { InfrastructureRuns } from './runtime/workers/infrastructure-runs.service.js';
+import { WorkerTypes } from './runtime/workers/worker-types.service.js';
 import { PoolWorkers } from './runtime/workers/pool-workers.service.js';
 import { WORKER_SETTINGS } from './runtime/workers/worker-settings.js';
 import { QueueIds } from './runtime/work-pools/queue-ids.service.js';
@@ -300,10 +303,13 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
       WorkPools,
       QueueIds,
       PoolWorkers,
+      WorkerTypes,
+      InfrastructureRuns,
+      HandedOverRuns,
     ],
     exports: [
       ...[Flows, FlowRuns, BackgroundTasks, Results, RunControl, RunInputs, RunRecordings, Readiness],
-      ...[Artifacts, Variables, Blocks, Events, WorkPools],
+      ...[Artifacts, Variables, Blocks, Events, WorkPools, HandedOverRuns],
     ],
   };
 }

@@ -3,6 +3,7 @@ import { durationMs, type ClassCodec, type Duration, type ErrorClass } from '@ne
 import { InvalidOptionError, resolvedName } from './authoring/resolve-options.js';
 import type { BackgroundSettings, BackgroundTaskOptions } from './runtime/background/background-settings.js';
 import type { PayloadOptions } from './runtime/payloads/payload-options.js';
+import { NEST_TYPE } from './runtime/workers/worker-types.service.js';
 import { AesKeyRing } from './runtime/secrets/aes-key-ring.js';
 import { secretKeysOf, type SecretKeyOption } from './runtime/secrets/secret-key-option.js';
 import type {
@@ -232,7 +233,7 @@ function workerSettings(options: WorkerOptions | false): WorkerSettings | null {
   return { pools, unqueued: options.unqueued ?? true, limit, prefetchMs };
 }
 
-function servedPool({ name, queues, limit, workerName }: WorkerPoolOptions, most: number): ServedPool {
+function servedPool({ name, type, queues, limit, workerName }: WorkerPoolOptions, most: number): ServedPool {
   const place = 'OrchestratorModule';
   for (const one of [name, ...(queues ?? [])]) resolvedName(one, '', `option "worker.pools" of ${place}`);
   if (queues?.length === 0) {
@@ -240,6 +241,7 @@ function servedPool({ name, queues, limit, workerName }: WorkerPoolOptions, most
   }
   return {
     name,
+    type: type ?? NEST_TYPE,
     queueNames: queues ?? null,
     limit: wholeNumber(limit ?? most, `worker.pools.limit`, 1),
     workerName: workerName ?? null,

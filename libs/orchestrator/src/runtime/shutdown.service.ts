@@ -9,6 +9,7 @@ import { SettledHooks } from './hooks/settled-hooks.service.js';
 import { ProcessLease } from './leases/process-lease.service.js';
 import { RunClaimer } from './recovery/run-claimer.service.js';
 import { Sweeper } from './recovery/sweeper.service.js';
+import { InfrastructureRuns } from './workers/infrastructure-runs.service.js';
 import { PoolWorkers } from './workers/pool-workers.service.js';
 import { Journal } from './transitions/journal.js';
 
@@ -24,6 +25,7 @@ export class Shutdown implements BeforeApplicationShutdown {
   constructor(
     private readonly claimer: RunClaimer,
     private readonly poolWorkers: PoolWorkers,
+    private readonly infrastructure: InfrastructureRuns,
     private readonly taskClaimer: TaskClaimer,
     private readonly sweeper: Sweeper,
     private readonly observer: RunObserver,
@@ -45,6 +47,7 @@ export class Shutdown implements BeforeApplicationShutdown {
       this.sweeper.stop(),
       this.delivery.stop(),
       this.engine.drain(),
+      this.infrastructure.drain(),
       this.hooks.drain(),
     ]);
     await Promise.all([

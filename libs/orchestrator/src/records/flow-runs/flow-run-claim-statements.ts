@@ -210,3 +210,25 @@ export const releaseFlowRuns = (schema: string): string => `
     from held
    where r.id = held.id
   returning r.work_queue_id`;
+
+/**
+ * Takes the run `$2` for the process `$1` from the worker that submitted it under the epoch `$3`, once: of the application `$4`, and
+ * as long as it is about to begin. Rides `flow_run_pkey`.
+ */
+export const takeSubmittedFlowRun = (schema: string): string => `
+  with ${me(schema)}, due as materialized (
+    select r.id, 1 as place, r.work_queue_id is not null as is_limited
+      from me
+     cross join ${schema}.flow_run r
+     where r.id = $2::uuid and r.lease_epoch = $3 and r.state_type = 'PENDING' and r.app = $4
+       for no key update of r
+  ), ${claimed(schema)}`;
+
+/** What there is to know of a run that infrastructure is started for. */
+export const jobOfFlowRun = (schema: string): string => `
+  select p.base_job_template as "template", d.job_variables as "deploymentVariables", r.job_variables as "runVariables"
+    from ${schema}.flow_run r
+    left join ${schema}.work_queue q on q.id = r.work_queue_id
+    left join ${schema}.work_pool p on p.id = q.work_pool_id
+    left join ${schema}.deployment d on d.id = r.deployment_id
+   where r.id = $1`;

@@ -1,17 +1,20 @@
-import type { FlowRun, State } from '@nestor/core';
+import type { BaseJobTemplate, FlowRun, State } from '@nestor/core';
 import { Inject, Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { schemaOf } from '../../persistence/schema-of.js';
+import { storableText } from '../../persistence/storable-json.js';
 import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
 import { preparedStatement, Transactions, type PreparedStatement, type Tx } from '../../persistence/transactions.js';
 import { stateOfRow, type StoredState } from '../state-columns.js';
 import {
   claimFreeFlowRuns,
   claimQueuedFlowRuns,
+  jobOfFlowRun,
   lockLimitedPool,
   nextFreeFlowRun,
   nextQueuedFlowRun,
   releaseFlowRuns,
+  takeSubmittedFlowRun,
 } from './flow-run-claim-statements.js';
 import {
   flowRunOfRow,
@@ -56,6 +59,13 @@ export interface ClaimedFlowRun {
   readonly jobVariables: Readonly<Record<string, unknown>> | null;
   /** Whether records are there although it never ran. */
   readonly isFork: boolean;
+}
+
+/** What is said of the infrastructure of a run. */
+interface StoredJob {
+  readonly template: Partial<BaseJobTemplate> | null;
+  readonly deploymentVariables: Readonly<Record<string, unknown>> | null;
+  readonly runVariables: Readonly<Record<string, unknown>> | null;
 }
 
 /** A run and the epoch under which it is held. */
@@ -120,6 +130,36 @@ export class FlowRunClaimsRepository {
       (tx) => tx.query(this.queuedStatement, parameters),
     ]);
     return rows.map(claimedFlowRunOf);
+  }
+
+  /**
+   * Takes over a run that a worker submitted under an epoch; `null` when it is not to be had: it was taken before, or taken back.
+   * One that is not to begin any more is none of those.
+   */
+  async takeSubmitted(
+    tx: Tx,
+    processId: string,
+    app: string,
+    flowRunId: string,
+    epoch: number,
+  ): Promise<ClaimedFlowRun | null> {
+    const rows = await tx.query<ClaimedRow>(takeSubmittedFlowRun(this.schema), [processId, flowRunId, epoch, app]);
+    return rows[0] ? claimedFlowRunOf(rows[0]) : null;
+  }
+
+  /** What is said of the infrastructure of a run: by the pool, the deployment and the run. */
+  async jobOf(flowRunId: string): Promise<StoredJob> {
+    const [row] = await this.dataSource.query<StoredJob[]>(jobOfFlowRun(this.schema), [flowRunId]);
+    return row ?? { template: null, deploymentVariables: null, runVariables: null };
+  }
+
+  /** Keeps where a run is executed that was submitted under that epoch, also when it has been taken over since. */
+  async noteInfrastructure(tx: Tx, flowRunId: string, epoch: number, identifier: string): Promise<void> {
+    await tx.query(
+      `update ${this.schema}.flow_run set infrastructure_pid = $3, updated = now()
+        where id = $1 and lease_epoch between $2::integer and $2::integer + 1`,
+      [flowRunId, epoch, storableText(identifier)],
+    );
   }
 
   /** Milliseconds until the next run of no queue is due that could be taken; `null` when none waits. */

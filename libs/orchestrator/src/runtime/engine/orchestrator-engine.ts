@@ -1,3 +1,4 @@
+import type { State } from '@nestor/core';
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import type { ClaimedFlowRun } from '../../records/flow-runs/flow-run-claims.repository.js';
 import { TaskQueue } from '../background/task-queue.service.js';
@@ -143,10 +144,11 @@ export class OrchestratorEngine implements CallEngine {
    * Executes a run that this process has claimed, from what is recorded of it.
    *
    * @param isFresh whether it was claimed a moment ago.
+   * @param waited the state that says why it begins again. Default: the one it is in.
    * @returns when it is no longer executed here. Never rejects: the state of the run says how it ended.
    */
-  executeClaimed(claimed: ClaimedFlowRun, isFresh: boolean): Promise<void> {
-    const ended = outsideAnyScope(() => this.tracked(this.beginClaimed(claimed, isFresh)));
+  executeClaimed(claimed: ClaimedFlowRun, isFresh: boolean, waited: State = claimed.state): Promise<void> {
+    const ended = outsideAnyScope(() => this.tracked(this.beginClaimed(claimed, isFresh, waited)));
     return ended.then(
       () => undefined,
       () => undefined,
@@ -172,12 +174,12 @@ export class OrchestratorEngine implements CallEngine {
     return { whole, ended };
   }
 
-  private async beginClaimed(claimed: ClaimedFlowRun, isFresh: boolean): Promise<unknown> {
+  private async beginClaimed(claimed: ClaimedFlowRun, isFresh: boolean, waited: State): Promise<unknown> {
     const live = this.flowEngine.adopt(claimed);
     const definition = this.registry.getFlowById(live.created.flowId);
     const receiver = await this.receiverFor(live, definition);
     const hasRecords = claimed.run.runCount > 0 || claimed.isFork;
-    const reason = hasRecords ? reasonOf(claimed.state) : null;
+    const reason = hasRecords ? reasonOf(waited) : null;
     return this.execute({ live, definition, receiver, reason, isFresh: isFresh && !hasRecords, outerGate: null });
   }
 

@@ -10,8 +10,11 @@ import { ProcessLease } from '../leases/process-lease.service.js';
 import { Notifier, topicsOf } from '../notifications/notifier.service.js';
 import { FlowRegistry } from '../registry/flow-registry.js';
 import { DatabaseClock } from '../transitions/database-clock.js';
+import type { BaseWorker } from '../workers/base-worker.js';
+import { InfrastructureRuns } from '../workers/infrastructure-runs.service.js';
 import { FreeLane, PoolLane, type Claimant, type Lane } from '../workers/lane.js';
 import { WORKER_SETTINGS, type WorkerSettings } from '../workers/worker-settings.js';
+import { NEST_TYPE, WorkerTypes } from '../workers/worker-types.service.js';
 import { WakeableLoop } from './wakeable-loop.js';
 
 /** How many runs are claimed at a time: beyond that the cost of a run is flat, and others want some too. */
@@ -51,6 +54,8 @@ export class RunClaimer implements OnApplicationBootstrap {
     private readonly process: ProcessLease,
     private readonly clock: DatabaseClock,
     private readonly notifier: Notifier,
+    private readonly types: WorkerTypes,
+    private readonly infrastructure: InfrastructureRuns,
     @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
     @Inject(WORKER_SETTINGS) private readonly worker: WorkerSettings | null,
   ) {}
@@ -88,11 +93,17 @@ export class RunClaimer implements OnApplicationBootstrap {
   }
 
   private lanesOf({ pools, unqueued, limit, prefetchMs }: WorkerSettings): Lane[] {
-    const poolLanes = pools.map(({ name, queueNames, limit: own }) => {
-      const queues = { poolName: name, poolType: 'nest', queueNames };
-      return new PoolLane(this.claims, queues, Math.min(own, limit), prefetchMs);
+    const here: Lane['execute'] = (claimed, isFresh) => this.engine.executeClaimed(claimed, isFresh);
+    const poolLanes = pools.map(({ name, type, queueNames, limit: own }) => {
+      const queues = { poolName: name, poolType: type, queueNames };
+      const execute = type === NEST_TYPE ? here : this.elsewhere(this.types.get(type, name));
+      return new PoolLane(execute, this.claims, queues, Math.min(own, limit), prefetchMs);
     });
-    return [...(unqueued ? [new FreeLane(this.claims, this.transactions, limit)] : []), ...poolLanes];
+    return [...(unqueued ? [new FreeLane(here, this.claims, this.transactions, limit)] : []), ...poolLanes];
+  }
+
+  private elsewhere(worker: BaseWorker): Lane['execute'] {
+    return (claimed) => this.infrastructure.execute(claimed, worker);
   }
 
   /** How many more runs may be taken, from wherever. */
@@ -159,7 +170,7 @@ export class RunClaimer implements OnApplicationBootstrap {
   private begin(one: Held, isFresh: boolean): void {
     one.callOff = null;
     if (one.processId !== this.process.processId) return this.letGo(one); // somebody else has it by now
-    void this.engine.executeClaimed(one.claimed, isFresh).then(() => {
+    void one.lane.execute(one.claimed, isFresh).then(() => {
       this.letGo(one);
       if (one.claimed.isLimited) this.notifier.notify('due'); // others may wait for the room it had
       if (this.isFull) this.look();

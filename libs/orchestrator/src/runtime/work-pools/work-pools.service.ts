@@ -8,6 +8,7 @@ import type { WorkQueueEntity } from '../../records/work-pools/work-queue.entity
 import { WorkersRepository } from '../../records/work-pools/workers.repository.js';
 import { Notifier } from '../notifications/notifier.service.js';
 import { checkedLimit, MAX_PAGE } from '../queries.js';
+import { NEST_TYPE } from '../workers/worker-types.service.js';
 import { PoolStatuses } from './pool-statuses.service.js';
 import {
   DefaultWorkQueueError,
@@ -29,9 +30,6 @@ import {
   type WorkQueue,
   type WorkQueueOptions,
 } from './work-pool-values.js';
-
-/** The type of the pools that processes of this very application serve. */
-const NEST_TYPE = 'nest';
 
 /**
  * Work pools: where runs wait for certain processes, in queues that have an order, limits and a switch. What is changed here holds

@@ -26,6 +26,9 @@ export abstract class Lane {
     return this.limit - this.size;
   }
 
+  /** Has a run executed that was taken; resolves when it is let go of. Never rejects. */
+  abstract execute(claimed: ClaimedFlowRun, isFresh: boolean): Promise<void>;
+
   /** Takes up to `limit` runs that are due, the first to go first. */
   abstract claim(claimant: Claimant, limit: number): Promise<ClaimedFlowRun[]>;
 
@@ -36,6 +39,7 @@ export abstract class Lane {
 /** Runs of no queue: those that are taken over from other processes, resumed, tried again, or enqueued without saying where. */
 export class FreeLane extends Lane {
   constructor(
+    override readonly execute: Lane['execute'],
     private readonly claims: FlowRunClaimsRepository,
     private readonly transactions: Transactions,
     limit: number,
@@ -55,6 +59,7 @@ export class FreeLane extends Lane {
 /** Runs of the queues of a pool. */
 export class PoolLane extends Lane {
   constructor(
+    override readonly execute: Lane['execute'],
     private readonly claims: FlowRunClaimsRepository,
     private readonly queues: ServedQueues,
     limit: number,

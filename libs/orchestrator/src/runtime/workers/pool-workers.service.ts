@@ -7,6 +7,8 @@ import { ProcessLease } from '../leases/process-lease.service.js';
 import { WakeableLoop } from '../recovery/wakeable-loop.js';
 import { PoolStatuses } from '../work-pools/pool-statuses.service.js';
 import { WorkPools } from '../work-pools/work-pools.service.js';
+import type { WorkPoolOptions } from '../work-pools/work-pool-values.js';
+import { NEST_TYPE, WorkerTypes } from './worker-types.service.js';
 import { WORKER_SETTINGS, type ServedPool, type WorkerSettings } from './worker-settings.js';
 
 /** What others are told to expect: a worker is gone after three of these without a sign. */
@@ -21,9 +23,11 @@ const AFTER_FAILURE_MS = 1_000;
  */
 @Injectable()
 export class PoolWorkers implements OnApplicationBootstrap {
+  private readonly logger = new Logger(PoolWorkers.name);
+  private readonly known = new Set<string>();
   private readonly loop = new WakeableLoop(
     'Telling that this worker is there',
-    new Logger(PoolWorkers.name),
+    this.logger,
     () => this.round(),
     AFTER_FAILURE_MS,
   );
@@ -31,6 +35,7 @@ export class PoolWorkers implements OnApplicationBootstrap {
   constructor(
     private readonly pools: WorkPools,
     private readonly workers: WorkersRepository,
+    private readonly types: WorkerTypes,
     private readonly statuses: PoolStatuses,
     private readonly transactions: Transactions,
     private readonly process: ProcessLease,
@@ -87,9 +92,27 @@ export class PoolWorkers implements OnApplicationBootstrap {
         if (answer === 'came') await this.statuses.settle(tx, name);
         return answer !== null;
       });
-      if (known) return;
-      await this.pools.createIfAbsent(name);
+      if (known) {
+        if (!this.known.has(name)) await this.compareTypes(pool);
+        return;
+      }
+      await this.pools.createIfAbsent(name, this.optionsOf(pool));
       for (const queue of queueNames ?? []) await this.pools.queueIdFor(name, queue);
     }
+  }
+
+  private optionsOf({ name, type }: ServedPool): WorkPoolOptions {
+    return type === NEST_TYPE ? {} : { type, baseJobTemplate: this.types.get(type, name).baseJobTemplate };
+  }
+
+  /** Somebody may have made the pool for others. */
+  private async compareTypes({ name, type }: ServedPool): Promise<void> {
+    const pool = await this.pools.find(name);
+    if (!pool) return;
+    this.known.add(name);
+    if (pool.type === type) return;
+    this.logger.error(
+      `Work pool "${name}" is of type "${pool.type}" and gives a worker of type "${type}" no runs; change option "worker.pools".`,
+    );
   }
 }

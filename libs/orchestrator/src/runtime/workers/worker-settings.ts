@@ -4,6 +4,11 @@ import type { Duration } from '@nestor/core';
 export interface WorkerPoolOptions {
   /** The name of the pool, which is made where there is none. */
   readonly name: string;
+  /**
+   * Which type of worker serves it: `nest` executes runs in this very process; any other is that of a class among your providers that
+   * extends {@link BaseWorker}. A pool of another type gives it no runs. Default `nest`.
+   */
+  readonly type?: string;
   /** Only these queues of it, which are made where there are none. Default: all, also those that are made later. */
   readonly queues?: readonly string[];
   /** How many runs of the pool this process executes at a time; a whole number from 1. Default: that of the worker. */
@@ -33,6 +38,7 @@ export interface WorkerOptions {
 /** A pool that this process serves. */
 export interface ServedPool {
   readonly name: string;
+  readonly type: string;
   /** `null` for all. */
   readonly queueNames: readonly string[] | null;
   readonly limit: number;

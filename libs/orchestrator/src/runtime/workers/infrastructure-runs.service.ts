@@ -1,0 +1,250 @@
+import {
+  awaitingResume,
+  cancelled,
+  crashed,
+  isTerminal,
+  jobConfiguration,
+  jobVariables,
+  pending,
+  StateType,
+  submitting,
+  type ProposedState,
+} from '@nestor/core';
+import { Inject, Injectable, Logger } from '@nestjs/common';
+import { Transactions } from '../../persistence/transactions.js';
+import { FlowRunClaimsRepository, type ClaimedFlowRun } from '../../records/flow-runs/flow-run-claims.repository.js';
+import { FlowRunsRepository, type LoadedFlowRun } from '../../records/flow-runs/flow-runs.repository.js';
+import { withinMs } from '../engine/wait-until.js';
+import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
+import { ProcessLease } from '../leases/process-lease.service.js';
+import { topicsOf } from '../notifications/notifier.service.js';
+import { WakeableLoop } from '../recovery/wakeable-loop.js';
+import { FlowRegistry } from '../registry/flow-registry.js';
+import { Journal } from '../transitions/journal.js';
+import type { LiveFlowRun } from '../transitions/live-run.js';
+import { StoredRuns } from '../transitions/stored-runs.service.js';
+import { TransitionService } from '../transitions/transition.service.js';
+import type { BaseWorker, JobEnd, WorkerJob } from './base-worker.js';
+import { explanationOf } from './job-end.js';
+
+/** How long infrastructure may take to end by itself, once it was asked to. */
+const GRACE_MS = 30_000;
+/** How long a change that nobody told of may go unnoticed. */
+const EVERY_MS = 5_000;
+const AFTER_FAILURE_MS = 1_000;
+/** How long what is killed at the end may take beyond its grace. */
+const LAST_WORDS_MS = 5_000;
+
+/**
+ * Starts infrastructure for claimed runs, and follows it to its end: see `base-worker.ts`. What becomes of a run is decided by the
+ * rules like everything else, and by the epoch of its lease: once somebody else goes on with it, how this infrastructure ends is no
+ * matter of the run.
+ */
+@Injectable()
+export class InfrastructureRuns {
+  private readonly logger = new Logger(InfrastructureRuns.name);
+  private readonly jobs = new Map<string, Job>();
+  private readonly loop = new WakeableLoop(
+    'Watching infrastructure',
+    this.logger,
+    () => this.round(),
+    AFTER_FAILURE_MS,
+  );
+  private listens = false;
+
+  constructor(
+    private readonly transitions: TransitionService,
+    private readonly storedRuns: StoredRuns,
+    private readonly claims: FlowRunClaimsRepository,
+    private readonly flowRuns: FlowRunsRepository,
+    private readonly transactions: Transactions,
+    private readonly journal: Journal,
+    private readonly registry: FlowRegistry,
+    private readonly process: ProcessLease,
+    @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
+  ) {}
+
+  /**
+   * Has a claimed run executed by a worker.
+   *
+   * @returns when its infrastructure has ended. Never rejects: the state of the run says how it ended.
+   */
+  async execute(claimed: ClaimedFlowRun, worker: BaseWorker): Promise<void> {
+    this.listen();
+    const live = this.transitions.adopt(claimed);
+    const job = new Job(live, worker);
+    live.lease.onLost = () => this.kill(job);
+    this.jobs.set(live.created.id, job);
+    try {
+      await this.submit(job);
+    } catch (error) {
+      // Of a run that is lost to this process somebody else notes it.
+      if (!live.lease.lost)
+        this.logger.error(`What became of flow run ${live.created.id} could not be noted: ${String(error)}`);
+    } finally {
+      this.jobs.delete(live.created.id);
+      this.process.release(live.lease);
+      job.end();
+    }
+  }
+
+  /**
+   * Waits for what is under way, as long as the shutdown waits for runs; then kills what would end with this process anyway. Always
+   * resolves.
+   */
+  async drain(): Promise<void> {
+    const all = (): Job[] => [...this.jobs.values()];
+    const ended = (jobs: Job[]): Promise<unknown> => Promise.all(jobs.map((job) => job.ended));
+    await withinMs(ended(all()), this.settings.drainMs);
+    const mortal = all().filter(({ worker }) => !worker.outlivesProcess);
+    for (const job of mortal) {
+      job.isLeft = true;
+      this.kill(job);
+    }
+    await withinMs(ended(mortal), mortal.length > 0 ? GRACE_MS + LAST_WORDS_MS : 0);
+    await this.loop.stop();
+  }
+
+  private listen(): void {
+    if (this.listens) return;
+    this.listens = true;
+    this.process.listen({
+      notified: (payload) => {
+        const topics = payload === null ? null : topicsOf(payload);
+        if (topics?.some((topic) => topic.startsWith('run:') && this.jobs.has(topic.slice(4))) ?? true)
+          this.loop.wake();
+      },
+    });
+    this.loop.start();
+  }
+
+  private async submit(job: Job): Promise<void> {
+    const { live, worker } = job;
+    await this.transitions.proposeForFlowRun(live, pending());
+    const answer = await this.transitions.proposeForFlowRun(live, submitting());
+    if (answer.state?.type !== StateType.Pending) return; // somebody has ended it, or paused its queue, a moment ago
+    let end: JobEnd;
+    try {
+      end = await worker.run(await this.describe(job));
+    } catch (error) {
+      await this.conclude(job, crashed({ message: `Its infrastructure could not be started: ${String(error)}` }));
+      return;
+    }
+    await this.conclude(job, end.exitCode === 0 ? null : crashed({ message: explanationOf(end) }));
+  }
+
+  private async describe(job: Job): Promise<WorkerJob> {
+    const { created, lease } = job.live;
+    const { template, deploymentVariables, runVariables } = await this.journal.patiently(() =>
+      this.claims.jobOf(created.id),
+    );
+    const base = template ?? {};
+    job.configuration = jobConfiguration(base, jobVariables(base, deploymentVariables, runVariables));
+    return {
+      flowRunId: created.id,
+      flowRunName: created.name,
+      flowName: this.registry.getFlowById(created.flowId).name,
+      deploymentId: job.live.image.deploymentId ?? null,
+      configuration: job.configuration,
+      lease: { flowRunId: created.id, epoch: lease.epoch },
+      signal: job.signal,
+      started: async (identifier) => {
+        job.identifier = identifier;
+        await this.journal.patiently(() =>
+          this.transactions.single((tx) => this.claims.noteInfrastructure(tx, created.id, lease.epoch, identifier)),
+        );
+        if (job.signal.aborted)
+          this.kill(job); // before it had a name
+        else this.loop.wake();
+      },
+    };
+  }
+
+  /**
+   * What becomes of a run whose infrastructure has ended.
+   *
+   * @param asItEnded what it comes to unless it came to something by itself; `null`: the infrastructure ended as it should.
+   */
+  private async conclude({ live, isLeft }: Job, asItEnded: ProposedState | null): Promise<void> {
+    const { id } = live.created;
+    // What was ended because this process ends is no matter of the run: it goes on elsewhere.
+    const handedBack = awaitingResume({ scheduledTime: this.transitions.now(), message: 'Its worker shut down.' });
+    const state = isLeft ? handedBack : asItEnded;
+    const { epoch } = live.lease;
+    // Under the next epoch it was taken over by this very infrastructure; under any other it is somebody else's.
+    const isOurs = ({ row }: LoadedFlowRun): boolean => row.leaseEpoch === epoch || row.leaseEpoch === epoch + 1;
+    const isOpen = (found: LoadedFlowRun): boolean => {
+      const { row } = found;
+      const wasTaken = row.leaseEpoch === epoch + 1;
+      switch (row.stateType) {
+        case StateType.Cancelling:
+          return isOurs(found);
+        case StateType.Pending:
+          return isOurs(found) && (state !== null || !wasTaken);
+        case StateType.Running:
+          return isOurs(found) && state !== null && !isLeft; // whoever executed it has handed it back, or is swept
+        default:
+          return false;
+      }
+    };
+    const next = ({ row }: LoadedFlowRun): ProposedState => {
+      if (row.stateType === StateType.Cancelling) return cancelled({ message: 'Its infrastructure has ended.' });
+      return state ?? crashed({ message: 'Its infrastructure ended without having begun it.' });
+    };
+    const entered = await this.journal.patiently(() => this.storedRuns.proposeOnce(id, isOpen, next));
+    if (entered && isTerminal(entered)) await this.storedRuns.closeWithin(id);
+  }
+
+  private async round(): Promise<number> {
+    const ids = [...this.jobs.keys()];
+    for (const row of ids.length === 0 ? [] : await this.flowRuns.observed(ids)) {
+      const job = this.jobs.get(row.id);
+      if (!job) continue;
+      const { epoch } = job.live.lease;
+      const isElsewhere = row.leaseEpoch > epoch + 1;
+      const isOver = row.stateType === StateType.Cancelled || row.stateType === StateType.Crashed;
+      if (isElsewhere || isOver || row.stateType === StateType.Cancelling) this.kill(job);
+    }
+    return EVERY_MS;
+  }
+
+  /** Ends infrastructure, once; what has no name yet is ended when it has one. */
+  private kill(job: Job): void {
+    job.abort();
+    if (job.identifier === null || job.isKilled) return;
+    job.isKilled = true;
+    job.worker.kill(job.identifier, job.configuration, GRACE_MS).catch((error: unknown) => {
+      job.isKilled = false; // the next look tries again
+      this.logger.warn(
+        `The infrastructure ${job.identifier} of ${job.live.created.name} was not ended: ${String(error)}`,
+      );
+    });
+  }
+}
+
+/** Infrastructure on its way. */
+class Job {
+  identifier: string | null = null;
+  configuration: Readonly<Record<string, unknown>> = {};
+  isKilled = false;
+  /** It is ended because this process ends. */
+  isLeft = false;
+  readonly ended: Promise<void>;
+  end: () => void = () => undefined;
+  private readonly controller = new AbortController();
+
+  constructor(
+    readonly live: LiveFlowRun,
+    readonly worker: BaseWorker,
+  ) {
+    this.ended = new Promise((resolve) => (this.end = resolve));
+  }
+
+  get signal(): AbortSignal {
+    return this.controller.signal;
+  }
+
+  abort(): void {
+    this.controller.abort();
+  }
+}
