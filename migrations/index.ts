@@ -12,6 +12,7 @@ import { TaskCache1764720000000 } from './0011-task-cache.js';
 import { RunKeys1764806400000 } from './0012-run-keys.js';
 import { Deployments1764892800000 } from './0013-deployments.js';
 import { WorkPools1764979200000 } from './0014-work-pools.js';
+import { ConcurrencyLimits1765065600000 } from './0015-concurrency-limits.js';
 
 /** Every migration, oldest first. A list, not a glob: it works the same compiled, in tests and inside a bundle. */
 export const migrations = [
@@ -29,4 +30,5 @@ export const migrations = [
   RunKeys1764806400000,
   Deployments1764892800000,
   WorkPools1764979200000,
+  ConcurrencyLimits1765065600000,
 ] as const;

@@ -45,6 +45,7 @@ export { nativeTaskRunPolicy } from './policies/native-task-run.policy.js';
 export { exponentialBackoff } from './retries/exponential-backoff.js';
 export type { Backoff, ExponentialBackoffOptions } from './retries/exponential-backoff.js';
 export { InvalidRetryPolicyError } from './retries/invalid-retry-policy.error.js';
+export { spread } from './retries/retry-delay.js';
 export { retryPolicyOf } from './retries/retry-policy.js';
 export type { RetryDelay, RetryOptions } from './retries/retry-policy.js';
 export { checkedSchedule } from './schedules/checked-schedule.js';

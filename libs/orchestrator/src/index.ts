@@ -37,6 +37,7 @@ export type { PauseInputOptions, PauseOptions } from './authoring/inputs/pause.j
 export { receiveInput, receiveInputs, sendInput } from './authoring/inputs/messages.js';
 export type { ReceivedInput, ReceiveInputOptions } from './authoring/inputs/messages.js';
 export type { InitialInput, InputOf, InputType } from './authoring/inputs/input-type.js';
+export { concurrency, rateLimit } from './authoring/concurrency.js';
 export { sleep, sleepUntil } from './authoring/sleep.js';
 export type { SleepOptions } from './authoring/sleep.js';
 export { InvalidOptionError } from './authoring/resolve-options.js';
@@ -145,6 +146,24 @@ export {
   VariableExistsError,
   VariableNotFoundError,
 } from './runtime/variables/variable-errors.js';
+export { ConcurrencyLimits } from './runtime/concurrency/concurrency-limits.service.js';
+export type { ConcurrencyLimit, SlotInUse } from './runtime/concurrency/concurrency-limits.service.js';
+export type { ConcurrencyLimitSettings } from './runtime/concurrency/limit-settings.js';
+export type { SlotHold } from './runtime/concurrency/held-block.js';
+export { ConcurrencyLeases } from './runtime/concurrency/concurrency-leases.service.js';
+export type { LeaseRequest, SlotLease, SlotsRefused } from './runtime/concurrency/concurrency-leases.service.js';
+export { InvalidSlotOptionError } from './runtime/concurrency/slot-options.js';
+export type { ConcurrencyOptions, RateLimitOptions } from './runtime/concurrency/slot-options.js';
+export {
+  ConcurrencyLimitExistsError,
+  ConcurrencyLimitNotFoundError,
+  ConcurrencyTimeoutError,
+  InvalidConcurrencyLimitError,
+  NoSlotDecayError,
+  SlotsLostError,
+  TooManySlotsError,
+  UnknownConcurrencyLimitError,
+} from './runtime/concurrency/concurrency-errors.js';
 export { Blocks } from './runtime/blocks/blocks.service.js';
 export type { BlockDocument } from './runtime/blocks/blocks.service.js';
 export type { BlockClass, BlockOptions } from './runtime/blocks/block-definition.js';

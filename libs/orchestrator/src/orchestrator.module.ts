@@ -18,6 +18,8 @@ import { entities } from './records/entities.js';
 import { ArtifactsRepository } from './records/artifacts/artifacts.repository.js';
 import { BlocksRepository } from './records/blocks/blocks.repository.js';
 import { DeploymentsRepository } from './records/deployments/deployments.repository.js';
+import { ConcurrencyClaimsRepository } from './records/concurrency-limits/concurrency-claims.repository.js';
+import { ConcurrencyLimitsRepository } from './records/concurrency-limits/concurrency-limits.repository.js';
 import { EventsRepository } from './records/events/events.repository.js';
 import { FlowRunInputsRepository } from './records/flow-run-inputs/flow-run-inputs.repository.js';
 import { FlowRunClaimsRepository } from './records/flow-runs/flow-run-claims.repository.js';
@@ -38,6 +40,14 @@ import { TaskCache } from './runtime/caching/task-cache.service.js';
 import { VariablesRepository } from './records/variables/variables.repository.js';
 import { Artifacts } from './runtime/artifacts/artifacts.service.js';
 import { Blocks } from './runtime/blocks/blocks.service.js';
+import { ConcurrencyLeases } from './runtime/concurrency/concurrency-leases.service.js';
+import { ConcurrencyLimits } from './runtime/concurrency/concurrency-limits.service.js';
+import { HandOver } from './runtime/concurrency/hand-over.service.js';
+import { SlotBlocks } from './runtime/concurrency/slot-blocks.service.js';
+import { SlotEvents } from './runtime/concurrency/slot-events.service.js';
+import { SlotKeeper } from './runtime/concurrency/slot-keeper.service.js';
+import { SlotLine } from './runtime/concurrency/slot-line.service.js';
+import { Slots } from './runtime/concurrency/slots.service.js';
 import { ENGINE_SETTINGS, type EngineSettings } from './runtime/engine-settings.js';
 import { FlowAttempts } from './runtime/engine/flows/flow-attempts.service.js';
 import { FlowBodies } from './runtime/engine/flows/flow-bodies.service.js';
@@ -223,6 +233,8 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
       WorkPoolsRepository,
       WorkQueuesRepository,
       WorkersRepository,
+      ConcurrencyLimitsRepository,
+      ConcurrencyClaimsRepository,
       DatabaseClock,
       ProcessLease,
       Notifier,
@@ -251,6 +263,14 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
       BackgroundTaskOutcomes,
       BorrowedTransactions,
       TaskQueue,
+      SlotLine,
+      HandOver,
+      SlotEvents,
+      Slots,
+      SlotBlocks,
+      SlotKeeper,
+      ConcurrencyLimits,
+      ConcurrencyLeases,
       EngineScopeServices,
       HostDataSources,
       TransactionalAttempts,
@@ -310,6 +330,7 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
     exports: [
       ...[Flows, FlowRuns, BackgroundTasks, Results, RunControl, RunInputs, RunRecordings, Readiness],
       ...[Artifacts, Variables, Blocks, Events, WorkPools, HandedOverRuns],
+      ...[Artifacts, Variables, Blocks, Events, WorkPools, ConcurrencyLimits, ConcurrencyLeases],
     ],
   };
 }

@@ -6,6 +6,10 @@ import { BlockTypeEntity } from './blocks/block-type.entity.js';
 import { DeploymentScheduleEntity } from './deployments/deployment-schedule.entity.js';
 import { DeploymentVersionEntity } from './deployments/deployment-version.entity.js';
 import { DeploymentEntity } from './deployments/deployment.entity.js';
+import { ConcurrencyClaimEntity } from './concurrency-limits/concurrency-claim.entity.js';
+import { ConcurrencyLimitEntity } from './concurrency-limits/concurrency-limit.entity.js';
+import { ConcurrencySlotEntity } from './concurrency-limits/concurrency-slot.entity.js';
+import { ConcurrencyWaiterEntity } from './concurrency-limits/concurrency-waiter.entity.js';
 import { EventReceiptEntity } from './events/event-receipt.entity.js';
 import { EventEntity } from './events/event.entity.js';
 import { FlowEntity } from './flows/flow.entity.js';
@@ -59,4 +63,8 @@ export const entities = [
   WorkPoolEntity,
   WorkQueueEntity,
   WorkerEntity,
+  ConcurrencyLimitEntity,
+  ConcurrencyClaimEntity,
+  ConcurrencySlotEntity,
+  ConcurrencyWaiterEntity,
 ] as const;

@@ -1,5 +1,7 @@
 import { Injectable, type BeforeApplicationShutdown } from '@nestjs/common';
 import { TaskClaimer } from './background/task-claimer.service.js';
+import { SlotBlocks } from './concurrency/slot-blocks.service.js';
+import { SlotKeeper } from './concurrency/slot-keeper.service.js';
 import { RunObserver } from './control/run-observer.service.js';
 import { OrchestratorEngine } from './engine/orchestrator-engine.js';
 import { RunLogs } from './engine/run-logs.js';
@@ -36,6 +38,8 @@ export class Shutdown implements BeforeApplicationShutdown {
     private readonly journal: Journal,
     private readonly logs: RunLogs,
     private readonly process: ProcessLease,
+    private readonly slots: SlotBlocks,
+    private readonly slotKeeper: SlotKeeper,
   ) {}
 
   async beforeApplicationShutdown(): Promise<void> {
@@ -45,11 +49,13 @@ export class Shutdown implements BeforeApplicationShutdown {
       this.poolWorkers.stop(),
       this.taskClaimer.stop(),
       this.sweeper.stop(),
+      this.slotKeeper.stop(),
       this.delivery.stop(),
       this.engine.drain(),
       this.infrastructure.drain(),
       this.hooks.drain(),
     ]);
+    await this.slots.close(LAST_WRITES_MS); // before the journal, by which a database that is away is waited for
     await Promise.all([
       this.observer.stop(),
       this.settledHooks.close(LAST_WRITES_MS),

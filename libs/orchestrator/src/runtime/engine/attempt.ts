@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { LeaseLostError } from '../leases/run-lease.js';
 import { RunCancelledError, RunEndedError, RunHandedBackError, RunSuspendedError } from './engine-errors.js';
 
@@ -52,7 +53,7 @@ export class Attempt {
 
   /** Made when somebody first asks for it: most bodies never do, and a controller is dear on a hot path. */
   get signal(): AbortSignal {
-    this.controller ??= new AbortController();
+    this.controller ??= heardByMany();
     if (this.ended && !this.controller.signal.aborted) this.controller.abort(this.endError);
     return this.controller.signal;
   }
@@ -159,6 +160,13 @@ export class Attempt {
     this.onCutOff = null;
     if (this.ended) tell?.(this.ended);
   }
+}
+
+/** As many may wait in one attempt as like to, which Node takes for a leak from the eleventh on. */
+function heardByMany(): AbortController {
+  const controller = new AbortController();
+  setMaxListeners(0, controller.signal);
+  return controller;
 }
 
 const SETTLED: AttemptEnd = { kind: 'over', reason: 'its attempt is over' };

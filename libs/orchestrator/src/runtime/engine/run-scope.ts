@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Instant } from '@nestor/core';
+import type { SlotBlocking } from '../concurrency/slot-blocks.service.js';
 import type { PauseRequest } from '../inputs/pause-request.js';
 import type { ArrivedInput, ExpectedInput, SendInputOptions } from '../inputs/run-input.js';
 import type { LiveFlowRun, LiveTaskRun } from '../transitions/live-run.js';
@@ -21,6 +22,8 @@ export interface ScopeServices {
   /** Resolves at an instant of that time, or as soon as the signal of the attempt that waits fires. */
   readonly waitUntil: (instant: Instant, signal: AbortSignal) => Promise<void>;
   readonly outcomes: KeyedOutcomes;
+  /** Slots of concurrency limits. */
+  readonly slots: SlotBlocking;
   /** Keeps a value that a flow run drew, encoded. */
   readonly keepValue: (flowRun: LiveFlowRun, key: string, value: string) => void;
   /** Pauses the flow run whose body asks for it; gives the answer. */

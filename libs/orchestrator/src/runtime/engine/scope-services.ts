@@ -2,6 +2,7 @@ import { dateOfInstant, type Instant } from '@nestor/core';
 import { Injectable } from '@nestjs/common';
 import { newId } from '../../persistence/ids.js';
 import { TaskCache } from '../caching/task-cache.service.js';
+import { SlotBlocks } from '../concurrency/slot-blocks.service.js';
 import { Payloads } from '../payloads/payloads.service.js';
 import { Inbox } from '../inputs/inbox.service.js';
 import type { PauseRequest } from '../inputs/pause-request.js';
@@ -26,6 +27,7 @@ export class EngineScopeServices implements ScopeServices {
     private readonly inbox: Inbox,
     private readonly inputs: RunInputs,
     private readonly waits: RunWaits,
+    readonly slots: SlotBlocks,
   ) {}
 
   readonly clock = (): Date => dateOfInstant(this.transitions.now());

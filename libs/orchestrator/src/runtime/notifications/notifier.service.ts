@@ -12,6 +12,10 @@ type Topic =
   | 'hooks'
   /** Background tasks are waiting to be taken. */
   | 'queued'
+  /** Concurrency limits were changed. */
+  | 'limits'
+  /** A claim of a process has the slots it waited for: `slot:<process>:<claim>`. */
+  | `slot:${string}:${string}`
   /** Somebody asked something of a run: `run:<id>`. */
   | `run:${string}`
   /** An input of a run is there: `input:<id>`. */

@@ -20,6 +20,7 @@ import {
 import { ProcessesRepository } from '../../records/processes/processes.repository.js';
 import { TaskRunsRepository } from '../../records/task-runs/task-runs.repository.js';
 import { OrphanedTasks } from '../background/orphaned-tasks.service.js';
+import { SlotKeeper } from '../concurrency/slot-keeper.service.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { DEATH_RULES } from '../leases/lease-settings.js';
 import { HookDelivery } from '../hooks/hook-delivery.service.js';
@@ -64,6 +65,7 @@ export class Sweeper implements OnApplicationBootstrap {
     private readonly notifier: Notifier,
     private readonly hooks: HookDelivery,
     private readonly orphanedTasks: OrphanedTasks,
+    private readonly slots: SlotKeeper,
     @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
   ) {}
 
@@ -145,7 +147,10 @@ export class Sweeper implements OnApplicationBootstrap {
     const { processId } = this.process;
     const fenced = await this.transactions.single((tx) => this.processes.fence(tx, suspects, processId, DEATH_RULES));
     for (const id of fenced) this.logger.warn(`Process ${id} is dead, and fenced.`);
-    if (fenced.length > 0) this.hooks.announce();
+    if (fenced.length > 0) {
+      this.hooks.announce();
+      this.slots.wake();
+    }
     this.mayForget ||= fenced.length > 0;
   }
 

@@ -127,6 +127,10 @@ const UNWRITTEN: Partial<ScopeServices> = {
   keepValue: () => undefined,
   send: async () => undefined,
   beginWait: () => () => undefined,
+  slots: {
+    hold: (_, work) => work({ limits: [], signal: new AbortController().signal }),
+    pass: async () => undefined,
+  },
 };
 const never = new Promise<never>(() => undefined);
 const UNWRITTEN_OUTCOMES: Pick<ScopeServices['outcomes'], 'remember' | 'lock'> = {

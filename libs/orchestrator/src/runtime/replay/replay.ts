@@ -36,6 +36,8 @@ export class Replay {
   private claims = 0;
   private lastClaimAt = performance.now();
   private quiet: Promise<void> | null = null;
+  /** How many places of the code wait for something that takes its time, before they make calls. */
+  private heldOff = 0;
 
   constructor(
     recorded: Iterable<RecordedCall>,
@@ -70,16 +72,26 @@ export class Replay {
    */
   async admit(taskKey: string, dynamicKey: string): Promise<void> {
     this.assertNotDiverged();
-    if (this.calls.size === 0 || performance.now() - this.lastClaimAt > OVER_AFTER_MS) return;
+    if (this.calls.size === 0) return;
+    if (this.heldOff === 0 && performance.now() - this.lastClaimAt > OVER_AFTER_MS) return;
     await (this.quiet ??= this.untilQuiet().finally(() => (this.quiet = null)));
     const place = placeOf(taskKey, dynamicKey);
     if (this.onDivergence === 'run' || this.warned.has(place)) return;
     while (this.unclaimed.has(place)) {
-      const left = GRACE_MS - (performance.now() - this.lastClaimAt);
+      const left = this.heldOff > 0 ? GRACE_MS : GRACE_MS - (performance.now() - this.lastClaimAt);
       if (left <= 0) return this.diverge(taskKey, place);
       await pause(Math.min(left, 20));
     }
     this.assertNotDiverged(); // another call may have found it meanwhile
+  }
+
+  /** Notes that code waits before it makes calls, until the function that is returned is called: they are not missed meanwhile. */
+  holdOff(): () => void {
+    this.heldOff += 1;
+    return () => {
+      this.heldOff -= 1;
+      this.lastClaimAt = performance.now();
+    };
   }
 
   /** The calls that had begun and were not made again. */
