@@ -149,7 +149,7 @@ export {
 export { ConcurrencyLimits } from './runtime/concurrency/concurrency-limits.service.js';
 export type { ConcurrencyLimit, SlotInUse } from './runtime/concurrency/concurrency-limits.service.js';
 export type { ConcurrencyLimitSettings } from './runtime/concurrency/limit-settings.js';
-export type { SlotHold } from './runtime/concurrency/held-block.js';
+export type { SlotHold } from './runtime/concurrency/slot-blocking.js';
 export { ConcurrencyLeases } from './runtime/concurrency/concurrency-leases.service.js';
 export type { LeaseRequest, SlotLease, SlotsRefused } from './runtime/concurrency/concurrency-leases.service.js';
 export { InvalidSlotOptionError } from './runtime/concurrency/slot-options.js';

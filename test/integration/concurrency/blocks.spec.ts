@@ -219,7 +219,7 @@ describe('code that holds slots', () => {
     const { id: otherId } = await limits.create('b', { limit: 2 });
     await inRun(() => concurrency(['a', 'b'], 2, async () => 'done'));
     const events = () =>
-      sql<{ event: string; resource: object; related: { [label: string]: string }[]; id: string; follows: string }>(
+      sql<{ event: string; resource: object; related: Record<string, string>[]; id: string; follows: string }>(
         database,
         'select id, event, resource, related, follows from nestor.event where resource_id = $1 order by occurred, id',
         [`prefect.concurrency-limit.${id}`],

@@ -13,7 +13,11 @@ export async function holding(limits: ConcurrencyLimits, error: ConcurrencyTimeo
     signal.throwIfAborted();
     return held.length;
   });
-  await concurrency('a', { occupy: 2, timeout: '1m', strict: true, leaseDuration: '1m', onLeaseLost: 'abort' }, async () => 1);
+  await concurrency(
+    'a',
+    { occupy: 2, timeout: '1m', strict: true, leaseDuration: '1m', onLeaseLost: 'abort' },
+    async () => 1,
+  );
   await rateLimit('a', { occupy: 2, timeout: 0, strict: true });
   await limits.concurrency('a', { maxRetries: 0 }, async () => 1);
 

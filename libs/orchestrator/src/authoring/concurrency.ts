@@ -1,7 +1,6 @@
 import { onlySlots } from '../runtime/concurrency/ambient-slots.js';
-import type { SlotHold } from '../runtime/concurrency/held-block.js';
 import { slotRequest, type ConcurrencyOptions, type RateLimitOptions } from '../runtime/concurrency/slot-options.js';
-import type { SlotBlocking } from '../runtime/concurrency/slot-blocks.service.js';
+import type { SlotBlocking, SlotHold } from '../runtime/concurrency/slot-blocking.js';
 import { quietOnceOver } from '../runtime/engine/in-attempt.js';
 import { currentScope } from '../runtime/engine/run-scope.js';
 

@@ -6,7 +6,7 @@ import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
 import { preparedStatement, type PreparedStatement, type Tx } from '../../persistence/transactions.js';
 
 /** Slots that somebody asks for. */
-export interface SlotClaim {
+interface SlotClaim {
   /** The same when it is asked for again because the answer got lost. */
   readonly id: string;
   /** Of the limits; those that do not exist, or are not active, do not count. */

@@ -8,7 +8,7 @@ import type { Transactions, Tx } from '../../persistence/transactions.js';
 import { HANDED, type HandedClaim } from './concurrency-claims.repository.js';
 
 /** A limit as it stands. */
-export interface LoadedLimit {
+interface LoadedLimit {
   readonly id: string;
   readonly created: Instant;
   readonly updated: Instant;
@@ -23,7 +23,7 @@ export interface LoadedLimit {
 }
 
 /** A slot in use, and who has it. */
-export interface LoadedSlot {
+interface LoadedSlot {
   readonly number: number;
   readonly since: Instant;
   readonly leaseId: string;

@@ -1,5 +1,5 @@
 import { AmbiguousEngineError } from '../registry/registry-errors.js';
-import type { SlotBlocking } from './slot-blocks.service.js';
+import type { SlotBlocking } from './slot-blocking.js';
 
 // Outside any run there is no telling whose limits are meant, unless one application runs in this process.
 const running = new Set<SlotBlocking>();

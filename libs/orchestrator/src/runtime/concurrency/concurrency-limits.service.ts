@@ -8,8 +8,8 @@ import { checkedLimit, MAX_PAGE } from '../queries.js';
 import { DatabaseClock } from '../transitions/database-clock.js';
 import { ConcurrencyLimitExistsError, ConcurrencyLimitNotFoundError } from './concurrency-errors.js';
 import { HandOver } from './hand-over.service.js';
-import type { SlotHold } from './held-block.js';
 import { checkedSettings, type ConcurrencyLimitSettings } from './limit-settings.js';
+import type { SlotHold } from './slot-blocking.js';
 import { SlotBlocks } from './slot-blocks.service.js';
 import { slotRequest, type ConcurrencyOptions, type RateLimitOptions } from './slot-options.js';
 

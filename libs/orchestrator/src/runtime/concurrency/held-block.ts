@@ -2,14 +2,7 @@ import type { Attempt } from '../engine/attempt.js';
 import { callAfter } from '../engine/wait-until.js';
 import { SlotsLostError } from './concurrency-errors.js';
 import type { HeldSlots } from './held-slots.js';
-
-/** What code that holds slots knows of them. */
-export interface SlotHold {
-  /** The limits that slots are held of; none where there are no active limits of these names. */
-  readonly limits: readonly string[];
-  /** Fires when the slots are lost and `onLeaseLost` is `'abort'`, and when the attempt around the code is over. */
-  readonly signal: AbortSignal;
-}
+import type { SlotHold } from './slot-blocking.js';
 
 /** Code that runs while it holds slots. */
 export class HeldBlock implements SlotHold {

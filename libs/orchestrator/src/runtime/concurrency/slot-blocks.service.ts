@@ -7,18 +7,11 @@ import { currentScope, type RunScope } from '../engine/run-scope.js';
 import { callAfter, withinMs } from '../engine/wait-until.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
 import { bindSlots } from './ambient-slots.js';
-import { HeldBlock, type SlotHold } from './held-block.js';
+import { HeldBlock } from './held-block.js';
+import type { SlotBlocking, SlotHold, SlotRequest } from './slot-blocking.js';
 import { SlotEvents } from './slot-events.service.js';
 import { SlotLine } from './slot-line.service.js';
-import { Slots, type SlotRequest } from './slots.service.js';
-
-/** What code may ask for. */
-export interface SlotBlocking {
-  /** Runs `work` while slots are held. */
-  hold<T>(request: SlotRequest, work: (held: SlotHold) => Promise<T>): Promise<T>;
-  /** Takes slots at a rate. */
-  pass(request: SlotRequest): Promise<void>;
-}
+import { Slots } from './slots.service.js';
 
 /** Of its lease, a holder uses up that much before it renews it. */
 const RENEW_AFTER = 0.75;

@@ -18,7 +18,7 @@ const AFTER_FAILURE_MS = 500;
 const MAX_EARLY = 1_000;
 
 /** How waiting ended. */
-export type LineEnd = Exclude<PolledClaim['outcome'], 'waiting'> | 'stopped';
+type LineEnd = Exclude<PolledClaim['outcome'], 'waiting'> | 'stopped';
 
 interface Waiter {
   /** By the monotonic clock. */

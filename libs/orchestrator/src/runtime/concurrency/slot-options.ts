@@ -1,5 +1,5 @@
 import { durationMs, OrchestratorError, type Duration } from '@nestor/core';
-import type { SlotRequest } from './slots.service.js';
+import type { SlotRequest } from './slot-blocking.js';
 
 /** How slots are taken at a rate. */
 export interface RateLimitOptions {

@@ -21,23 +21,10 @@ import {
 } from './concurrency-errors.js';
 import { HandOver } from './hand-over.service.js';
 import type { HeldSlots } from './held-slots.js';
+import type { SlotRequest } from './slot-blocking.js';
 import { SlotEvents } from './slot-events.service.js';
 import { SlotLine } from './slot-line.service.js';
 import { WaitDeadline } from './wait-deadline.js';
-
-/** Slots that code of this process asks for. */
-export interface SlotRequest {
-  readonly names: readonly string[];
-  /** Of each limit. */
-  readonly slots: number;
-  /** Whether they come back by decay alone, and nothing is held. */
-  readonly isRate: boolean;
-  readonly isStrict: boolean;
-  readonly timeoutMs: number | null;
-  readonly maxRetries: number | null;
-  readonly leaseMs: number | null;
-  readonly onLeaseLost: 'warn' | 'abort';
-}
 
 /** Who asks. */
 interface Asker {

@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Instant } from '@nestor/core';
-import type { SlotBlocking } from '../concurrency/slot-blocks.service.js';
+import type { SlotBlocking } from '../concurrency/slot-blocking.js';
 import type { PauseRequest } from '../inputs/pause-request.js';
 import type { ArrivedInput, ExpectedInput, SendInputOptions } from '../inputs/run-input.js';
 import type { LiveFlowRun, LiveTaskRun } from '../transitions/live-run.js';
