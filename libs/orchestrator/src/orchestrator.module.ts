@@ -43,6 +43,7 @@ import { Blocks } from './runtime/blocks/blocks.service.js';
 import { ConcurrencyLeases } from './runtime/concurrency/concurrency-leases.service.js';
 import { ConcurrencyLimits } from './runtime/concurrency/concurrency-limits.service.js';
 import { HandOver } from './runtime/concurrency/hand-over.service.js';
+import { LimitedTags } from './runtime/concurrency/limited-tags.service.js';
 import { SlotBlocks } from './runtime/concurrency/slot-blocks.service.js';
 import { SlotEvents } from './runtime/concurrency/slot-events.service.js';
 import { SlotKeeper } from './runtime/concurrency/slot-keeper.service.js';
@@ -100,6 +101,7 @@ import { RunWaits } from './runtime/engine/run-waits.service.js';
 import { RecordedOutcomes } from './runtime/engine/tasks/recorded-outcomes.service.js';
 import { RememberedOutcomes } from './runtime/engine/tasks/remembered-outcomes.service.js';
 import { TaskAttempts } from './runtime/engine/tasks/task-attempts.service.js';
+import { TaskSlots } from './runtime/engine/tasks/task-slots.service.js';
 import { TaskBodies } from './runtime/engine/tasks/task-bodies.service.js';
 import { TaskEngine } from './runtime/engine/tasks/task-engine.js';
 import { TaskRunStates } from './runtime/engine/tasks/task-run-states.service.js';
@@ -269,6 +271,7 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
       Slots,
       SlotBlocks,
       SlotKeeper,
+      LimitedTags,
       ConcurrencyLimits,
       ConcurrencyLeases,
       EngineScopeServices,
@@ -277,6 +280,7 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
       TaskRunStates,
       TaskTransactions,
       TaskBodies,
+      TaskSlots,
       TaskAttempts,
       RememberedOutcomes,
       RecordedOutcomes,

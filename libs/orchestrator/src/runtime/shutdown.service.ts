@@ -1,5 +1,6 @@
 import { Injectable, type BeforeApplicationShutdown } from '@nestjs/common';
 import { TaskClaimer } from './background/task-claimer.service.js';
+import { LimitedTags } from './concurrency/limited-tags.service.js';
 import { SlotBlocks } from './concurrency/slot-blocks.service.js';
 import { SlotKeeper } from './concurrency/slot-keeper.service.js';
 import { RunObserver } from './control/run-observer.service.js';
@@ -40,6 +41,7 @@ export class Shutdown implements BeforeApplicationShutdown {
     private readonly process: ProcessLease,
     private readonly slots: SlotBlocks,
     private readonly slotKeeper: SlotKeeper,
+    private readonly limitedTags: LimitedTags,
   ) {}
 
   async beforeApplicationShutdown(): Promise<void> {
@@ -50,6 +52,7 @@ export class Shutdown implements BeforeApplicationShutdown {
       this.taskClaimer.stop(),
       this.sweeper.stop(),
       this.slotKeeper.stop(),
+      this.limitedTags.stop(),
       this.delivery.stop(),
       this.engine.drain(),
       this.infrastructure.drain(),

@@ -8,6 +8,7 @@ import { checkedLimit, MAX_PAGE } from '../queries.js';
 import { DatabaseClock } from '../transitions/database-clock.js';
 import { ConcurrencyLimitExistsError, ConcurrencyLimitNotFoundError } from './concurrency-errors.js';
 import { HandOver } from './hand-over.service.js';
+import { LimitedTags } from './limited-tags.service.js';
 import { checkedSettings, type ConcurrencyLimitSettings } from './limit-settings.js';
 import type { SlotHold } from './slot-blocking.js';
 import { SlotBlocks } from './slot-blocks.service.js';
@@ -64,6 +65,7 @@ export class ConcurrencyLimits {
     private readonly transactions: Transactions,
     private readonly handOver: HandOver,
     private readonly blocks: SlotBlocks,
+    private readonly limitedTags: LimitedTags,
     private readonly clock: DatabaseClock,
   ) {}
 
@@ -79,7 +81,7 @@ export class ConcurrencyLimits {
     const created = { name, limit: limit ?? settings.limit, active, slotDecayPerSecond };
     const done = await this.transactions.single((tx) => this.limits.create(tx, created));
     if (!done) throw new ConcurrencyLimitExistsError(name);
-    this.announce();
+    await this.announce();
     return this.get(name);
   }
 
@@ -124,7 +126,7 @@ export class ConcurrencyLimits {
     const handed = await this.limits.delete(this.transactions, name, this.clock.leadUs);
     if (!handed) return false;
     this.handOver.tell(handed);
-    this.announce();
+    await this.announce();
     return true;
   }
 
@@ -190,10 +192,11 @@ export class ConcurrencyLimits {
     }
     if (!handed) throw new ConcurrencyLimitNotFoundError(name);
     this.handOver.tell(handed);
-    this.announce();
+    await this.announce();
   }
 
-  private announce(): void {
+  private async announce(): Promise<void> {
     this.handOver.limitsChanged();
+    await this.limitedTags.refresh();
   }
 }

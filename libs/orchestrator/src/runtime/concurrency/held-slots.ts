@@ -11,6 +11,6 @@ export interface HeldSlots {
   readonly processId: string;
   /** What events about them have to do with besides the limits. */
   readonly related: readonly Labels[];
-  /** The events of their acquisition, by limit. */
-  readonly events: ReadonlyMap<string, string>;
+  /** The events of their acquisition, by limit; `null` when nothing is said of them. */
+  readonly events: ReadonlyMap<string, string> | null;
 }

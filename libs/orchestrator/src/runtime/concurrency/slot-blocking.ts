@@ -10,6 +10,8 @@ export interface SlotRequest {
   readonly maxRetries: number | null;
   readonly leaseMs: number | null;
   readonly onLeaseLost: 'warn' | 'abort';
+  /** Whether nothing is said of it, neither in events nor in warnings. Default: something is. */
+  readonly isSilent?: boolean;
 }
 
 /** What code that holds slots knows of them. */

@@ -64,13 +64,13 @@ export class Slots {
   /**
    * Takes slots, of all the limits or of none; waits for them in line. Within a run it ends with the attempt that asks.
    *
+   * @param asker by default the code that calls it.
    * @returns what is held; `null` where there is nothing to hold, because there are no such limits, or because it is a rate.
    * @throws {UnknownConcurrencyLimitError}, {@link TooManySlotsError}, {@link NoSlotDecayError} when they cannot be had at all.
    * @throws {ConcurrencyTimeoutError} when they were not to be had in time.
    * @throws {RunEndedError} and its like when the attempt is over, {@link EngineStoppingError} when the application stops.
    */
-  async acquire(request: SlotRequest): Promise<HeldSlots | null> {
-    const asker = askerHere();
+  async acquire(request: SlotRequest, asker: Asker = askerHere()): Promise<HeldSlots | null> {
     const deadline = new WaitDeadline(request.timeoutMs, asker.attempt, (ms, call) => this.clock.callAfter(ms, call));
     try {
       return await this.acquireUntil(deadline, request, asker);
@@ -83,7 +83,7 @@ export class Slots {
   async release(held: HeldSlots): Promise<void> {
     if (!this.held.delete(held)) return;
     await this.end(held.claimId);
-    this.events.append('released', held.taken, held.slots, held.related, held.events);
+    if (held.events) this.events.append('released', held.taken, held.slots, held.related, held.events);
   }
 
   private async acquireUntil(deadline: WaitDeadline, request: SlotRequest, asker: Asker): Promise<HeldSlots | null> {
@@ -108,10 +108,10 @@ export class Slots {
           if (!(await this.standInLine(request, asker, claimId, answer.waitMs, deadline))) continue;
           break;
         case 'unlimited':
-          this.warnOf(answer);
+          if (!request.isSilent) this.warnOf(answer);
           return null;
         default:
-          this.warnOf(answer);
+          if (!request.isSilent) this.warnOf(answer);
       }
       return this.take(request, asker, claimId, processId, answer);
     }
@@ -140,7 +140,7 @@ export class Slots {
   }
 
   private async take(
-    { isRate, slots }: SlotRequest,
+    { isRate, slots, isSilent = false }: SlotRequest,
     { attempt }: Asker,
     claimId: string,
     processId: string,
@@ -151,8 +151,8 @@ export class Slots {
     if (isRate && outcome === 'waiting') await this.end(claimId);
     if (attempt?.ended && !isRate) await this.end(claimId);
     attempt?.assertLive();
-    const related = relatedToRun();
-    const events = this.events.append('acquired', taken, slots, related);
+    const related = isSilent ? [] : relatedToRun();
+    const events = isSilent ? null : this.events.append('acquired', taken, slots, related);
     if (isRate) return null;
     const held: HeldSlots = { claimId, taken, slots, processId, related, events };
     this.held.add(held);

@@ -12,6 +12,7 @@ import { LogLevel, RunLogs } from '../run-logs.js';
 import { TaskBodies } from './task-bodies.service.js';
 import { logSourceOf, persistsResult, type Begun } from './task-call.js';
 import { COMPLETED, TaskRunStates } from './task-run-states.service.js';
+import { TaskSlots } from './task-slots.service.js';
 import { TaskTransactions } from './task-transactions.service.js';
 
 /** Takes task runs from their first attempt to their outcome, retries included. */
@@ -24,6 +25,7 @@ export class TaskAttempts {
     private readonly payloads: Payloads,
     private readonly hooks: Hooks,
     private readonly logs: RunLogs,
+    private readonly slots: TaskSlots,
     @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
   ) {}
 
@@ -69,8 +71,10 @@ export class TaskAttempts {
       const next = proposal.answer.state;
       if (next?.details.scheduledTime !== undefined && begun.live.queue) return proposal.durable(); // for whoever is there then
       proposal.inPassing();
-      if (next?.details.scheduledTime !== undefined) await this.states.startAt(begun, next);
-      else if (task.hooks) await this.hooks.beginTask(begun.live);
+      if (next?.details.scheduledTime !== undefined) {
+        await this.slots.release(begun.live); // while it waits it does not run
+        await this.states.startAt(begun, next);
+      } else if (task.hooks) await this.hooks.beginTask(begun.live);
     }
   }
 

@@ -26,6 +26,7 @@ import {
   type UnfinishedCall,
 } from './task-call.js';
 import { TaskRunStates } from './task-run-states.service.js';
+import { TaskSlots } from './task-slots.service.js';
 import { TaskTransactions } from './task-transactions.service.js';
 import { recordedTrace, traceOf } from './traced-calls.js';
 
@@ -40,6 +41,7 @@ export class TaskEngine {
     private readonly recorded: RecordedOutcomes,
     private readonly payloads: Payloads,
     private readonly process: ProcessLease,
+    private readonly slots: TaskSlots,
     transactions: TaskTransactions,
   ) {
     transactions.runTask = (call, engine, around) => this.run(call, engine, around);
@@ -143,9 +145,19 @@ export class TaskEngine {
     execution.live = live;
     const isPlain =
       !execution.options?.upstream && !task.hooks && !task.caching && !task.recordStart && !task.transactional;
+    if (this.slots.areNeeded(live)) return this.executeWithSlots(begun);
     if (live.image.state !== null || !isPlain) return this.executePrepared(begun);
     this.states.createAndStart(begun);
     return this.attempts.run(begun, null);
+  }
+
+  /** Executes it while it holds slots, which it takes before it starts. */
+  private async executeWithSlots(begun: Begun): Promise<unknown> {
+    try {
+      return await this.executePrepared(begun);
+    } finally {
+      await this.slots.release(begun.live);
+    }
   }
 
   /** Executes it with what goes before: what it waits for, when it may start, what is remembered of it. */
@@ -159,7 +171,7 @@ export class TaskEngine {
     if (task.hooks) await this.states.noteForHooks(begun);
     const started = before?.details.scheduledTime
       ? this.states.startAt(begun, before)
-      : this.states.start(begun, before);
+      : this.states.startWhenFree(begun, before);
     if (started) await started;
     const { caching } = task;
     return caching ? this.remembered.run(begun, caching) : this.attempts.run(begun, null);

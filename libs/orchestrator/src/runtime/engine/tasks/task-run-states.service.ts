@@ -11,6 +11,7 @@ import {
   type State,
 } from '@nestor/core';
 import { Injectable } from '@nestjs/common';
+import { TooManySlotsError } from '../../concurrency/concurrency-errors.js';
 import { Hooks } from '../../hooks/hooks.service.js';
 import { Payloads } from '../../payloads/payloads.service.js';
 import { TransitionService, type TaskRunAnswer } from '../../transitions/transition.service.js';
@@ -18,6 +19,7 @@ import { goesOnElsewhere, type AttemptEnd } from '../attempt.js';
 import { OutcomeUnknownError } from '../engine-errors.js';
 import { failureMessage, stackOf } from '../outcome.js';
 import { LogLevel, RunLogs } from '../run-logs.js';
+import { TaskSlots } from './task-slots.service.js';
 import { logSourceOf, quietly, type Begun, type Execution } from './task-call.js';
 
 // Made once: a task that succeeds at once enters three states, and most tasks do.
@@ -34,6 +36,7 @@ export class TaskRunStates {
     private readonly hooks: Hooks,
     private readonly payloads: Payloads,
     private readonly logs: RunLogs,
+    private readonly slots: TaskSlots,
   ) {}
 
   propose({ live, flowAttempt }: Begun, state: ProposedState, result: string | null = null): TaskRunAnswer {
@@ -49,6 +52,24 @@ export class TaskRunStates {
   createAndStart(begun: Begun): void {
     this.propose(begun, PENDING).inPassing();
     this.propose(begun, RUNNING).inPassing();
+  }
+
+  /** Enters `RUNNING` when it has slots of the limits on its tags, as {@link start} does. */
+  startWhenFree(begun: Begun, before: State | null): Promise<void> | undefined {
+    const taking = this.slots.take(begun);
+    return taking ? this.startWith(taking, begun, before) : this.start(begun, before);
+  }
+
+  private async startWith(taking: Promise<void>, begun: Begun, before: State | null): Promise<void> {
+    const { around } = begun.execution;
+    try {
+      await taking;
+    } catch (error) {
+      if (around.ended) throw this.close(begun, around.ended);
+      if (!(error instanceof TooManySlotsError)) throw error;
+      throw this.payloads.decode(await this.failWith(begun, error));
+    }
+    await this.start(begun, before);
   }
 
   /** Enters `RUNNING`: in passing, unless it has to be known that it did before it does anything. */
@@ -77,7 +98,7 @@ export class TaskRunStates {
     if (details.scheduledTime !== undefined) {
       await this.transitions.waitUntil(details.scheduledTime, around.signal);
     }
-    if (!around.ended) await this.start(begun, null);
+    if (!around.ended) await this.startWhenFree(begun, null);
   }
 
   /** Keeps what the hooks of its states will be told. */
@@ -134,8 +155,12 @@ export class TaskRunStates {
 
   /** Its hooks know its arguments by now. Gives the error, encoded. */
   private async failAsUnknown(begun: Begun): Promise<string> {
+    return this.failWith(begun, new OutcomeUnknownError(begun.live.created.name));
+  }
+
+  /** Fails a run for good. Gives the error, encoded. */
+  private async failWith(begun: Begun, error: Error): Promise<string> {
     const { execution, live } = begun;
-    const error = new OutcomeUnknownError(live.created.name);
     const message = failureMessage(error);
     const context = { runId: live.created.id, subject: `error of ${execution.task.subject}` };
     const { encoded, stored } = await this.payloads.sealError(error, message, context);
