@@ -20,6 +20,7 @@ import { BlocksRepository } from './records/blocks/blocks.repository.js';
 import { DeploymentsRepository } from './records/deployments/deployments.repository.js';
 import { ConcurrencyClaimsRepository } from './records/concurrency-limits/concurrency-claims.repository.js';
 import { ConcurrencyLimitsRepository } from './records/concurrency-limits/concurrency-limits.repository.js';
+import { DeploymentStatusesRepository } from './records/deployments/deployment-statuses.repository.js';
 import { EventsRepository } from './records/events/events.repository.js';
 import { FlowRunInputsRepository } from './records/flow-run-inputs/flow-run-inputs.repository.js';
 import { FlowRunClaimsRepository } from './records/flow-runs/flow-run-claims.repository.js';
@@ -109,6 +110,7 @@ import { TaskTransactions } from './runtime/engine/tasks/task-transactions.servi
 import { Events } from './runtime/events/events.service.js';
 import { FlowRuns } from './runtime/flow-runs.service.js';
 import { Flows } from './runtime/flows.service.js';
+import { Foreman } from './runtime/maintenance/foreman.service.js';
 import { Housekeeping } from './runtime/maintenance/housekeeping.service.js';
 import { RunHeartbeats } from './runtime/maintenance/run-heartbeats.js';
 import { PAYLOAD_SETTINGS, payloadSettings } from './runtime/payloads/payload-options.js';
@@ -237,6 +239,7 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
       WorkersRepository,
       ConcurrencyLimitsRepository,
       ConcurrencyClaimsRepository,
+      DeploymentStatusesRepository,
       DatabaseClock,
       ProcessLease,
       Notifier,
@@ -330,6 +333,7 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
       WorkerTypes,
       InfrastructureRuns,
       HandedOverRuns,
+      Foreman,
     ],
     exports: [
       ...[Flows, FlowRuns, BackgroundTasks, Results, RunControl, RunInputs, RunRecordings, Readiness],

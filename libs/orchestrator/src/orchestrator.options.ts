@@ -88,6 +88,11 @@ export interface OrchestratorOptions {
    * itself. Default: those of no queue.
    */
   readonly worker?: WorkerOptions | false;
+  /**
+   * How long the infrastructure of a run may take to begin it, once a worker of a class of your own has submitted it; then it counts as
+   * taken over from a process that died. From `1s`; default `10m`.
+   */
+  readonly pendingTimeout?: Duration;
   /** How parameters, results and errors are kept. */
   readonly payloads?: PayloadOptions;
   /** Whether results are kept where neither task nor flow says so (`persistResult`). Default `true`. */
@@ -131,6 +136,7 @@ interface ResolvedOptions {
   readonly persistResults: boolean;
   readonly cache: { readonly refresh: boolean; readonly isDisabled: boolean };
   readonly runHeartbeatMs: number;
+  readonly pendingTimeoutMs: number;
   readonly backgroundTasks: BackgroundSettings | null;
   readonly worker: WorkerSettings | null;
 }
@@ -145,6 +151,7 @@ export const DEFAULT_OPTIONS = {
   maxStall: '60s',
   maxRecoveries: 10,
   runHeartbeat: '3m',
+  pendingTimeout: '10m',
   concurrency: 10,
   workerLimit: 200,
   prefetch: 0,
@@ -182,6 +189,7 @@ export function resolveOptions(options: OrchestratorOptions): ResolvedOptions {
     worker: workerSettings(options.worker ?? {}),
     persistResults: options.persistResults ?? true,
     cache: { refresh: options.cache?.refresh ?? false, isDisabled: options.cache?.disabled ?? false },
+    pendingTimeoutMs: pendingTimeoutMs(options.pendingTimeout ?? DEFAULT_OPTIONS.pendingTimeout),
     runHeartbeatMs: heartbeatMs(options.runHeartbeat ?? DEFAULT_OPTIONS.runHeartbeat),
   };
 }
@@ -203,6 +211,12 @@ function heartbeatMs(duration: Duration): number {
   const ms = durationMs(duration, 'option "runHeartbeat" of OrchestratorModule');
   if (ms >= HEARTBEAT_MS.least && ms <= HEARTBEAT_MS.most) return ms;
   throw new InvalidOptionError('OrchestratorModule', 'runHeartbeat', `is ${duration} and must be from 1s to 24h.`);
+}
+
+function pendingTimeoutMs(duration: Duration): number {
+  const ms = durationMs(duration, 'option "pendingTimeout" of OrchestratorModule');
+  if (ms >= 1_000) return ms;
+  throw new InvalidOptionError('OrchestratorModule', 'pendingTimeout', `is ${duration} and must be at least 1s.`);
 }
 
 function backgroundSettings(options: BackgroundTaskOptions | false): BackgroundSettings | null {

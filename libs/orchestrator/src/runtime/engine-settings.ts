@@ -10,6 +10,8 @@ export interface EngineSettings {
   readonly maxStallMs: number;
   /** How often a run is taken over from a dead process before it is given up. */
   readonly maxRecoveries: number;
+  /** How long a run may have been submitted without beginning. */
+  readonly pendingTimeoutMs: number;
   /** How often a flow run that is executed here says so in an event. */
   readonly runHeartbeatMs: number;
   /** Whether results are kept where neither task nor flow says so. */

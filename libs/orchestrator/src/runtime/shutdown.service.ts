@@ -10,6 +10,7 @@ import { HookCaller } from './hooks/hook-caller.service.js';
 import { HookDelivery } from './hooks/hook-delivery.service.js';
 import { SettledHooks } from './hooks/settled-hooks.service.js';
 import { ProcessLease } from './leases/process-lease.service.js';
+import { Foreman } from './maintenance/foreman.service.js';
 import { RunClaimer } from './recovery/run-claimer.service.js';
 import { Sweeper } from './recovery/sweeper.service.js';
 import { InfrastructureRuns } from './workers/infrastructure-runs.service.js';
@@ -31,6 +32,7 @@ export class Shutdown implements BeforeApplicationShutdown {
     private readonly infrastructure: InfrastructureRuns,
     private readonly taskClaimer: TaskClaimer,
     private readonly sweeper: Sweeper,
+    private readonly foreman: Foreman,
     private readonly observer: RunObserver,
     private readonly engine: OrchestratorEngine,
     private readonly delivery: HookDelivery,
@@ -53,6 +55,7 @@ export class Shutdown implements BeforeApplicationShutdown {
       this.sweeper.stop(),
       this.slotKeeper.stop(),
       this.limitedTags.stop(),
+      this.foreman.stop(),
       this.delivery.stop(),
       this.engine.drain(),
       this.infrastructure.drain(),

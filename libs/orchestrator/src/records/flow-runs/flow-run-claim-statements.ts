@@ -232,3 +232,36 @@ export const jobOfFlowRun = (schema: string): string => `
     left join ${schema}.work_pool p on p.id = q.work_pool_id
     left join ${schema}.deployment d on d.id = r.deployment_id
    where r.id = $1`;
+
+/** Runs of queues that have been submitted for longer than `$2` milliseconds and have not begun. Rides `flow_run_active_idx`. */
+export const stuckFlowRuns = (schema: string): string => `
+  select r.id, r.state_id as "stateId"
+    from ${schema}.flow_run r
+   where r.state_type = 'PENDING' and r.app = $1 and r.work_queue_id is not null
+     and r.state_timestamp < ${dueBy('$4')} - $2 * interval '1 millisecond'
+   order by r.id
+   limit $3`;
+
+/**
+ * Runs that wait in queues that are gone wait on in none: they were put there while the queue was removed. Looks at one run of each
+ * queue in which any waits. Rides `flow_run_queued_idx`.
+ */
+export const freeMisplacedFlowRuns = (schema: string): string => `
+  with recursive step(id) as (
+    (select r.work_queue_id from ${schema}.flow_run r
+      where ${WAITING} and r.work_queue_id is not null order by r.work_queue_id limit 1)
+    union all
+    select (select r.work_queue_id from ${schema}.flow_run r
+             where ${WAITING} and r.work_queue_id > step.id order by r.work_queue_id limit 1)
+      from step where step.id is not null
+  ), gone as (
+    select s.id from step s
+     where s.id is not null and not exists (select from ${schema}.work_queue q where q.id = s.id)
+  ), freed as (
+    update ${schema}.flow_run r
+       set work_queue_id = null, work_queue_name = null, updated = now()
+      from gone
+     where r.work_queue_id = gone.id and ${WAITING}
+    returning 1
+  )
+  select count(*)::integer as count from freed`;

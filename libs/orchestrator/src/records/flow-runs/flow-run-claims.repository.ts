@@ -9,11 +9,13 @@ import { stateOfRow, type StoredState } from '../state-columns.js';
 import {
   claimFreeFlowRuns,
   claimQueuedFlowRuns,
+  freeMisplacedFlowRuns,
   jobOfFlowRun,
   lockLimitedPool,
   nextFreeFlowRun,
   nextQueuedFlowRun,
   releaseFlowRuns,
+  stuckFlowRuns,
   takeSubmittedFlowRun,
 } from './flow-run-claim-statements.js';
 import {
@@ -188,6 +190,22 @@ export class FlowRunClaimsRepository {
          from ${this.schema}.flow_run where process_id = $1 and state_type = 'SCHEDULED' order by id`,
       [processId],
     );
+  }
+
+  /** Runs of queues that were submitted longer ago than that and have not begun. */
+  stuckInPending(
+    app: string,
+    forMs: number,
+    limit: number,
+    leadUs = 0,
+  ): Promise<{ readonly id: string; readonly stateId: string }[]> {
+    return this.dataSource.query(stuckFlowRuns(this.schema), [app, forMs, limit, leadUs]);
+  }
+
+  /** Takes runs that wait out of queues that are gone; gives how many. */
+  async freeMisplaced(tx: Tx): Promise<number> {
+    const [row] = await tx.query<{ count: number }>(freeMisplacedFlowRuns(this.schema));
+    return row?.count ?? 0;
   }
 
   /** Lets go of runs that a process holds under these epochs; their states stay as they are. */

@@ -7,7 +7,7 @@ import { WorkQueuesRepository, type QueueTransition } from '../../records/work-p
 import { DatabaseClock } from '../transitions/database-clock.js';
 
 /** A queue, or a deployment, that nobody has asked for runs of for this long is not served. */
-const POLLED_WITHIN_MS = 60_000;
+export const POLLED_WITHIN_MS = 60_000;
 
 /** Keeps the statuses of pools and queues, each change with the event that says so, in one transaction. */
 @Injectable()

@@ -201,7 +201,8 @@ export class InfrastructureRuns {
       const job = this.jobs.get(row.id);
       if (!job) continue;
       const { epoch } = job.live.lease;
-      const isElsewhere = row.leaseEpoch > epoch + 1;
+      const waits = row.stateType === StateType.Scheduled;
+      const isElsewhere = row.leaseEpoch > (waits ? epoch : epoch + 1);
       const isOver = row.stateType === StateType.Cancelled || row.stateType === StateType.Crashed;
       if (isElsewhere || isOver || row.stateType === StateType.Cancelling) this.kill(job);
     }
