@@ -1,4 +1,4 @@
-import { FlowRuns, Flows, WorkPools, type EnqueueOptions } from '@nestor/orchestrator';
+import { FlowRuns, Flows, Readiness, WorkPools, type EnqueueOptions } from '@nestor/orchestrator';
 import type { TestDatabase } from '@nestor/testing';
 import { FlowRunClaimsRepository } from '../../../libs/orchestrator/src/records/flow-runs/flow-run-claims.repository.js';
 import { RunClaimer } from '../../../libs/orchestrator/src/runtime/recovery/run-claimer.service.js';
@@ -288,6 +288,29 @@ describe('processes that serve work pools', () => {
       expect(state!.message).toContain('TOO_MANY_RECOVERIES');
       expect(await client.get(FlowRuns).find(id)).toMatchObject({ id });
     });
+  });
+
+  it('are not ready any more when they are stuck [W17]', async () => {
+    const worker = await startWorker('worker');
+    const readiness = worker.get(Readiness);
+    const gate = newGate();
+    const claiming = jest.spyOn(worker.get(FlowRunClaimsRepository), 'claimQueued').mockImplementation(async () => {
+      await gate.pass();
+      return [];
+    });
+    worker.get(RunClaimer).wake();
+    await gate.reached;
+    expect(await readiness.problem()).toBeNull();
+    const now = performance.now.bind(performance);
+    const later = jest.spyOn(performance, 'now').mockImplementation(() => now() + 160_000);
+    try {
+      expect(await readiness.problem()).toMatch(/^No runs have been looked for in the last 1\d\d seconds/);
+      claiming.mockRestore();
+      gate.open();
+      await waitFor(async () => (await readiness.problem()) === null);
+    } finally {
+      later.mockRestore();
+    }
   });
 
   it.each<[string, EnqueueOptions, string]>([

@@ -44,6 +44,7 @@ export class RunClaimer implements OnApplicationBootstrap {
   /** There is more to claim as soon as there is room. */
   private isFull = false;
   private isLooking = false;
+  private lookedAt: number | null = null;
 
   constructor(
     private readonly engine: OrchestratorEngine,
@@ -70,12 +71,18 @@ export class RunClaimer implements OnApplicationBootstrap {
       rejoined: () => this.loop.wake(),
     });
     this.clock.onSkip(() => this.loop.wake());
+    this.lookedAt = performance.now();
     this.loop.start();
   }
 
   /** Looks for runs right away. */
   wake(): void {
     this.loop.wake();
+  }
+
+  /** How long ago it looked for runs, in milliseconds; `null` when it does not, because nothing could be executed here. */
+  get lookedMsAgo(): number | null {
+    return this.lookedAt === null || this.stopped ? null : performance.now() - this.lookedAt;
   }
 
   /** How many runs that waited are executed here. */
@@ -135,8 +142,8 @@ export class RunClaimer implements OnApplicationBootstrap {
       if (claimed.length === limit) isMore = true;
     }
     this.lanes = [...this.lanes.slice(1), ...this.lanes.slice(0, 1)]; // in turn, so that none is kept out by another
-    if (isMore) return 0;
-    return this.nextLookInMs(claimant);
+    this.lookedAt = performance.now();
+    return isMore ? 0 : this.nextLookInMs(claimant);
   }
 
   private async nextLookInMs(claimant: Claimant): Promise<number> {
