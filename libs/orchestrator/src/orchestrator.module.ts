@@ -21,6 +21,7 @@ import { DeploymentsRepository } from './records/deployments/deployments.reposit
 import { ConcurrencyClaimsRepository } from './records/concurrency-limits/concurrency-claims.repository.js';
 import { ConcurrencyLimitsRepository } from './records/concurrency-limits/concurrency-limits.repository.js';
 import { DeploymentStatusesRepository } from './records/deployments/deployment-statuses.repository.js';
+import { RunSlotsRepository } from './records/concurrency-limits/run-slots.repository.js';
 import { EventsRepository } from './records/events/events.repository.js';
 import { FlowRunInputsRepository } from './records/flow-run-inputs/flow-run-inputs.repository.js';
 import { FlowRunClaimsRepository } from './records/flow-runs/flow-run-claims.repository.js';
@@ -45,6 +46,7 @@ import { ConcurrencyLeases } from './runtime/concurrency/concurrency-leases.serv
 import { ConcurrencyLimits } from './runtime/concurrency/concurrency-limits.service.js';
 import { HandOver } from './runtime/concurrency/hand-over.service.js';
 import { LimitedTags } from './runtime/concurrency/limited-tags.service.js';
+import { RunSlots } from './runtime/concurrency/run-slots.service.js';
 import { SlotBlocks } from './runtime/concurrency/slot-blocks.service.js';
 import { SlotEvents } from './runtime/concurrency/slot-events.service.js';
 import { SlotKeeper } from './runtime/concurrency/slot-keeper.service.js';
@@ -240,6 +242,7 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
       ConcurrencyLimitsRepository,
       ConcurrencyClaimsRepository,
       DeploymentStatusesRepository,
+      RunSlotsRepository,
       DatabaseClock,
       ProcessLease,
       Notifier,
@@ -273,6 +276,7 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
       SlotEvents,
       Slots,
       SlotBlocks,
+      RunSlots,
       SlotKeeper,
       LimitedTags,
       ConcurrencyLimits,

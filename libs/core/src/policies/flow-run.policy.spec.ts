@@ -101,10 +101,10 @@ describe('flowRunPolicy', () => {
     expect(verdictOf(run, pending()).kind).toBe('abort');
   });
 
-  it('lets go of the slot of a run whose failure becomes a retry [O14]', () => {
+  it('keeps the slot of a run whose failure becomes a retry in its process [O14]', () => {
     const run = runIn({ type: StateType.Running }, { deploymentId: 'd' });
     const verdict = verdictOf({ ...run, policy: { ...run.policy, retries: 1 } }, failed());
-    expect(verdict).toMatchObject({ state: { name: 'AwaitingRetry' }, effects: [{ kind: 'release-deployment-slot' }] });
+    expect(verdict).toMatchObject({ state: { name: 'AwaitingRetry' }, effects: [] });
   });
 
   it('asks nothing about a run without deployment that starts, ends or fails', () => {

@@ -31,7 +31,13 @@ export type FactName = keyof Facts;
 export interface DeploymentConcurrency {
   /** `null` for no limit. */
   readonly limit: number | null;
-  readonly collisionStrategy: 'ENQUEUE' | 'CANCEL_NEW';
+  /**
+   * What becomes of a run that finds no slot. `ENQUEUE`: it waits. `CANCEL_NEW`: it is cancelled. `CANCEL_RUNNING`: it waits, and the
+   * oldest that runs is asked to end. `REPLACE_PENDING`: it waits, and those that waited before are cancelled.
+   */
+  readonly collisionStrategy: 'ENQUEUE' | 'CANCEL_NEW' | 'CANCEL_RUNNING' | 'REPLACE_PENDING';
+  /** Whether the run stands in line, and is told when it has a slot: then it need not ask again soon. Default: it does not. */
+  readonly isInLine?: boolean;
   /** How long a slot is kept for a run that has been claimed and not yet heard of; also for how long a lease is renewed. */
   readonly gracePeriodMs: number;
   /**

@@ -1,3 +1,4 @@
+import type { FlowRunPolicy } from '../../transitions/run.js';
 import { StateType, type ProposedState } from '../../states/state.js';
 
 /** The state types in which a flow run holds a slot of its deployment's limit. */
@@ -6,10 +7,12 @@ export const SLOT_HOLDING: readonly StateType[] = [StateType.Pending, StateType.
 /**
  * Whether a flow run holds a slot of its deployment's limit while it is in a state.
  *
- * A run whose process died keeps its slot while it waits for another process: it counts as running all the while, and goes
- * on without being claimed.
+ * A run keeps its slot while it counts as running, and goes on without being claimed: while it waits for another process because its
+ * own died, for its next attempt in its process, or for the end of a pause in its process.
  */
-export function holdsSlot(state: ProposedState | null): boolean {
+export function holdsSlot(state: ProposedState | null, policy?: Pick<FlowRunPolicy, 'retryType'>): boolean {
   if (state === null) return false;
-  return SLOT_HOLDING.includes(state.type) || (state.type === StateType.Scheduled && state.name === 'AwaitingResume');
+  if (state.type === StateType.Paused) return state.details.pauseReschedule !== true;
+  if (state.type !== StateType.Scheduled) return SLOT_HOLDING.includes(state.type);
+  return state.name === 'AwaitingResume' || (state.name === 'AwaitingRetry' && policy?.retryType === 'in_process');
 }

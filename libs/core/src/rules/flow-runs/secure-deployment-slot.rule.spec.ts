@@ -45,6 +45,17 @@ describe('secure-deployment-slot', () => {
     });
   });
 
+  it.each(['ENQUEUE', 'CANCEL_RUNNING', 'REPLACE_PENDING'] as const)(
+    'lets a run in line wait until it is told, with %s [D07] [D10]',
+    (collisionStrategy) => {
+      const inLine = { ...deployment, collisionStrategy, slotFree: false, isInLine: true };
+      expect(verdictOf({ deployment: inLine })).toMatchObject({
+        kind: 'reject',
+        state: { name: 'AwaitingConcurrencySlot', details: { scheduledTime: addMs(now, 86_400_000) } },
+      });
+    },
+  );
+
   it('cancels the run when no slot is free and the deployment does not queue', () => {
     const full = { ...deployment, slotFree: false, collisionStrategy: 'CANCEL_NEW' as const };
     expect(verdictOf({ deployment: full })).toMatchObject({

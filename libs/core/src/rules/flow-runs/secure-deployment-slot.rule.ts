@@ -8,6 +8,9 @@ import { holdsSlot, SLOT_HOLDING } from './deployment-slot.js';
 /** How long a run waits before it asks for a slot again. */
 const WAIT_FOR_SLOT_MS = 30_000;
 
+/** The same of a run in line, which somebody tells: it asks only so that it could not be forgotten for ever. */
+const WAIT_IN_LINE_MS = 86_400_000;
+
 /** Where a run holds no slot. Not a paused run: it cannot be claimed, and must not get out of its pause by queueing for one. */
 const CLAIMED_FROM = [null, ...STATE_TYPES.filter((type) => !SLOT_HOLDING.includes(type) && type !== StateType.Paused)];
 
@@ -31,8 +34,8 @@ export const secureDeploymentSlot: Rule<FlowRun> = {
       });
     }
     const reason = `The deployment has its limit of ${deployment.limit} runs at once.`;
-    return deployment.collisionStrategy === 'ENQUEUE'
-      ? replace(awaitingConcurrencySlot({ scheduledTime: addMs(now, WAIT_FOR_SLOT_MS) }), reason)
-      : replace(cancelled({ message: reason }), reason);
+    if (deployment.collisionStrategy === 'CANCEL_NEW') return replace(cancelled({ message: reason }), reason);
+    const waitMs = deployment.isInLine ? WAIT_IN_LINE_MS : WAIT_FOR_SLOT_MS;
+    return replace(awaitingConcurrencySlot({ scheduledTime: addMs(now, waitMs) }), reason);
   },
 };

@@ -7,6 +7,9 @@ import { SlotLine } from './slot-line.service.js';
 /** Tells those who waited that they have their slots now: they find out by themselves, but later. */
 @Injectable()
 export class HandOver {
+  /** Told of flow runs that have their slots. */
+  onRuns: (flowRunIds: readonly string[]) => void = () => undefined;
+
   constructor(
     private readonly line: SlotLine,
     private readonly process: ProcessLease,
@@ -14,6 +17,10 @@ export class HandOver {
   ) {}
 
   tell(handed: readonly HandedClaim[]): void {
+    const runs = handed.flatMap(({ processId, flowRunId }) =>
+      processId === null && flowRunId !== null ? [flowRunId] : [],
+    );
+    if (runs.length > 0) this.onRuns(runs);
     for (const { id, processId } of handed) {
       if (processId === this.process.processId) this.line.granted(id);
       else if (processId !== null) this.notifier.notify(`slot:${processId}:${id}`);

@@ -4,6 +4,7 @@ import { ConcurrencyClaimsRepository } from '../../records/concurrency-limits/co
 import { WakeableLoop } from '../recovery/wakeable-loop.js';
 import { DatabaseClock } from '../transitions/database-clock.js';
 import { HandOver } from './hand-over.service.js';
+import { RunSlots } from './run-slots.service.js';
 
 /** Slots of leases that ran out are free this much later at the latest. */
 const EVERY_MS = 2_500;
@@ -25,6 +26,7 @@ export class SlotKeeper implements OnApplicationBootstrap {
     private readonly transactions: Transactions,
     private readonly clock: DatabaseClock,
     private readonly handOver: HandOver,
+    private readonly runSlots: RunSlots,
   ) {}
 
   onApplicationBootstrap(): void {
@@ -47,6 +49,7 @@ export class SlotKeeper implements OnApplicationBootstrap {
       ended = over.ended;
       if (ended > 0) this.logger.warn(`${ended} claims of slots were ended whose holders are gone.`);
     }
+    await this.runSlots.lookAfter();
     return EVERY_MS;
   }
 }

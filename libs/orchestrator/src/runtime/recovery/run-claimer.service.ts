@@ -3,6 +3,7 @@ import { msBetween } from '@nestor/core';
 import { Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import { Transactions } from '../../persistence/transactions.js';
 import { FlowRunClaimsRepository, type ClaimedFlowRun } from '../../records/flow-runs/flow-run-claims.repository.js';
+import { RunSlots } from '../concurrency/run-slots.service.js';
 import { ActiveFlowRuns } from '../engine/active-flow-runs.js';
 import { OrchestratorEngine } from '../engine/orchestrator-engine.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
@@ -55,6 +56,7 @@ export class RunClaimer implements OnApplicationBootstrap {
     private readonly process: ProcessLease,
     private readonly clock: DatabaseClock,
     private readonly notifier: Notifier,
+    private readonly slots: RunSlots,
     private readonly types: WorkerTypes,
     private readonly infrastructure: InfrastructureRuns,
     @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
@@ -159,8 +161,10 @@ export class RunClaimer implements OnApplicationBootstrap {
     // Under another id by now, this process has none of them any more; and one that stops begins nothing.
     if (processId !== this.process.processId) return;
     if (this.stopped) return this.release(claimed);
+    const without = await this.withoutSlots(claimed);
     const now = this.clock.now();
     for (const run of claimed) {
+      if (without.has(run.created.id)) continue;
       const one: Held = { claimed: run, lane, processId, callOff: null };
       this.held.set(run.created.id, one);
       lane.size += 1;
@@ -172,6 +176,14 @@ export class RunClaimer implements OnApplicationBootstrap {
           AsyncResource.bind(() => this.begin(one, false)),
         );
     }
+  }
+
+  /** Those that are not to begin, because their deployments have no slots for them. */
+  private async withoutSlots(claimed: readonly ClaimedFlowRun[]): Promise<ReadonlySet<string>> {
+    const ofDeployments = claimed.flatMap(({ created: { id }, run: { deploymentId } }) =>
+      deploymentId == null ? [] : [{ id, deploymentId }],
+    );
+    return ofDeployments.length === 0 ? NONE : this.slots.secure(ofDeployments);
   }
 
   private begin(one: Held, isFresh: boolean): void {
@@ -222,6 +234,8 @@ export class RunClaimer implements OnApplicationBootstrap {
     }
   }
 }
+
+const NONE: ReadonlySet<string> = new Set();
 
 /** A run that was claimed here. */
 interface Held {

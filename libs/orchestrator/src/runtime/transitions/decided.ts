@@ -146,6 +146,7 @@ export function moveEntry(
     expectedEpoch = null,
     owed,
     answer,
+    verdict,
   }: {
     readonly lease: RunLease | null;
     readonly result: string | null;
@@ -153,6 +154,8 @@ export function moveEntry(
     readonly expectedEpoch?: number | null;
     readonly owed?: NewOwedHooks | undefined;
     readonly answer?: PauseAnswer | undefined;
+    /** What the move follows from. */
+    readonly verdict: Verdict;
   },
 ): EntryOf<'move-flow-run'> {
   const follows = before.state?.id ?? null;
@@ -170,7 +173,13 @@ export function moveEntry(
     },
     state: { runId: after.id, state: after.state, follows, claim: 0 },
     ...(answer && { answer }),
+    ...(freesSlot(verdict) && { freesSlot: true }),
   };
+}
+
+function freesSlot(verdict: Verdict): boolean {
+  const effects = 'effects' in verdict ? verdict.effects : [];
+  return effects.some(({ kind }) => kind === 'release-deployment-slot');
 }
 
 /** A task run as it stands after a transition. */

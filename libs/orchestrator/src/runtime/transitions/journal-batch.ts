@@ -1,5 +1,6 @@
 import type { PauseAnswer } from '../../records/flow-run-inputs/flow-run-inputs.repository.js';
 import { isTerminal, StateType, type TaskRun } from '@nestor/core';
+import type { SlotRelease } from '../../records/concurrency-limits/run-slots.repository.js';
 import type { FlowRunCreation, FlowRunMove } from '../../records/flow-runs/flow-run-rows.js';
 import type { WaitingFlowRun } from '../../records/flow-runs/waiting-flow-run-rows.js';
 import type { NewOwedHooks } from '../../records/owed-hooks/owed-hooks.repository.js';
@@ -36,6 +37,8 @@ export interface JournalBatch {
   readonly queued: readonly NewQueuedTask[];
   /** What becomes of the places of runs that were taken from there. */
   readonly queueMoves: readonly QueueMove[];
+  /** Moves of the batch by which runs let go of their slots. */
+  readonly slotReleases: readonly SlotRelease[];
   /** Moves that were decided from a state which another move of the batch leaves behind: they are not among the rows. */
   readonly outdated: ReadonlySet<QueuedEntry>;
 }
@@ -56,6 +59,7 @@ export function foldEntries(entries: readonly QueuedEntry[]): JournalBatch {
   const values: NewRunValue[] = [];
   const owedHooks: NewOwedHooks[] = [];
   const answers: PauseAnswer[] = [];
+  const slotReleases: SlotRelease[] = [];
   const queued: NewQueuedTask[] = [];
   const outdated = new Set<QueuedEntry>();
 
@@ -84,6 +88,7 @@ export function foldEntries(entries: readonly QueuedEntry[]): JournalBatch {
         moves.set(move.run.id, before ? { ...move, ...comparedWith(before) } : move);
         moveStates.push(...states);
         if (entry.answer) answers.push(entry.answer);
+        if (entry.freesSlot) slotReleases.push({ runId: move.run.id, stateId: entry.state.state.id });
         break;
       }
       case 'save-task-run': {
@@ -117,6 +122,7 @@ export function foldEntries(entries: readonly QueuedEntry[]): JournalBatch {
     values,
     owedHooks,
     answers,
+    slotReleases,
     queued,
     outdated,
   };

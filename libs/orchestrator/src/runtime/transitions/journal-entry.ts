@@ -32,6 +32,8 @@ export type JournalEntry = {
       readonly state: NewState;
       /** What the run is told by it. */
       readonly answer?: PauseAnswer;
+      /** Whether the run lets go of its slot by it. */
+      readonly freesSlot?: boolean;
     }
   | {
       readonly kind: 'save-task-run';

@@ -3,6 +3,8 @@ import { OrchestratorError } from '@nestor/core';
 import { Injectable, Logger } from '@nestjs/common';
 import { isPassing } from '../../persistence/connection/postgres-errors.js';
 import { Transactions, type Tx } from '../../persistence/transactions.js';
+import type { HandedClaim } from '../../records/concurrency-limits/concurrency-claims.repository.js';
+import { RunSlotsRepository } from '../../records/concurrency-limits/run-slots.repository.js';
 import { FlowRunInputsRepository } from '../../records/flow-run-inputs/flow-run-inputs.repository.js';
 import { FlowRunsRepository } from '../../records/flow-runs/flow-runs.repository.js';
 import { WaitingFlowRunsRepository } from '../../records/flow-runs/waiting-flow-runs.repository.js';
@@ -12,6 +14,7 @@ import { TaskQueueRepository } from '../../records/task-queue/task-queue.reposit
 import { TaskRunsRepository } from '../../records/task-runs/task-runs.repository.js';
 import { type HeldClaims, type WriteFence } from '../../records/lease-check.js';
 import { pause } from '../engine/wait-until.js';
+import { HandOver } from '../concurrency/hand-over.service.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
 import { batchSize, foldEntries, MAX_BATCH, type JournalBatch } from './journal-batch.js';
 import { Turnstile } from './turnstile.js';
@@ -69,6 +72,8 @@ export class Journal {
     private readonly owedHooks: OwedHooksRepository,
     private readonly inputs: FlowRunInputsRepository,
     private readonly taskQueue: TaskQueueRepository,
+    private readonly runSlots: RunSlotsRepository,
+    private readonly handOver: HandOver,
     private readonly process: ProcessLease,
   ) {}
 
@@ -223,7 +228,8 @@ export class Journal {
     try {
       const batch = foldEntries(live);
       const { processId } = this.process;
-      const { held, moved, enqueued, created } = await this.patiently(() => this.writeBatch(batch, processId));
+      const { held, moved, enqueued, created, handed } = await this.patiently(() => this.writeBatch(batch, processId));
+      if (handed.length > 0) this.handOver.tell(handed);
       if (held === null) {
         await this.process.fencedOut(processId);
         return await this.flush(live); // the leases are lost by now; what needs none is written under the new id
@@ -300,6 +306,11 @@ export class Journal {
     // Of moves that were made: it looks at their states.
     if (batch.answers.length > 0) statements.push(afterwards((tx) => this.inputs.answer(tx, batch.answers)));
 
+    // Likewise; and after all other rows, because the rows of limits are locked last.
+    if (batch.slotReleases.length > 0) {
+      statements.push(async (tx) => ({ handed: await this.runSlots.release(tx, batch.slotReleases) }));
+    }
+
     const only = statements.length === 1 ? statements[0] : undefined;
     const written = only ? [await this.transactions.single(only)] : await this.transactions.together(statements);
     const held = written.flatMap((one) => (one.held === undefined ? [] : [one.held]));
@@ -310,6 +321,7 @@ export class Journal {
       moved: written.find(({ moved }) => moved)?.moved ?? NONE,
       enqueued: written.find(({ enqueued }) => enqueued)?.enqueued ?? NONE,
       created: written.find(({ created }) => created)?.created ?? NONE,
+      handed: written.find(({ handed }) => handed)?.handed ?? [],
     };
   }
 }
@@ -335,6 +347,8 @@ interface Written {
   readonly moved: ReadonlySet<string>;
   readonly enqueued: ReadonlySet<string>;
   readonly created: ReadonlySet<string>;
+  /** Who got slots that runs let go of. */
+  readonly handed: readonly HandedClaim[];
 }
 
 const NONE: ReadonlySet<string> = new Set();

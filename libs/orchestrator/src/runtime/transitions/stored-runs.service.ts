@@ -4,6 +4,7 @@ import {
   forcedFlowRunPolicy,
   isTerminal,
   StateType,
+  type DeploymentConcurrency,
   type Facts,
   type FlowRunPolicy,
   type ProposedState,
@@ -23,6 +24,7 @@ import type { RunLease } from '../leases/run-lease.js';
 import { DatabaseClock } from './database-clock.js';
 import { creationEntry, decidedFlowRun, decidedTaskRun, moveEntry, saveEntry, type Answer } from './decided.js';
 import { Journal } from './journal.js';
+import { SLOT_IS_TAKEN } from './slot-is-taken.js';
 
 /** How a state is proposed for a run that is known from the database. */
 interface StoredProposal {
@@ -34,6 +36,8 @@ interface StoredProposal {
   readonly lease?: RunLease;
   /** What the run is told if it enters that very state, written together with it. */
   readonly answer?: NewFlowRunInput;
+  /** How the limit of its deployment stands. Default: it has a slot, or needs none. */
+  readonly deployment?: DeploymentConcurrency;
 }
 
 /**
@@ -62,7 +66,7 @@ export class StoredRuns {
   async propose(
     flowRunId: string,
     proposed: ProposedState | ((found: LoadedFlowRun) => ProposedState),
-    { force = false, check, lease, answer: told }: StoredProposal = {},
+    { force = false, check, lease, answer: told, deployment }: StoredProposal = {},
   ): Promise<Answer> {
     for (;;) {
       const found = await this.flowRuns.loadRow(flowRunId);
@@ -75,6 +79,7 @@ export class StoredRuns {
         typeof force === 'function' ? force(found) : force,
         lease,
         told,
+        deployment,
       );
       if (written) return answer;
     }
@@ -184,8 +189,9 @@ export class StoredRuns {
     force: boolean,
     lease: RunLease | null = null,
     told?: NewFlowRunInput,
+    deployment: DeploymentConcurrency = SLOT_IS_TAKEN,
   ): Promise<{ readonly answer: Answer; readonly written: boolean }> {
-    const facts: Facts = { reschedulable: row.deploymentId !== null || row.buildId !== null };
+    const facts: Facts = { reschedulable: row.deploymentId !== null || row.buildId !== null, deployment };
     const policy = force ? forcedFlowRunPolicy : flowRunPolicy;
     const { answer, after } = decidedFlowRun(policy, run, proposed, this.clock.now(), facts);
     if (!after) return { answer, written: true };
@@ -193,6 +199,7 @@ export class StoredRuns {
     const entry = moveEntry(run, after, {
       owed,
       lease,
+      verdict: answer.verdict,
       result: null,
       leaseChange: leaseChangeOf(after.state.type, row),
       // Whether a process holds the run was looked at as well, and may change while its state does not.

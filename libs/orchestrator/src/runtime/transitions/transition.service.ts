@@ -31,6 +31,7 @@ import { DatabaseClock } from './database-clock.js';
 import { creationEntry, decidedFlowRun, decidedTaskRun, moveEntry, saveEntry, type Answer } from './decided.js';
 import type { EntryOutcome, JournalEntry, MoveEntry } from './journal-entry.js';
 import { Journal } from './journal.js';
+import { SLOT_IS_TAKEN } from './slot-is-taken.js';
 import { isRoot, newTaskRun, type LiveFlowRun, type LiveTaskRun } from './live-run.js';
 
 interface ProposeOptions {
@@ -42,8 +43,11 @@ interface ProposeOptions {
   readonly unlessPaused?: boolean;
 }
 
-/** Facts about runs of flows that are registered in this process: whoever registered the flow can start it again. */
-const NATIVE_FACTS: Facts = { reschedulable: true };
+/**
+ * Facts about runs that this process executes: whoever registered their flow can start them again, and slots were taken when they were
+ * claimed.
+ */
+const NATIVE_FACTS: Facts = { reschedulable: true, deployment: SLOT_IS_TAKEN };
 
 /**
  * The door through which every state goes: rules decide, bookkeeping follows, the journal writes. Nobody else writes a
@@ -298,6 +302,7 @@ export class TransitionService {
         result: after.state.type === proposed.type ? (result ?? null) : null,
         leaseChange: lease ?? (ends ? 'released' : 'kept'),
         owed: this.hooks.owedByFlowRun(live, after.state),
+        verdict: answer.verdict,
       }),
     };
   }

@@ -1,0 +1,192 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { DataSource } from 'typeorm';
+import { newId } from '../../persistence/ids.js';
+import { schemaOf } from '../../persistence/schema-of.js';
+import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
+import { Transactions, type Tx } from '../../persistence/transactions.js';
+import { HANDED, type HandedClaim } from './concurrency-claims.repository.js';
+
+/** A run that needs a slot of its deployment. */
+export interface RunOfDeployment {
+  readonly id: string;
+  readonly deploymentId: string;
+}
+
+/** What came of asking for one; nothing is said of runs whose deployments have no limit. */
+export interface SecuredRun extends RunOfDeployment {
+  readonly outcome: 'granted' | 'unlimited' | 'waiting' | 'refused' | 'too-many';
+  readonly limit: number;
+  readonly strategy: 'ENQUEUE' | 'CANCEL_NEW' | 'CANCEL_RUNNING' | 'REPLACE_PENDING';
+}
+
+/** A move of a run by which it lets go of its slot, or of its place in the line. */
+export interface SlotRelease {
+  readonly runId: string;
+  /** The state that the move leads to. */
+  readonly stateId: string;
+}
+
+/**
+ * Slots that flow runs hold of the limits of their deployments, for as long as they go on, whichever process executes them. The limit of a
+ * deployment is kept under the name `deployment:` and its id, and follows what the deployment says.
+ */
+@Injectable()
+export class RunSlotsRepository {
+  private readonly schema: string;
+
+  constructor(
+    @Inject(ORCHESTRATOR_DATA_SOURCE) private readonly dataSource: DataSource,
+    private readonly transactions: Transactions,
+  ) {
+    this.schema = schemaOf(dataSource);
+  }
+
+  /**
+   * Takes a slot for each run, in their order, or puts it into the line of its deployment; not where that cancels new ones. A run that has
+   * a slot, or a place, keeps it. The limits are locked first, in the order of their ids: the runs are in another one.
+   */
+  async secure(runs: readonly RunOfDeployment[], leadUs: number): Promise<SecuredRun[]> {
+    const deploymentIds = [...new Set(runs.map(({ deploymentId }) => deploymentId))];
+    const [, , secured] = await this.transactions.together<unknown[]>([
+      (tx) => tx.query(this.follow(), [deploymentIds]),
+      (tx) =>
+        tx.query(
+          `select from ${this.schema}.concurrency_limit l
+            where l.name = any(select 'deployment:' || d.id from unnest($1::uuid[]) as d(id))
+            order by l.id for no key update`,
+          [deploymentIds],
+        ),
+      (tx) =>
+        tx.query(
+          `select r.id::text, r.deployment_id::text as "deploymentId", a.outcome, r."limit", r.strategy
+             from (select r.id, r.claim_id, d.id as deployment_id, d.concurrency_limit as "limit",
+                          coalesce(d.concurrency_options ->> 'collision_strategy', 'ENQUEUE') as strategy
+                     from unnest($1::uuid[], $2::uuid[], $3::uuid[]) with ordinality as r(id, deployment_id, claim_id, place)
+                     join ${this.schema}.deployment d on d.id = r.deployment_id and d.concurrency_limit is not null
+                    order by r.place offset 0) as r
+            cross join lateral ${this.schema}.concurrency_acquire(
+              r.claim_id, array['deployment:' || r.deployment_id], 1, false, false, r.strategy <> 'CANCEL_NEW',
+              null, r.id, null, null, null, $4) as a`,
+          [runs.map(({ id }) => id), runs.map(({ deploymentId }) => deploymentId), runs.map(() => newId()), leadUs],
+        ),
+    ]);
+    return (secured ?? []) as SecuredRun[];
+  }
+
+  /** Ends the claims of runs that were moved in the same transaction. Rides `concurrency_claim_flow_run_idx`. @returns who got what. */
+  release(tx: Tx, moves: readonly SlotRelease[]): Promise<HandedClaim[]> {
+    return tx.query<HandedClaim>(
+      `select ${HANDED} from ${this.schema}.concurrency_release(array(
+         select c.id
+           from unnest($1::uuid[], $2::uuid[]) as m(run_id, state_id)
+           join ${this.schema}.flow_run r on r.id = m.run_id and r.state_id = m.state_id
+           join ${this.schema}.concurrency_claim c on c.flow_run_id = m.run_id
+          where c.process_id is null and c.task_run_id is null), 0)`,
+      [moves.map(({ runId }) => runId), moves.map(({ stateId }) => stateId)],
+    );
+  }
+
+  /** Runs that wait for a slot and have one by now: nobody has told them. Rides `concurrency_claim_granted_run_idx`. */
+  async ready(limit: number): Promise<string[]> {
+    const rows = await this.dataSource.query<{ id: string }[]>(
+      `select r.id::text
+         from ${this.schema}.concurrency_claim c
+         join ${this.schema}.flow_run r on r.id = c.flow_run_id
+        where c.process_id is null and c.task_run_id is null and c.flow_run_id is not null and c.granted_at is not null
+          and r.state_type = 'SCHEDULED' and r.state_name = 'AwaitingConcurrencySlot' and r.process_id is null
+        order by c.granted_at limit $1`,
+      [limit],
+    );
+    return rows.map(({ id }) => id);
+  }
+
+  /** The runs that hold slots of a deployment and are not asked to end, the oldest first. */
+  async holders(deploymentId: string): Promise<string[]> {
+    const rows = await this.dataSource.query<{ id: string }[]>(
+      `select r.id::text
+         from ${this.schema}.concurrency_limit l
+         join ${this.schema}.concurrency_slot s on s.limit_id = l.id
+         join ${this.schema}.concurrency_claim c on c.id = s.claim_id
+         join ${this.schema}.flow_run r on r.id = c.flow_run_id
+        where l.name = 'deployment:' || $1 and r.state_type not in ('CANCELLING', 'CANCELLED')
+        order by s.taken_at, r.id`,
+      [deploymentId],
+    );
+    return rows.map(({ id }) => id);
+  }
+
+  /** The runs that wait for a slot of a deployment, those that wait longest first. Rides `concurrency_waiter_pkey`. */
+  async waiting(deploymentId: string): Promise<string[]> {
+    const rows = await this.dataSource.query<{ id: string }[]>(
+      `select c.flow_run_id::text as id
+         from ${this.schema}.concurrency_limit l
+         join ${this.schema}.concurrency_waiter w on w.limit_id = l.id
+         join ${this.schema}.concurrency_claim c on c.id = w.claim_id
+        where l.name = 'deployment:' || $1
+        order by w.position`,
+      [deploymentId],
+    );
+    return rows.map(({ id }) => id);
+  }
+
+  /**
+   * Ends claims of runs that have ended or are gone without letting go of them: a process of an earlier release knows nothing of
+   * slots. And lets limits follow deployments that were changed while runs wait for their slots.
+   */
+  async reconcile(limit: number): Promise<HandedClaim[]> {
+    const changed = `
+      select l.id
+        from ${this.schema}.concurrency_limit l
+        left join ${this.schema}.deployment d on l.name = 'deployment:' || d.id
+       where starts_with(l.name, 'deployment:') and l.active
+         and d.concurrency_limit is distinct from l."limit"`;
+    const [ended, , handed] = await this.transactions.together<unknown[]>([
+      (tx) =>
+        tx.query(
+          `with over as materialized (
+             select c.id
+               from ${this.schema}.concurrency_claim c
+               left join ${this.schema}.flow_run r on r.id = c.flow_run_id
+              where c.process_id is null and c.task_run_id is null and c.flow_run_id is not null
+                and (r.id is null or r.state_type in ('COMPLETED', 'FAILED', 'CRASHED', 'CANCELLED'))
+              limit $1)
+           select ${HANDED} from ${this.schema}.concurrency_release(array(select id from over), 0)`,
+          [limit],
+        ),
+      (tx) => tx.query(`select ${this.schema}.concurrency_lock(array(${changed}))`),
+      (tx) =>
+        tx.query(
+          `with changed as materialized (
+             update ${this.schema}.concurrency_limit l
+                set "limit" = coalesce(d.concurrency_limit, l."limit"), active = d.concurrency_limit is not null, updated = now()
+               from (select c.id, d.concurrency_limit
+                       from (${changed}) as c
+                       join ${this.schema}.concurrency_limit l on l.id = c.id
+                       left join ${this.schema}.deployment d on l.name = 'deployment:' || d.id) as d
+              where d.id = l.id
+             returning l.id)
+           select id from changed`,
+        ),
+    ]);
+    const ids = ((handed ?? []) as { id: string }[]).map(({ id }) => id);
+    const settled =
+      ids.length === 0
+        ? []
+        : await this.transactions.single((tx) =>
+            tx.query<HandedClaim>(`select ${HANDED} from ${this.schema}.concurrency_settle($1, 0)`, [ids]),
+          );
+    return [...((ended ?? []) as HandedClaim[]), ...settled];
+  }
+
+  /** Lets the limits be what their deployments say. */
+  private follow(): string {
+    return `
+      insert into ${this.schema}.concurrency_limit as l (id, name, "limit")
+      select gen_random_uuid(), 'deployment:' || d.id, d.concurrency_limit
+        from ${this.schema}.deployment d
+       where d.id = any($1::uuid[]) and d.concurrency_limit is not null
+       order by d.id
+      on conflict (name) do update set "limit" = excluded."limit", active = true, updated = now()
+       where l."limit" <> excluded."limit" or not l.active`;
+  }
+}
