@@ -1,4 +1,5 @@
 // What an application that embeds the orchestrator may use. What is not listed here is private.
+export { Schedule } from './authoring/schedule.decorator.js';
 export { Flow } from './authoring/flow.decorator.js';
 export { Task } from './authoring/task.decorator.js';
 export type { FlowHookOptions, HookOptions } from './authoring/hook.options.js';
@@ -95,6 +96,35 @@ export type { FlowRunView, FlowRunWithHistory, TaskRunView } from './runtime/flo
 export { toMermaid } from './runtime/run-graph.js';
 export type { RunGraph, RunGraphEdge, RunGraphNode } from './runtime/run-graph.js';
 
+export { Deployments } from './runtime/deployments/deployments.service.js';
+export type {
+  BackfillOptions,
+  DeploymentVersionView,
+  ListDeployments,
+} from './runtime/deployments/deployments.service.js';
+export type { BackfilledTime } from './runtime/deployments/backfills.service.js';
+export type { DeploymentRunOptions } from './runtime/deployments/deployment-runner.service.js';
+export type { DeploymentView, ScheduleView } from './runtime/deployments/deployment-view.js';
+export type { SavedDeployment } from './runtime/deployments/deployment-writer.service.js';
+export type { MethodParameters } from './runtime/deployments/method-parameters.js';
+export type {
+  DeploymentConcurrency,
+  DeploymentOptions,
+  DeploymentWorkPool,
+  ParametersByName,
+  ScheduleCatchUp,
+  ScheduleOptions,
+  ScheduleOverlap,
+  ScheduleSettings,
+} from './runtime/deployments/deployment-options.js';
+export {
+  DeploymentNotFoundError,
+  DeploymentParametersError,
+  DuplicateScheduleError,
+  InvalidDeploymentError,
+  ScheduleNotFoundError,
+  TooManyRunsError,
+} from './runtime/deployments/deployment-errors.js';
 export { RunControl } from './runtime/control/run-control.service.js';
 export type { ForcedState, ForkOptions } from './runtime/control/run-control.service.js';
 export { InvalidRecordingError, RunRecordings } from './runtime/rehearsal/run-recordings.service.js';
@@ -270,27 +300,41 @@ export {
   formatInstant,
   instantOfMs,
   InvalidClassCodecError,
+  InvalidCronError,
   InvalidDurationError,
+  InvalidIntervalError,
   InvalidRetryPolicyError,
+  InvalidRRuleError,
+  InvalidScheduleError,
   isTerminal,
   MalformedEncodingError,
   msBetween,
   OrchestratorError,
   RecordedError,
+  RRuleTooLargeError,
   RunNameTemplateError,
+  ScheduleNeverFiresError,
   StateType,
+  UnknownTimeZoneError,
   UnserialisableValueError,
 } from '@nestor/core';
 export type {
   Backoff,
   BaseJobTemplate,
   ClassCodec,
+  CronSchedule,
+  CronScheduleInput,
   Duration,
   ErrorClass,
   ExponentialBackoffOptions,
   Instant,
+  IntervalSchedule,
+  IntervalScheduleInput,
   ProposedState,
   RetryDelay,
+  RRuleSchedule,
+  RRuleScheduleInput,
+  Schedule as ScheduleTimes,
   State,
 } from '@nestor/core';
 

@@ -17,11 +17,14 @@ import { Transactions } from './persistence/transactions.js';
 import { entities } from './records/entities.js';
 import { ArtifactsRepository } from './records/artifacts/artifacts.repository.js';
 import { BlocksRepository } from './records/blocks/blocks.repository.js';
+import { DeploymentSchedulesRepository } from './records/deployments/deployment-schedules.repository.js';
 import { DeploymentsRepository } from './records/deployments/deployments.repository.js';
 import { ConcurrencyClaimsRepository } from './records/concurrency-limits/concurrency-claims.repository.js';
 import { ConcurrencyLimitsRepository } from './records/concurrency-limits/concurrency-limits.repository.js';
 import { DeploymentStatusesRepository } from './records/deployments/deployment-statuses.repository.js';
 import { RunSlotsRepository } from './records/concurrency-limits/run-slots.repository.js';
+import { ScheduleFillingRepository } from './records/deployments/schedule-filling.repository.js';
+import { ScheduleTurnsRepository } from './records/deployments/schedule-turns.repository.js';
 import { EventsRepository } from './records/events/events.repository.js';
 import { FlowRunInputsRepository } from './records/flow-run-inputs/flow-run-inputs.repository.js';
 import { FlowRunClaimsRepository } from './records/flow-runs/flow-run-claims.repository.js';
@@ -75,6 +78,20 @@ import { TaskClaimer } from './runtime/background/task-claimer.service.js';
 import { TaskQueue } from './runtime/background/task-queue.service.js';
 import { TasksInFlight } from './runtime/background/tasks-in-flight.js';
 import { ProcessLease } from './runtime/leases/process-lease.service.js';
+import { Backfills } from './runtime/deployments/backfills.service.js';
+import { DeclaredDeployments } from './runtime/deployments/declared-deployments.service.js';
+import { DeployedRuns } from './runtime/deployments/deployed-runs.service.js';
+import { DeploymentEvents } from './runtime/deployments/deployment-events.js';
+import { DeploymentForms } from './runtime/deployments/deployment-forms.service.js';
+import { DeploymentRunner } from './runtime/deployments/deployment-runner.service.js';
+import { DeploymentWriter } from './runtime/deployments/deployment-writer.service.js';
+import { Deployments } from './runtime/deployments/deployments.service.js';
+import { LateRuns } from './runtime/scheduler/late-runs.service.js';
+import { MissedRuns } from './runtime/scheduler/missed-runs.service.js';
+import { ScheduleFiller } from './runtime/scheduler/schedule-filler.service.js';
+import { ScheduleNews } from './runtime/scheduler/schedule-news.service.js';
+import { Scheduler } from './runtime/scheduler/scheduler.service.js';
+import { TurnGiver } from './runtime/scheduler/turn-giver.service.js';
 import { Inbox } from './runtime/inputs/inbox.service.js';
 import { InputArrivals } from './runtime/inputs/input-arrivals.service.js';
 import { PauseAnswers } from './runtime/inputs/pause-answers.service.js';
@@ -235,6 +252,9 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
       VariablesRepository,
       BlocksRepository,
       DeploymentsRepository,
+      DeploymentSchedulesRepository,
+      ScheduleFillingRepository,
+      ScheduleTurnsRepository,
       OwedHooksRepository,
       WorkPoolsRepository,
       WorkQueuesRepository,
@@ -303,6 +323,20 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
       SharedRuns,
       Batches,
       FlowEnqueuer,
+      ScheduleNews,
+      DeployedRuns,
+      DeploymentForms,
+      DeploymentEvents,
+      DeploymentWriter,
+      DeploymentRunner,
+      DeclaredDeployments,
+      Backfills,
+      Deployments,
+      ScheduleFiller,
+      Scheduler,
+      TurnGiver,
+      LateRuns,
+      MissedRuns,
       OrphanedTasks,
       DeadLetters,
       TaskClaimer,
@@ -342,7 +376,7 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
     exports: [
       ...[Flows, FlowRuns, BackgroundTasks, Results, RunControl, RunInputs, RunRecordings, Readiness],
       ...[Artifacts, Variables, Blocks, Events, WorkPools, HandedOverRuns],
-      ...[Artifacts, Variables, Blocks, Events, WorkPools, ConcurrencyLimits, ConcurrencyLeases],
+      ...[ConcurrencyLimits, ConcurrencyLeases, Deployments],
     ],
   };
 }

@@ -1,6 +1,9 @@
 import 'reflect-metadata';
+import type { DeploymentOptions } from '../runtime/deployments/deployment-options.js';
+import type { MethodParameters } from '../runtime/deployments/method-parameters.js';
 import type { AsyncMethod, Fits, Prototype } from './async-method.js';
 import { decorate } from './decorate.js';
+import type { AnyDeployments, FitsDeployments } from './deployment.options.js';
 import type { FlowOptions } from './flow.options.js';
 import type { FitsHooks, HookNames } from './hook.options.js';
 
@@ -29,12 +32,15 @@ export function Flow<
   const Failed extends string = string,
   const Cancelled extends string = string,
   const Crashed extends string = string,
->(options: FlowOptions<M, Template, Running, Done, Failed, Cancelled, Crashed> = {}) {
+  const Deployed extends AnyDeployments = readonly DeploymentOptions<MethodParameters<M>>[],
+>(options: FlowOptions<M, Template, Running, Done, Failed, Cancelled, Crashed, Deployed> = {}) {
   type Names = HookNames<Running, Done, Failed, Cancelled, Crashed>;
   return <T extends object, Decorated extends M>(
     target: Prototype<T>,
     key: string,
-    method: TypedPropertyDescriptor<Decorated & Fits<Decorated, Template> & FitsHooks<T, Decorated, Names>>,
+    method: TypedPropertyDescriptor<
+      Decorated & Fits<Decorated, Template> & FitsHooks<T, Decorated, Names> & FitsDeployments<Decorated, Deployed>
+    >,
   ): void => {
     decorate(FLOW_METADATA, options, target, key, method as TypedPropertyDescriptor<unknown>);
   };

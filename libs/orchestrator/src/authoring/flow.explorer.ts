@@ -18,10 +18,12 @@ import { decoratedMethodOf } from './decorate.js';
 import { FLOW_METADATA } from './flow.decorator.js';
 import type { FlowOptions } from './flow.options.js';
 import { parametersOfMethod } from './parameters/method-parameters.js';
+import { resolvedDeployments } from './resolve-deployments.js';
 import { resolvedTransactionHooks } from './resolve-transaction-hooks.js';
 import { resolvedHooks } from './resolve-hooks.js';
-import { resolvedName, resolvedSettings, resolvedVersion } from './resolve-options.js';
+import { InvalidOptionError, resolvedName, resolvedSettings, resolvedVersion } from './resolve-options.js';
 import { resolvedTransactional } from './resolve-transactional.js';
+import { schedulesOf } from './schedule.decorator.js';
 import { TASK_METADATA } from './task.decorator.js';
 import type { TaskOptions } from './task.options.js';
 
@@ -85,11 +87,14 @@ export class FlowExplorer {
     return this.scanner.getAllMethodNames(prototype).flatMap((methodName) => {
       const decorated = (prototype as Record<string, unknown>)[methodName];
       const method = typeof decorated === 'function' ? decoratedMethodOf(decorated)?.authored : undefined;
-      if (!method) return [];
       const place = placeOf({ provider, methodName });
+      const schedules = schedulesOf(prototype, methodName);
+      const flow = method && (Reflect.getMetadata(FLOW_METADATA, decorated as object) as FlowOptions | undefined);
+      if (schedules.length > 0 && !flow)
+        throw new InvalidOptionError(place, '@Schedule()', 'is for flows; add @Flow().');
+      if (!method) return [];
       const invoke = invocationOf({ wrapper, provider, methodName, decorated: decorated as AuthoredMethod, method });
       const common = { provider, methodName, method, invoke, receiver };
-      const flow = Reflect.getMetadata(FLOW_METADATA, decorated as object) as FlowOptions | undefined;
       if (flow) {
         const name = resolvedName(flow.name, place, place);
         return {
@@ -101,6 +106,7 @@ export class FlowExplorer {
           ...resolvedSettings(flow, place),
           hooks: resolvedHooks(flow, provider, place),
           onDivergence: flow.onDivergence,
+          deployments: resolvedDeployments(flow.deployments, schedules, name),
           parameters: parametersOfMethod({
             flowName: name,
             prototype,

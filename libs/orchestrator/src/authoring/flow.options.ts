@@ -1,5 +1,8 @@
+import type { DeploymentOptions } from '../runtime/deployments/deployment-options.js';
+import type { MethodParameters } from '../runtime/deployments/method-parameters.js';
 import type { OnDivergence } from '../runtime/replay/replay.js';
 import type { AsyncMethod } from './async-method.js';
+import type { AnyDeployments } from './deployment.options.js';
 import type { FlowHookOptions, HookOptions } from './hook.options.js';
 import type { RunOptions } from './run.options.js';
 
@@ -12,6 +15,7 @@ export interface FlowOptions<
   Failed extends string = string,
   Cancelled extends string = string,
   Crashed extends string = string,
+  Deployed extends AnyDeployments = readonly DeploymentOptions<MethodParameters<M>>[],
 >
   extends RunOptions<M, Template>, HookOptions<M, Running, Done, Failed>, FlowHookOptions<M, Cancelled, Crashed> {
   /**
@@ -31,4 +35,9 @@ export interface FlowOptions<
    * `InvalidParametersError` and is not tried again. Default `true`. See "Parameters" in the documentation of flows.
    */
   readonly validateParameters?: boolean;
+  /**
+   * How the flow runs on its own: at which times, with which parameters, how often at once. They are made, and made what they
+   * say, when the application starts; one that is in the code no more is paused. See also {@link Schedule}. Default: none.
+   */
+  readonly deployments?: Deployed;
 }

@@ -8,6 +8,8 @@ import { OrchestratorEngine } from '../runtime/engine/orchestrator-engine.js';
 import { bindClass, bindInstance, noteStarting, unbindClass } from '../runtime/registry/engine-bindings.js';
 import { HostDataSources } from '../runtime/transactional/host-data-sources.service.js';
 import { FlowRegistry } from '../runtime/registry/flow-registry.js';
+import { DeclaredDeployments } from '../runtime/deployments/declared-deployments.service.js';
+import { MissedRuns } from '../runtime/scheduler/missed-runs.service.js';
 import { FlowExplorer } from './flow.explorer.js';
 
 /**
@@ -26,6 +28,8 @@ export class FlowRegistrar implements OnModuleInit, OnApplicationShutdown {
     private readonly transactions: Transactions,
     private readonly process: ProcessLease,
     private readonly hostDataSources: HostDataSources,
+    private readonly deployments: DeclaredDeployments,
+    private readonly missedRuns: MissedRuns,
     @Inject(ORCHESTRATOR_DATA_SOURCE) private readonly dataSource: DataSource,
   ) {}
 
@@ -58,6 +62,8 @@ export class FlowRegistrar implements OnModuleInit, OnApplicationShutdown {
     if (names.length > 0) {
       this.registry.setFlowIds(await this.transactions.single((tx) => this.flows.register(tx, names)));
     }
+    await this.deployments.reconcile();
+    await this.missedRuns.settle();
     for (const { provider, instance } of explored) {
       bindClass(provider, this.engine);
       if (instance) bindInstance(instance, this.engine);

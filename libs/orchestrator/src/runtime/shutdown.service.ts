@@ -12,6 +12,9 @@ import { SettledHooks } from './hooks/settled-hooks.service.js';
 import { ProcessLease } from './leases/process-lease.service.js';
 import { Foreman } from './maintenance/foreman.service.js';
 import { RunClaimer } from './recovery/run-claimer.service.js';
+import { LateRuns } from './scheduler/late-runs.service.js';
+import { Scheduler } from './scheduler/scheduler.service.js';
+import { TurnGiver } from './scheduler/turn-giver.service.js';
 import { Sweeper } from './recovery/sweeper.service.js';
 import { InfrastructureRuns } from './workers/infrastructure-runs.service.js';
 import { PoolWorkers } from './workers/pool-workers.service.js';
@@ -33,6 +36,9 @@ export class Shutdown implements BeforeApplicationShutdown {
     private readonly taskClaimer: TaskClaimer,
     private readonly sweeper: Sweeper,
     private readonly foreman: Foreman,
+    private readonly scheduler: Scheduler,
+    private readonly turnGiver: TurnGiver,
+    private readonly lateRuns: LateRuns,
     private readonly observer: RunObserver,
     private readonly engine: OrchestratorEngine,
     private readonly delivery: HookDelivery,
@@ -56,6 +62,9 @@ export class Shutdown implements BeforeApplicationShutdown {
       this.slotKeeper.stop(),
       this.limitedTags.stop(),
       this.foreman.stop(),
+      this.scheduler.stop(),
+      this.turnGiver.stop(),
+      this.lateRuns.stop(),
       this.delivery.stop(),
       this.engine.drain(),
       this.infrastructure.drain(),

@@ -143,6 +143,19 @@ export const overdueFlowRuns = (schema: string): string => `
    limit $3`;
 
 /**
+ * Runs that were due and that nobody has taken since, those first that have been due longest, after the one of the page before.
+ * Rides `flow_run_due_idx`.
+ */
+export const lateFlowRuns = (schema: string): string => `
+  select r.id, r.state_id as "stateId", r.next_scheduled_start_time as "dueAt"
+    from ${schema}.flow_run r
+   where r.state_type = 'SCHEDULED' and r.state_name = 'Scheduled' and r.process_id is null and not r.awaits_turn
+     and r.app = $1 and r.next_scheduled_start_time <= ${timeAhead('$3')} - $2 * interval '1 millisecond'
+     and (r.next_scheduled_start_time, r.id) > (coalesce($5::timestamptz, '-infinity'), coalesce($6::uuid, r.id))
+   order by r.next_scheduled_start_time, r.id
+   limit $4`;
+
+/**
  * Runs whose process may write nothing more, or has left; of these flows only. A run that waits was last updated when it was
  * claimed, or when it began to wait in its process: if it was due by then, it was about to begin. Rides
  * `flow_run_process_idx`.

@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { stateOfRow } from '../state-columns.js';
-import type { FlowRun, State, StateType } from '@nestor/core';
+import { formatInstant, type FlowRun, type Instant, type State, type StateType } from '@nestor/core';
 import { DataSource, In, LessThan, type Repository } from 'typeorm';
 import { isId } from '../../persistence/ids.js';
 import { schemaOf } from '../../persistence/schema-of.js';
@@ -14,6 +14,7 @@ import {
   claimedCreations,
   insertFlowRuns,
   insertLoneFlowRun,
+  lateFlowRuns,
   moveFlowRuns,
   moveRows,
   orphanedFlowRuns,
@@ -43,11 +44,27 @@ export interface ObservedFlowRun {
   readonly pauseReschedule: boolean;
 }
 
+/** Which runs are late. */
+interface LateRequest {
+  readonly lateAfterMs: number;
+  readonly limit: number;
+  readonly after: LateFlowRun | null;
+  /** See `DatabaseClock.leadUs`. */
+  readonly leadUs: number;
+}
+
 /** A run that somebody should have ended or resumed by now. */
 export interface OverdueFlowRun {
   readonly id: string;
   readonly stateId: string;
   readonly stateType: StateType;
+}
+
+/** A run that was due and that nobody has taken since. */
+export interface LateFlowRun {
+  readonly id: string;
+  readonly stateId: string;
+  readonly dueAt: Instant;
 }
 
 /** A root run whose process is fenced or gone. */
@@ -175,6 +192,12 @@ export class FlowRunsRepository {
    */
   overdue(app: string, cancellingMs: number, limit: number, leadUs = 0): Promise<OverdueFlowRun[]> {
     return this.dataSource.query<OverdueFlowRun[]>(overdueFlowRuns(this.schema), [app, cancellingMs, limit, leadUs]);
+  }
+
+  /** A page of runs that have been due for that long and that nobody has taken, after one of the page before. */
+  late(app: string, { lateAfterMs, limit, after, leadUs }: LateRequest): Promise<LateFlowRun[]> {
+    const parameters = [app, lateAfterMs, leadUs, limit, after && formatInstant(after.dueAt), after?.id ?? null];
+    return this.dataSource.query<LateFlowRun[]>(lateFlowRuns(this.schema), parameters);
   }
 
   /** Whether any run of an application is paused or suspended. Rides `flow_run_active_idx`. */

@@ -5,7 +5,7 @@ import { instantParameter, storedDetails } from '../stored-state.js';
 import type { NewFlowRun } from './flow-run-rows.js';
 
 /** Who or what made a run, as it is shown to people and to clients of the API. */
-interface RunCreator {
+export interface RunCreator {
   readonly id: string;
   readonly type: string;
   readonly display_value: string;
@@ -27,6 +27,10 @@ export interface RunOrigin {
   readonly jobVariables: Readonly<Record<string, unknown>> | null;
   /** A schedule made it, and whoever changes that may delete it. */
   readonly autoScheduled: boolean;
+  /** The schedule of which it is a run. */
+  readonly scheduleId: string | null;
+  /** Nobody claims it until it has been given its turn among the runs of its schedule. */
+  readonly awaitsTurn: boolean;
 }
 
 /** A flow run that is created to wait: for its time, or for whoever takes it. */
@@ -59,6 +63,8 @@ const runColumns: readonly RowColumn<WaitingFlowRun>[] = [
   ['created_by', 'jsonb', ({ origin }) => origin.createdBy && JSON.stringify(origin.createdBy)],
   ['job_variables', 'jsonb', ({ origin }) => origin.jobVariables && JSON.stringify(origin.jobVariables)],
   ['auto_scheduled', 'boolean', ({ origin }) => origin.autoScheduled],
+  ['schedule_id', 'uuid', ({ origin }) => origin.scheduleId],
+  ['awaits_turn', 'boolean', ({ origin }) => origin.awaitsTurn],
   ['state_id', 'uuid', ({ run }) => run.state.id],
   ['state_type', 'text', ({ run }) => run.state.type],
   ['state_name', 'text', ({ run }) => run.state.name],

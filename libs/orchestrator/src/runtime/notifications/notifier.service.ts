@@ -16,6 +16,8 @@ type Topic =
   | 'limits'
   /** A claim of a process has the slots it waited for: `slot:<process>:<claim>`. */
   | `slot:${string}:${string}`
+  /** Schedules were made or changed. */
+  | 'schedules'
   /** Somebody asked something of a run: `run:<id>`. */
   | `run:${string}`
   /** An input of a run is there: `input:<id>`. */

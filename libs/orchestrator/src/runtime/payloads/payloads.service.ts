@@ -88,6 +88,16 @@ export class Payloads {
   }
 
   /**
+   * Seals what belongs to no run, and therefore stays in its row, however large it is.
+   *
+   * @throws {PayloadCodecFailedError}
+   */
+  async sealInRow(encoded: string): Promise<string> {
+    const { codecs, bytes } = await this.applyCodecs(Buffer.from(encoded));
+    return inlineForm(encoded, codecs, bytes);
+  }
+
+  /**
    * Seals what a run threw. An error is recorded whatever it is: what has no form, is too large, or cannot be kept, gives
    * way to an error with its message.
    *

@@ -1,6 +1,7 @@
 import type { CachePolicy, RetryPolicy } from '@nestor/core';
 import type { NewFlowRun } from '../../records/flow-runs/flow-run-rows.js';
 import type { NewTaskRun } from '../../records/task-runs/task-run-rows.js';
+import type { DeploymentSpec } from '../deployments/deployment-spec.js';
 import type { HookLists } from '../hooks/hook-lists.js';
 import type { FlowParameters } from '../parameters/flow-parameters.js';
 import type { OnDivergence } from '../replay/replay.js';
@@ -93,6 +94,8 @@ export interface FlowDefinition extends Definition {
   /** `undefined` leaves it to the build: see `Replays`. */
   readonly onDivergence: OnDivergence | undefined;
   readonly parameters: FlowParameters;
+  /** What it declares: see `DeclaredDeployments`. */
+  readonly deployments: readonly DeploymentSpec[];
 }
 
 export interface TaskDefinition extends Definition {

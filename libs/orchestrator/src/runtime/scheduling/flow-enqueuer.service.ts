@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { derivedId, newId } from '../../persistence/ids.js';
+import { idOfCall } from '../engine/id-of-call.js';
 import { parametersOf } from '../engine/parameters.js';
 import { currentScope } from '../engine/run-scope.js';
 import { tagsInScope, unionOf } from '../engine/scoped-tags.js';
@@ -70,7 +70,7 @@ export class FlowEnqueuer {
     scope?.attempt.assertLive();
     const given = name ?? definition.runName?.(args);
     return {
-      id: this.idOf(definition, args),
+      id: idOfCall(`enqueue:${definition.name}`, args, this.payloads.classes),
       ...(given !== undefined && { name: given }),
       parameters: parametersOf(args, this.payloads.classes),
       tags: unionOf(definition.tags, tags ?? [], tagsInScope()),
@@ -81,14 +81,6 @@ export class FlowEnqueuer {
 
   private async placeOf({ workPool, workQueue }: EnqueueRequest): Promise<WaitingPlace | null> {
     return workPool === null ? null : this.queueIds.placeIn(workPool, workQueue);
-  }
-
-  private idOf({ name }: FlowDefinition, args: readonly unknown[]): string {
-    const scope = currentScope();
-    const run = scope?.flowRun ?? scope?.place.taskRun;
-    if (!scope || !run) return newId();
-    const call = scope.branch.keyOf(`enqueue:${name}`, args, this.payloads.classes);
-    return derivedId(run.created.id, ['enqueue', scope.place.taskRun?.created.id ?? '', name, call].join('\0'));
   }
 }
 

@@ -24,6 +24,10 @@ export interface ScheduledFlow {
   readonly name: string;
   readonly policy: FlowRunPolicy;
   readonly version: string | null;
+  /** The application whose processes may run it. Default: this one. */
+  readonly app?: string;
+  /** Default: that of this process. `null` where its code is elsewhere. */
+  readonly buildId?: string | null;
 }
 
 /** A run that is to wait for its time, or for whoever takes it. */
@@ -37,6 +41,8 @@ export interface ScheduledRunRequest {
   readonly tags: readonly string[];
   /** `null`: now. */
   readonly scheduledTime: Instant | null;
+  /** The time that it is the run of, where it is due at another. Default: when it is due. */
+  readonly expectedStartTime?: Instant;
   readonly message?: string;
   /** What is left out is `null`, or empty. */
   readonly origin?: Partial<RunOrigin>;
@@ -67,6 +73,8 @@ const NO_ORIGIN: RunOrigin = {
   createdBy: null,
   jobVariables: null,
   autoScheduled: false,
+  scheduleId: null,
+  awaitsTurn: false,
 };
 
 /** Creates flow runs that nobody executes yet, in `SCHEDULED`: whoever may take them does when they are due. */
@@ -161,21 +169,23 @@ export class ScheduledRuns {
     const created = {
       id,
       flowId: flow.id,
-      app: this.settings.app,
+      app: flow.app ?? this.settings.app,
       rootFlowRunId: id,
       parentTaskRunId: null,
       name: request.name ?? nameOfRun(id),
       parameters: typeof sealed === 'string' ? sealed : await sealed,
       tags: request.tags,
       flowVersion: flow.version,
-      buildId: this.settings.buildId ?? this.registry.fingerprint,
+      buildId: flow.buildId === undefined ? (this.settings.buildId ?? this.registry.fingerprint) : flow.buildId,
       encodingVersion,
       isLeased: false,
     };
     const now = this.clock.now();
     const { message } = request;
     const state = scheduled({ scheduledTime: request.scheduledTime ?? now, ...(message !== undefined && { message }) });
-    return waitingEntry(created, { ...NO_ORIGIN, ...request.origin }, flow.policy, state, now).waiting;
+    const { waiting } = waitingEntry(created, { ...NO_ORIGIN, ...request.origin }, flow.policy, state, now);
+    const { expectedStartTime } = request;
+    return expectedStartTime === undefined ? waiting : { ...waiting, run: { ...waiting.run, expectedStartTime } };
   }
 
   /** One with a key may have to wait for a transaction of the application; nothing else is to wait for that. */

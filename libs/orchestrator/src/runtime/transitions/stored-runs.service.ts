@@ -6,7 +6,9 @@ import {
   StateType,
   type DeploymentConcurrency,
   type Facts,
+  type FlowRun,
   type FlowRunPolicy,
+  type Policy,
   type ProposedState,
 } from '@nestor/core';
 import { Injectable } from '@nestjs/common';
@@ -76,7 +78,7 @@ export class StoredRuns {
       const { answer, written } = await this.decideAndWrite(
         found,
         state,
-        typeof force === 'function' ? force(found) : force,
+        (typeof force === 'function' ? force(found) : force) ? forcedFlowRunPolicy : flowRunPolicy,
         lease,
         told,
         deployment,
@@ -90,17 +92,19 @@ export class StoredRuns {
    *
    * @param isStill looks at the run as it is now.
    * @param proposed the state, or what makes one of the run as it is then.
+   * @param policy what alters it.
    * @returns the state the run entered; `null` when somebody else was faster.
    */
   async proposeOnce(
     flowRunId: string,
     isStill: (found: LoadedFlowRun) => boolean,
     proposed: ProposedState | ((found: LoadedFlowRun) => ProposedState),
+    policy: Policy<FlowRun> = flowRunPolicy,
   ): Promise<StateType | null> {
     const found = await this.flowRuns.loadRow(flowRunId);
     if (!found || !isStill(found)) return null;
     const state = typeof proposed === 'function' ? proposed(found) : proposed;
-    const { answer, written } = await this.decideAndWrite(found, state, false);
+    const { answer, written } = await this.decideAndWrite(found, state, policy);
     return written ? (answer.state?.type ?? null) : null;
   }
 
@@ -186,13 +190,12 @@ export class StoredRuns {
   private async decideAndWrite(
     { row, run }: LoadedFlowRun,
     proposed: ProposedState,
-    force: boolean,
+    policy: Policy<FlowRun>,
     lease: RunLease | null = null,
     told?: NewFlowRunInput,
     deployment: DeploymentConcurrency = SLOT_IS_TAKEN,
   ): Promise<{ readonly answer: Answer; readonly written: boolean }> {
     const facts: Facts = { reschedulable: row.deploymentId !== null || row.buildId !== null, deployment };
-    const policy = force ? forcedFlowRunPolicy : flowRunPolicy;
     const { answer, after } = decidedFlowRun(policy, run, proposed, this.clock.now(), facts);
     if (!after) return { answer, written: true };
     const owed = this.hooks.owedByStoredRun(row, after.state);

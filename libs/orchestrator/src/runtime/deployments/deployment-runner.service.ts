@@ -1,0 +1,112 @@
+import { Injectable } from '@nestjs/common';
+import type { DeploymentEntity } from '../../records/deployments/deployment.entity.js';
+import { InvalidRunOptionError } from '../engine/new-run-options.js';
+import { idOfCall } from '../engine/id-of-call.js';
+import { currentScope } from '../engine/run-scope.js';
+import { tagsInScope, unionOf } from '../engine/scoped-tags.js';
+import { Payloads } from '../payloads/payloads.service.js';
+import { checkedEnqueue, type EnqueueOptions, type EnqueueRequest } from '../scheduling/enqueue-options.js';
+import { SharedRuns } from '../scheduling/shared-runs.service.js';
+import { ScheduledRuns, type ScheduledRun } from '../scheduling/scheduled-runs.service.js';
+import { DatabaseClock } from '../transitions/database-clock.js';
+import { QueueIds } from '../work-pools/queue-ids.service.js';
+import { WorkPools } from '../work-pools/work-pools.service.js';
+import { DeployedRuns, type RunTemplate } from './deployed-runs.service.js';
+import { DeploymentParametersError, TooManyRunsError } from './deployment-errors.js';
+import type { ParametersByName } from './deployment-options.js';
+import { parameterProblems } from './deployment-parameters.js';
+
+/** What a run of a deployment is given. */
+export interface DeploymentRunOptions extends EnqueueOptions {
+  /** In place of what the deployment says. Default: nothing. */
+  readonly parameters?: ParametersByName;
+  /** In place of what the deployment says. Default: nothing. */
+  readonly jobVariables?: Readonly<Record<string, unknown>>;
+}
+
+/** A run that somebody asks for, checked. */
+interface AskedRun {
+  readonly request: EnqueueRequest;
+  readonly parameters: ParametersByName;
+  readonly jobVariables: Readonly<Record<string, unknown>>;
+}
+
+/** As in the contract. */
+const MOST_RUNS = 100;
+
+/** Makes the runs of deployments that somebody asks for. */
+@Injectable()
+export class DeploymentRunner {
+  constructor(
+    private readonly deployed: DeployedRuns,
+    private readonly runs: ScheduledRuns,
+    private readonly shared: SharedRuns,
+    private readonly queueIds: QueueIds,
+    private readonly pools: WorkPools,
+    private readonly payloads: Payloads,
+    private readonly clock: DatabaseClock,
+  ) {}
+
+  /** See `Deployments.run`; whatever is wrong with one of them is found before any is made. */
+  async run(
+    deployment: DeploymentEntity,
+    flowName: string,
+    calls: readonly DeploymentRunOptions[],
+  ): Promise<ScheduledRun[]> {
+    const name = `${flowName}/${deployment.name}`;
+    if (calls.length > MOST_RUNS) throw new TooManyRunsError(name, MOST_RUNS, 'ask for them in several calls');
+    const template = await this.deployed.templateOf(deployment, flowName);
+    const asked = calls.map((options) => this.checked(template, name, options));
+    const requests = await Promise.all(asked.map((one) => this.requestOf(template, one)));
+    const [first] = asked;
+    const [only] = requests;
+    if (first && only && requests.length === 1) {
+      const { sharing } = first.request;
+      return [
+        await (sharing ? this.shared.create(template.flow, only, sharing) : this.runs.create(template.flow, only)),
+      ];
+    }
+    if (asked.every(({ request }) => request.sharing === null)) return this.runs.createAll(template.flow, requests);
+    throw new InvalidRunOptionError('singleton', 'and its like are for one run at a time.');
+  }
+
+  private checked(
+    template: RunTemplate,
+    name: string,
+    { parameters = {}, jobVariables = {}, ...options }: DeploymentRunOptions,
+  ): AskedRun {
+    currentScope()?.attempt.assertLive();
+    const { deployment } = template;
+    if (deployment.enforceParameterSchema && deployment.parameterOpenapiSchema) {
+      const merged = { ...template.parameters, ...parameters };
+      const problems = parameterProblems(deployment.parameterOpenapiSchema, merged);
+      if (problems.length > 0) throw new DeploymentParametersError(name, problems);
+    }
+    return { request: checkedEnqueue(options), parameters, jobVariables };
+  }
+
+  private async requestOf(
+    template: RunTemplate,
+    { request, parameters, jobVariables }: AskedRun,
+  ): Promise<ReturnType<DeployedRuns['requestOf']>> {
+    const { deployment } = template;
+    const { name: given, tags, idempotencyKey, priority, workPool, workQueue, dueAt } = request;
+    const pool = workPool ?? deployment.workPoolName;
+    if (pool !== null) await this.pools.checkJobVariables(pool, deployment.jobVariables, jobVariables);
+    const place = workPool === null ? null : await this.queueIds.placeIn(workPool, workQueue);
+    return this.deployed.requestOf(template, {
+      id: idOfCall(`run:${deployment.id}`, [parameters], this.payloads.classes),
+      name: given,
+      parameters,
+      jobVariables,
+      tags: unionOf(tags ?? [], tagsInScope()),
+      scheduledTime: dueAt(this.clock.now()),
+      origin: {
+        idempotencyKey,
+        priority,
+        ...place,
+        createdBy: { id: deployment.id, type: 'DEPLOYMENT', display_value: deployment.name },
+      },
+    });
+  }
+}

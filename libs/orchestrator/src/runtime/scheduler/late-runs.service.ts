@@ -1,0 +1,67 @@
+import { late, markLateFlowRunPolicy, type Instant } from '@nestor/core';
+import { Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
+import { FlowRunsRepository, type LateFlowRun } from '../../records/flow-runs/flow-runs.repository.js';
+import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
+import { WakeableLoop } from '../recovery/wakeable-loop.js';
+import { DatabaseClock } from '../transitions/database-clock.js';
+import { StoredRuns } from '../transitions/stored-runs.service.js';
+
+// As in the contract.
+const LATE_AFTER_MS = 15_000;
+const EVERY_MS = 5_000;
+
+const AFTER_FAILURE_MS = 1_000;
+const BATCH = 200;
+
+/** Says of runs that were due and that nobody has taken since that they are late. They are as due as before. */
+@Injectable()
+export class LateRuns implements OnApplicationBootstrap {
+  private readonly loop = new WakeableLoop(
+    'Looking for late runs',
+    new Logger(LateRuns.name),
+    () => this.round(),
+    AFTER_FAILURE_MS,
+  );
+
+  constructor(
+    private readonly flowRuns: FlowRunsRepository,
+    private readonly storedRuns: StoredRuns,
+    private readonly clock: DatabaseClock,
+    @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
+  ) {}
+
+  onApplicationBootstrap(): void {
+    this.clock.onSkip(() => this.loop.wake());
+    this.loop.start();
+  }
+
+  stop(): Promise<void> {
+    return this.loop.stop();
+  }
+
+  /** From the run that has been due longest to the last one, however many there are. */
+  private async round(): Promise<number> {
+    let after: LateFlowRun | null = null;
+    for (;;) {
+      const { leadUs } = this.clock;
+      const page: LateFlowRun[] = await this.flowRuns.late(this.settings.app, {
+        lateAfterMs: LATE_AFTER_MS,
+        limit: BATCH,
+        after,
+        leadUs,
+      });
+      await Promise.all(page.map((run) => this.mark(run)));
+      after = page.at(-1) ?? null;
+      if (page.length < BATCH) return EVERY_MS;
+    }
+  }
+
+  private async mark({ id, stateId, dueAt }: { id: string; stateId: string; dueAt: Instant }): Promise<void> {
+    await this.storedRuns.proposeOnce(
+      id,
+      ({ row }) => row.stateId === stateId && row.processId === null,
+      late({ scheduledTime: dueAt, message: 'Nobody has taken the run since it was due.' }),
+      markLateFlowRunPolicy,
+    );
+  }
+}

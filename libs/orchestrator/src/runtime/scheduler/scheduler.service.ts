@@ -1,0 +1,71 @@
+import { Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
+import { Transactions } from '../../persistence/transactions.js';
+import { ScheduleFillingRepository } from '../../records/deployments/schedule-filling.repository.js';
+import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
+import { ProcessLease } from '../leases/process-lease.service.js';
+import { topicsOf } from '../notifications/notifier.service.js';
+import { WakeableLoop } from '../recovery/wakeable-loop.js';
+import { DatabaseClock } from '../transitions/database-clock.js';
+import { ScheduleFiller } from './schedule-filler.service.js';
+import { ScheduleNews } from './schedule-news.service.js';
+
+/** Without a wake-up, a schedule may have been changed elsewhere for this long: its runs are there within five seconds. */
+const IDLE_MS = 4_000;
+const AFTER_FAILURE_MS = 1_000;
+
+/** How often it is noted that somebody looks after the schedules. */
+const WATCH_MS = 10_000;
+
+/**
+ * Makes the runs of schedules ahead of their times. Every process does so: a schedule is locked by whoever makes its runs, and a
+ * key makes one run of each time, whoever comes later.
+ */
+@Injectable()
+export class Scheduler implements OnApplicationBootstrap {
+  private readonly loop = new WakeableLoop(
+    'Scheduling',
+    new Logger(Scheduler.name),
+    () => this.round(),
+    AFTER_FAILURE_MS,
+  );
+  private watchedAt = -Infinity;
+
+  constructor(
+    private readonly filler: ScheduleFiller,
+    private readonly schedules: ScheduleFillingRepository,
+    private readonly transactions: Transactions,
+    private readonly news: ScheduleNews,
+    private readonly process: ProcessLease,
+    private readonly clock: DatabaseClock,
+    @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
+  ) {}
+
+  onApplicationBootstrap(): void {
+    this.process.listen({
+      notified: (payload) => {
+        if (payload === null || topicsOf(payload).includes('schedules')) this.loop.wake();
+      },
+    });
+    this.news.listen(() => this.loop.wake());
+    this.clock.onSkip(() => this.loop.wake());
+    this.loop.start();
+  }
+
+  stop(): Promise<void> {
+    return this.loop.stop();
+  }
+
+  private async round(): Promise<number> {
+    let filled = 0;
+    for (let some = 1; some > 0; filled += some) some = await this.filler.fillSome();
+    const { app } = this.settings;
+    const { leadUs } = this.clock;
+    if (filled > 0 || performance.now() - this.watchedAt >= WATCH_MS) {
+      await this.transactions.single((tx) => this.schedules.watch(tx, app, WATCH_MS, leadUs));
+      this.watchedAt = performance.now();
+    }
+    const dueInMs = await this.transactions.single((tx) => this.schedules.nextFillInMs(tx, app, leadUs));
+    // One that is due all the same is being filled by somebody else.
+    return dueInMs === null || dueInMs <= 0 ? IDLE_MS : Math.min(dueInMs, IDLE_MS);
+  }
+}
