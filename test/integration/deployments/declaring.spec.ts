@@ -1,5 +1,5 @@
 import { Injectable, type INestApplicationContext, type Type } from '@nestjs/common';
-import { Deployments, Flow, Schedule, type DeploymentOptions } from '@nestor/orchestrator';
+import { Deployments, Flow, Schedule, type DeploymentOptions, type DeploymentView } from '@nestor/orchestrator';
 import type { TestDatabase } from '@nestor/testing';
 import { startApp } from '../../support/app.js';
 import { testDatabase } from '../../support/database.js';
@@ -17,6 +17,9 @@ function reports(deployments: readonly DeploymentOptions[], flow = 'report'): Ty
   }
   return Reports;
 }
+
+/** What of a deployment does not change because somebody looks for its runs. */
+const configured = ({ status: _, lastPolled: __, ...rest }: DeploymentView): unknown => rest;
 
 const NIGHTLY = { name: 'nightly', parameters: { of: 'sales' }, schedules: [{ cron: '0 2 * * *', slug: 'two' }] };
 
@@ -42,7 +45,7 @@ describe('deployments that are declared in the code', () => {
   const eventsOf = (id: string) =>
     sql<{ event: string; payload: { changed_fields?: string[]; reason?: string } }>(
       database,
-      `select event, payload from nestor.event where resource_id = $1 order by occurred, id`,
+      `select event, payload from nestor.event where resource_id = $1 and event not like '%ready' order by occurred, id`,
       [`prefect.deployment.${id}`],
     );
   const futureRuns = (id: string) =>
@@ -65,7 +68,7 @@ describe('deployments that are declared in the code', () => {
       schedules: [{ slug: 'two', active: true, schedule: { kind: 'cron', cron: '0 2 * * *', timezone: 'UTC' } }],
     });
     const second = await during(reports([NIGHTLY], flow), (context) => context.get(Deployments).get(`${flow}/nightly`));
-    expect(second).toEqual(first);
+    expect(configured(second)).toEqual(configured(first));
     expect((await eventsOf(first.id)).map(({ event }) => event)).toEqual(['prefect.deployment.created']);
   });
 
@@ -88,7 +91,7 @@ describe('deployments that are declared in the code', () => {
     );
     const listed = await Promise.all(started.map((one) => one.get(Deployments).list({ flowName: flow })));
     expect(listed[0]?.map(({ name }) => name)).toEqual(['d0', 'd1', 'd2', 'd3', 'd4']);
-    expect(listed[1]).toEqual(listed[0]);
+    expect(listed[1]?.map(configured)).toEqual(listed[0]?.map(configured));
     expect(listed[0]?.every(({ schedules }) => schedules.length === 1)).toBe(true);
     await Promise.all(started.map((one) => one.close()));
   });
