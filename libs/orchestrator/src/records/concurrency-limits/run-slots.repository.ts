@@ -134,22 +134,11 @@ export class RunSlotsRepository {
    * slots. And lets limits follow deployments that were changed while runs wait for their slots.
    */
   async reconcile(limit: number): Promise<HandedClaim[]> {
-    const changed = `
-      select l.id
-        from ${this.schema}.concurrency_limit l
-        left join ${this.schema}.deployment d on l.name = 'deployment:' || d.id
-       where starts_with(l.name, 'deployment:') and l.active
-         and d.concurrency_limit is distinct from l."limit"`;
+    const changed = this.changed();
     const [ended, , handed] = await this.transactions.together<unknown[]>([
       (tx) =>
         tx.query(
-          `with over as materialized (
-             select c.id
-               from ${this.schema}.concurrency_claim c
-               left join ${this.schema}.flow_run r on r.id = c.flow_run_id
-              where c.process_id is null and c.task_run_id is null and c.flow_run_id is not null
-                and (r.id is null or r.state_type in ('COMPLETED', 'FAILED', 'CRASHED', 'CANCELLED'))
-              limit $1)
+          `with over as materialized (${this.leftover()} limit $1)
            select ${HANDED} from ${this.schema}.concurrency_release(array(select id from over), 0)`,
           [limit],
         ),
@@ -176,6 +165,34 @@ export class RunSlotsRepository {
             tx.query<HandedClaim>(`select ${HANDED} from ${this.schema}.concurrency_settle($1, 0)`, [ids]),
           );
     return [...((ended ?? []) as HandedClaim[]), ...settled];
+  }
+
+  /** Whether there is something to {@link reconcile}: most of the time there is not, and nothing is locked then. */
+  async isAmiss(): Promise<boolean> {
+    const rows = await this.dataSource.query<{ amiss: boolean }[]>(
+      `select exists (${this.leftover()}) or exists (${this.changed()}) as amiss`,
+    );
+    return rows[0]?.amiss ?? false;
+  }
+
+  /** Claims of runs that have ended, or are gone. Rides `concurrency_claim_flow_run_idx`. */
+  private leftover(): string {
+    return `
+      select c.id
+        from ${this.schema}.concurrency_claim c
+        left join ${this.schema}.flow_run r on r.id = c.flow_run_id
+       where c.process_id is null and c.task_run_id is null and c.flow_run_id is not null
+         and (r.id is null or r.state_type in ('COMPLETED', 'FAILED', 'CRASHED', 'CANCELLED'))`;
+  }
+
+  /** Limits that hold, and are not what their deployments say. */
+  private changed(): string {
+    return `
+      select l.id
+        from ${this.schema}.concurrency_limit l
+        left join ${this.schema}.deployment d on l.name = 'deployment:' || d.id
+       where starts_with(l.name, 'deployment:') and l.active
+         and d.concurrency_limit is distinct from l."limit"`;
   }
 
   /** Lets the limits be what their deployments say. */

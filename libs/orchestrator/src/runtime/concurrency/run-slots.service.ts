@@ -56,7 +56,7 @@ export class RunSlots {
 
   /** What is free is taken from nobody, and who was forgotten is told. */
   async lookAfter(): Promise<void> {
-    this.handOver.tell(await this.slots.reconcile(BATCH));
+    if (await this.slots.isAmiss()) this.handOver.tell(await this.slots.reconcile(BATCH));
     for (let woken = BATCH; woken === BATCH;) {
       const ids = await this.slots.ready(BATCH);
       await this.wake(ids);
