@@ -13,6 +13,7 @@ import { RunKeys1764806400000 } from './0012-run-keys.js';
 import { Deployments1764892800000 } from './0013-deployments.js';
 import { WorkPools1764979200000 } from './0014-work-pools.js';
 import { ConcurrencyLimits1765065600000 } from './0015-concurrency-limits.js';
+import { Builds1765238400000 } from './0017-builds.js';
 
 /** Every migration, oldest first. A list, not a glob: it works the same compiled, in tests and inside a bundle. */
 export const migrations = [
@@ -31,4 +32,5 @@ export const migrations = [
   Deployments1764892800000,
   WorkPools1764979200000,
   ConcurrencyLimits1765065600000,
+  Builds1765238400000,
 ] as const;

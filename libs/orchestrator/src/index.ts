@@ -92,6 +92,8 @@ export {
 export { WaitTimeoutError } from './runtime/wait-timeout.error.js';
 export { Readiness } from './runtime/readiness.service.js';
 export type { ListFlowRuns } from './runtime/flow-runs.service.js';
+export type { NamedProcess, RunDiagnosis, RunReason } from './runtime/diagnosis/run-reason.js';
+export type { OtherRun, SlotHolder } from './records/flow-runs/run-situations.repository.js';
 export type { FlowRunView, FlowRunWithHistory, TaskRunView } from './runtime/flow-run.view.js';
 export { toMermaid } from './runtime/run-graph.js';
 export type { RunGraph, RunGraphEdge, RunGraphNode } from './runtime/run-graph.js';

@@ -28,6 +28,7 @@ import { ScheduleTurnsRepository } from './records/deployments/schedule-turns.re
 import { EventsRepository } from './records/events/events.repository.js';
 import { FlowRunInputsRepository } from './records/flow-run-inputs/flow-run-inputs.repository.js';
 import { FlowRunClaimsRepository } from './records/flow-runs/flow-run-claims.repository.js';
+import { RunSituationsRepository } from './records/flow-runs/run-situations.repository.js';
 import { FlowRunsRepository } from './records/flow-runs/flow-runs.repository.js';
 import { SharedRunsRepository } from './records/flow-runs/shared-runs.repository.js';
 import { WaitingFlowRunsRepository } from './records/flow-runs/waiting-flow-runs.repository.js';
@@ -77,6 +78,7 @@ import { OrphanedTasks } from './runtime/background/orphaned-tasks.service.js';
 import { TaskClaimer } from './runtime/background/task-claimer.service.js';
 import { TaskQueue } from './runtime/background/task-queue.service.js';
 import { TasksInFlight } from './runtime/background/tasks-in-flight.js';
+import { ProcessAbilities } from './runtime/leases/process-abilities.js';
 import { ProcessLease } from './runtime/leases/process-lease.service.js';
 import { Backfills } from './runtime/deployments/backfills.service.js';
 import { DeclaredDeployments } from './runtime/deployments/declared-deployments.service.js';
@@ -110,6 +112,7 @@ import { WaitingRuns } from './runtime/recovery/waiting-runs.service.js';
 import { AttemptInspector } from './runtime/rehearsal/attempt-inspector.js';
 import { Rehearsals } from './runtime/rehearsal/rehearsals.service.js';
 import { RunRecordings } from './runtime/rehearsal/run-recordings.service.js';
+import { RunDiagnoses } from './runtime/diagnosis/run-diagnoses.service.js';
 import { Sweeper } from './runtime/recovery/sweeper.service.js';
 import { Replays } from './runtime/replay/replays.service.js';
 import { Shutdown } from './runtime/shutdown.service.js';
@@ -238,6 +241,7 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
       FlowRunsRepository,
       WaitingFlowRunsRepository,
       FlowRunClaimsRepository,
+      RunSituationsRepository,
       SharedRunsRepository,
       TaskRunsRepository,
       TaskQueueRepository,
@@ -264,6 +268,7 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
       DeploymentStatusesRepository,
       RunSlotsRepository,
       DatabaseClock,
+      ProcessAbilities,
       ProcessLease,
       Notifier,
       Journal,
@@ -354,6 +359,7 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
       Housekeeping,
       RunHeartbeats,
       Flows,
+      RunDiagnoses,
       FlowRuns,
       Results,
       BackgroundTasks,

@@ -242,7 +242,7 @@ describe('with 5,000 runs over several weeks', () => {
       expect(readWhole(scansOf(claiming))).toEqual([]);
       expect(ridesOf(claiming)).toContain('flow_run_free_idx');
 
-      const looking = await planOfStatement(mode, nextFreeFlowRun('nestor'), ['test', [flowId], 0]);
+      const looking = await planOfStatement(mode, nextFreeFlowRun('nestor'), ['test', [flowId], 0, 'build']);
       expect(readWhole(scansOf(looking))).toEqual([]);
       expect(ridesOf(looking)).toContain('flow_run_free_idx');
     });

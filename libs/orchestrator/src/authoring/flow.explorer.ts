@@ -107,6 +107,7 @@ export class FlowExplorer {
           hooks: resolvedHooks(flow, provider, place),
           onDivergence: flow.onDivergence,
           deployments: resolvedDeployments(flow.deployments, schedules, name),
+          pinToBuild: flow.pinToBuild ?? false,
           parameters: parametersOfMethod({
             flowName: name,
             prototype,

@@ -30,6 +30,13 @@ export interface FlowOptions<
    */
   readonly onDivergence?: OnDivergence;
   /**
+   * Whether a run that has begun goes on in the build of the code that began it and in no other: after an interruption, a pause or
+   * a failed attempt it waits for a process of that build (`buildId` of the module). For code that cannot change under a run in
+   * flight; keep processes of the old build until their runs have ended. A run that has not begun is taken by any build. Holds for
+   * runs that nobody else called; subflows go with their root. Default `false`.
+   */
+  readonly pinToBuild?: boolean;
+  /**
    * Checks the parameters by the types of the method before its code runs, and converts what can be taken for them: a text
    * `"5"` for a number, plain data for a class with decorators of class-validator. A run whose parameters are wrong fails with
    * `InvalidParametersError` and is not tried again. Default `true`. See "Parameters" in the documentation of flows.

@@ -9,6 +9,8 @@ import { FlowsRepository } from '../records/flows/flows.repository.js';
 import type { LogEntity } from '../records/logs/log.entity.js';
 import { LogsRepository } from '../records/logs/logs.repository.js';
 import { TaskRunsRepository } from '../records/task-runs/task-runs.repository.js';
+import { RunDiagnoses } from './diagnosis/run-diagnoses.service.js';
+import type { RunDiagnosis } from './diagnosis/run-reason.js';
 import { Payloads } from './payloads/payloads.service.js';
 import { WaitTimeoutError } from './wait-timeout.error.js';
 import { outcomeOfRun } from './outcome-of-run.js';
@@ -51,6 +53,7 @@ export class FlowRuns {
     private readonly flows: FlowsRepository,
     private readonly logs: LogsRepository,
     private readonly payloads: Payloads,
+    private readonly diagnoses: RunDiagnoses,
   ) {}
 
   /** The run with its parameters and states; `null` when there is none of that id. */
@@ -125,6 +128,22 @@ export class FlowRuns {
       edges: edgesOf(shown),
       isComplete: shown.length === rows.length,
     };
+  }
+
+  /**
+   * Why a run is not running: who has it, what it waits for, what is in its way, and who could take it; the most telling first.
+   * Read from the database as it is at this moment.
+   *
+   * @throws {FlowRunNotFoundError} when there is no run of that id.
+   *
+   * @example
+   * ```ts
+   * const { reasons } = await flowRuns.whyNotRunning(id);
+   * for (const { code, message } of reasons) console.log(code, message);
+   * ```
+   */
+  whyNotRunning(id: string): Promise<RunDiagnosis> {
+    return this.diagnoses.of(id);
   }
 
   /** The first lines (1,000 at most) that the run and its tasks logged, oldest first. */

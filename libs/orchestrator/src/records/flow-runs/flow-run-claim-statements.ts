@@ -17,9 +17,13 @@ const freeLane = (app: string): string => `${WAITING} and r.work_queue_id is nul
 /** Where runs wait of a queue. Rides `flow_run_queued_idx`. */
 const queueLane = (queueId: string): string => `${WAITING} and r.work_queue_id = ${queueId}`;
 
-/** Native runs of flows that this process has: no part of another run, and none of another application in the same queue. */
-const executable = (app: string, flowIds: string): string =>
-  `r.root_flow_run_id = r.id and r.app = ${app} and r.flow_id = any(${flowIds}::uuid[])`;
+/**
+ * Native runs of flows that this process has: no part of another run, none of another application in the same queue, and none that
+ * another build has begun and is to go on with.
+ */
+const executable = (app: string, flowIds: string, buildId: string): string =>
+  `r.root_flow_run_id = r.id and r.app = ${app} and r.flow_id = any(${flowIds}::uuid[])
+           and (r.pinned_build_id is null or r.pinned_build_id = ${buildId} or r.run_count = 0)`;
 
 /** The priorities that runs in a lane have, in order: one look at the index for each. */
 const prioritiesOf = (schema: string, lane: string): string => `
@@ -51,12 +55,15 @@ interface Due {
 
 /**
  * Gives the runs in `due (id, place, is_limited)` to the process `$1`, each in a new epoch, and all that is needed to begin them. A lease
- * changes hands, no state does. (By an array of ids, because a join is planned for any number of them.) Whether a run is a fork is looked up where it never ran: then there may be records of it.
+ * changes hands, no state does. (By an array of ids, because a join is planned for any number of them.) One that never ran is pinned to this build, or
+ * to none, as its flow says. Whether a run is a fork is looked up where it never ran: then there may be records of it.
  */
-const claimed = (schema: string): string => `
+const claimed = (schema: string, { buildId, pinnedFlowIds }: Claimant): string => `
   claimed as (
     update ${schema}.flow_run r
-       set process_id = $1::uuid, lease_epoch = r.lease_epoch + 1, updated = clock_timestamp()
+       set process_id = $1::uuid, lease_epoch = r.lease_epoch + 1, updated = clock_timestamp(),
+           pinned_build_id = case when r.run_count > 0 then r.pinned_build_id
+                                  when r.flow_id = any(${pinnedFlowIds}::uuid[]) then ${buildId} end
      where r.id = any(array(select id from due))
     returning r.id, r.flow_id, r.app, r.root_flow_run_id, r.parent_task_run_id, r.deployment_id, r.work_queue_id,
               r.name, r.flow_version, r.build_id, r.encoding_version, r.parameters, r.tags, r.empirical_policy,
@@ -84,6 +91,13 @@ const claimed = (schema: string): string => `
        limit 1) as s on true
    order by due.place`;
 
+/** What is to be known of who takes runs, as parameters. */
+interface Claimant {
+  readonly buildId: string;
+  /** The flows of which each run that has begun is for one build alone. */
+  readonly pinnedFlowIds: string;
+}
+
 /** Nobody takes anything for a process that is fenced; the lock is that of `leaseCheck`. */
 const me = (schema: string): string => `
   me as materialized (
@@ -92,17 +106,18 @@ const me = (schema: string): string => `
 
 /**
  * Takes up to `$4` due runs of no queue for the process `$1`: of the application `$2`, of the flows `$3`, by priority and then
- * the oldest first. Skips those that somebody else is taking. `$5`: see `DatabaseClock.leadUs`.
+ * the oldest first. Skips those that somebody else is taking. `$5`: see `DatabaseClock.leadUs`; `$6`: its
+ * build, `$7`: the flows whose runs are pinned to that.
  */
 export const claimFreeFlowRuns = (schema: string): string => `
   with ${me(schema)}, due as materialized (
     select d.id, row_number() over () as place, false as is_limited
       from me
-     cross join lateral (${dueIn(schema, freeLane('$2'), executable('$2', '$3'), {
+     cross join lateral (${dueIn(schema, freeLane('$2'), executable('$2', '$3', '$6'), {
        until: dueBy('$5'),
        limit: '$4',
      })}) as d
-  ), ${claimed(schema)}`;
+  ), ${claimed(schema, { buildId: '$6', pinnedFlowIds: '$7' })}`;
 
 /** A pool, or a queue, together with how many of its runs count against a limit: those that somebody has, or executes. */
 const occupied = (schema: string, queues: string): string => `
@@ -128,7 +143,7 @@ export const lockLimitedPool = (schema: string): string => `
  * Takes up to `$4` due runs for the process `$1` from the queues `$8` (`null`: all) of the pool `$6` of the type `$7`, and never
  * more than pool and queue have room for: of the application `$2`, of the flows `$3`, by priority of the queue, then of the run,
  * then the oldest first. Of queues without a limit also those that are due within `$9` microseconds. `$5`: see
- * `DatabaseClock.leadUs`.
+ * `DatabaseClock.leadUs`; `$10`: its build, `$11`: the flows whose runs are pinned to that.
  *
  * Rides `work_pool_name_key`, `flow_run_queued_idx`, and `flow_run_occupying_idx` where something is limited. A queue is looked at
  * when those before it gave too little, so that no more is locked than is taken.
@@ -153,12 +168,12 @@ export const claimQueuedFlowRuns = (schema: string): string => `
       from (
         select d.id, q.is_limited
           from (select * from queue order by priority) as q
-         cross join lateral (${dueIn(schema, queueLane('q.id'), executable('$2', '$3'), {
+         cross join lateral (${dueIn(schema, queueLane('q.id'), executable('$2', '$3', '$10'), {
            until: dueBy('$5::bigint + case when q.is_limited then 0 else $9::bigint end'),
            limit: 'q.room',
          })}) as d
          limit (select room from pool)) as t
-  ), ${claimed(schema)}`;
+  ), ${claimed(schema, { buildId: '$10', pinnedFlowIds: '$11' })}`;
 
 /** The earliest run in a lane, whether due or not; what of it is none that can be taken is passed over. */
 const earliestIn = (schema: string, lane: string, which: string): string => `
@@ -178,7 +193,7 @@ const msUntil = (earliest: string, aheadUs: string): string =>
 /** When the next run is due that {@link claimFreeFlowRuns} could take; `null` when none waits. */
 export const nextFreeFlowRun = (schema: string): string => `
   select ${msUntil('min(e.next_scheduled_start_time)', '$3')} as ms
-    from (${earliestIn(schema, freeLane('$1'), executable('$1', '$2'))}) as e`;
+    from (${earliestIn(schema, freeLane('$1'), executable('$1', '$2', '$4'))}) as e`;
 
 /**
  * When the next run is due that {@link claimQueuedFlowRuns} could take, if there is room for it; `null` when none waits. For room
@@ -188,7 +203,7 @@ export const nextQueuedFlowRun = (schema: string): string => `
   select ${msUntil('min(e.next_scheduled_start_time)', '$3')} as ms
     from ${schema}.work_pool p
     join ${schema}.work_queue q on q.work_pool_id = p.id
-   cross join lateral (${earliestIn(schema, queueLane('q.id'), executable('$1', '$2'))}) as e
+   cross join lateral (${earliestIn(schema, queueLane('q.id'), executable('$1', '$2', '$7'))}) as e
    where p.name = $4 and p.type = $5 and not p.is_paused and not q.is_paused
      and ($6::text[] is null or q.name = any($6::text[]))
      and (p.concurrency_limit is null or p.concurrency_limit >
@@ -213,7 +228,7 @@ export const releaseFlowRuns = (schema: string): string => `
 
 /**
  * Takes the run `$2` for the process `$1` from the worker that submitted it under the epoch `$3`, once: of the application `$4`, and
- * as long as it is about to begin. Rides `flow_run_pkey`.
+ * as long as it is about to begin. `$5`, `$6`: as for {@link claimFreeFlowRuns}, `$6` and `$7`. Rides `flow_run_pkey`.
  */
 export const takeSubmittedFlowRun = (schema: string): string => `
   with ${me(schema)}, due as materialized (
@@ -222,7 +237,7 @@ export const takeSubmittedFlowRun = (schema: string): string => `
      cross join ${schema}.flow_run r
      where r.id = $2::uuid and r.lease_epoch = $3 and r.state_type = 'PENDING' and r.app = $4
        for no key update of r
-  ), ${claimed(schema)}`;
+  ), ${claimed(schema, { buildId: '$5', pinnedFlowIds: '$6' })}`;
 
 /** What there is to know of a run that infrastructure is started for. */
 export const jobOfFlowRun = (schema: string): string => `

@@ -30,6 +30,8 @@ import {
 interface Executable {
   readonly app: string;
   readonly flowIds: readonly string[];
+  /** The build of the code; `null`, or left out, where it has none, and takes nothing that is pinned. */
+  readonly buildId?: string | null;
   /** See `DatabaseClock.leadUs`. */
   readonly leadUs?: number;
 }
@@ -37,6 +39,8 @@ interface Executable {
 /** How many runs are taken, and for whom. */
 interface ClaimRequest extends Executable {
   readonly processId: string;
+  /** Those of its flows of which each run that has begun is for one build alone; default: none. */
+  readonly pinnedFlowIds?: readonly string[];
   readonly limit: number;
 }
 
@@ -109,8 +113,10 @@ export class FlowRunClaimsRepository {
   }
 
   /** Takes up to `limit` due runs of no queue, the first to go first. None when the process is fenced. */
-  async claimFree(tx: Tx, { processId, app, flowIds, limit, leadUs = 0 }: ClaimRequest): Promise<ClaimedFlowRun[]> {
-    const rows = await tx.query<ClaimedRow>(this.freeStatement, [processId, app, flowIds, limit, leadUs]);
+  async claimFree(tx: Tx, { processId, limit, leadUs = 0, ...who }: ClaimRequest): Promise<ClaimedFlowRun[]> {
+    const { app, flowIds, buildId = null, pinnedFlowIds = [] } = who;
+    const parameters = [processId, app, flowIds, limit, leadUs, buildId, pinnedFlowIds];
+    const rows = await tx.query<ClaimedRow>(this.freeStatement, parameters);
     return rows.map(claimedFlowRunOf);
   }
 
@@ -121,11 +127,15 @@ export class FlowRunClaimsRepository {
    * @param prefetchUs how long before its time a run may be taken.
    */
   async claimQueued(
-    { processId, app, flowIds, limit, leadUs = 0 }: ClaimRequest,
+    { processId, limit, leadUs = 0, ...who }: ClaimRequest,
     { poolName, poolType, queueNames }: ServedQueues,
     prefetchUs = 0,
   ): Promise<ClaimedFlowRun[]> {
-    const parameters = [processId, app, flowIds, limit, leadUs, poolName, poolType, queueNames, prefetchUs];
+    const { app, flowIds, buildId = null, pinnedFlowIds = [] } = who;
+    const parameters = [
+      ...[processId, app, flowIds, limit, leadUs, poolName, poolType, queueNames, prefetchUs],
+      ...[buildId, pinnedFlowIds],
+    ];
     // The lock first, in a statement of its own: only the statement after it sees what others claimed while this one waited.
     const [, rows = []] = await this.transactions.together<ClaimedRow[]>([
       (tx) => tx.query(this.lockStatement, [poolName]),
@@ -140,12 +150,12 @@ export class FlowRunClaimsRepository {
    */
   async takeSubmitted(
     tx: Tx,
-    processId: string,
-    app: string,
-    flowRunId: string,
-    epoch: number,
+    { processId, app, buildId = null, pinnedFlowIds = [] }: Omit<ClaimRequest, 'flowIds' | 'limit' | 'leadUs'>,
+    { flowRunId, epoch }: { readonly flowRunId: string; readonly epoch: number },
   ): Promise<ClaimedFlowRun | null> {
-    const rows = await tx.query<ClaimedRow>(takeSubmittedFlowRun(this.schema), [processId, flowRunId, epoch, app]);
+    const rows = await tx.query<ClaimedRow>(takeSubmittedFlowRun(this.schema), [
+      ...[processId, flowRunId, epoch, app, buildId, pinnedFlowIds],
+    ]);
     return rows[0] ? claimedFlowRunOf(rows[0]) : null;
   }
 
@@ -165,20 +175,20 @@ export class FlowRunClaimsRepository {
   }
 
   /** Milliseconds until the next run of no queue is due that could be taken; `null` when none waits. */
-  async nextFreeInMs({ app, flowIds, leadUs = 0 }: Executable): Promise<number | null> {
+  async nextFreeInMs({ app, flowIds, buildId = null, leadUs = 0 }: Executable): Promise<number | null> {
     const rows = await this.dataSource.query<{ ms: number | null }[]>(nextFreeFlowRun(this.schema), [
-      ...[app, flowIds, leadUs],
+      ...[app, flowIds, leadUs, buildId],
     ]);
     return rows[0]?.ms ?? null;
   }
 
   /** Milliseconds until the next run of queues is due that could be taken; `null` when none waits, or none may be taken now. */
   async nextQueuedInMs(
-    { app, flowIds, leadUs = 0 }: Executable,
+    { app, flowIds, buildId = null, leadUs = 0 }: Executable,
     { poolName, poolType, queueNames }: ServedQueues,
   ): Promise<number | null> {
     const rows = await this.dataSource.query<{ ms: number | null }[]>(nextQueuedFlowRun(this.schema), [
-      ...[app, flowIds, leadUs, poolName, poolType, queueNames],
+      ...[app, flowIds, leadUs, poolName, poolType, queueNames, buildId],
     ]);
     return rows[0]?.ms ?? null;
   }

@@ -16,6 +16,8 @@ export interface NewFlowRun {
   readonly tags: readonly string[];
   readonly flowVersion: string | null;
   readonly buildId: string | null;
+  /** The build that alone may go on with it; left out where any may. */
+  readonly pinnedBuildId?: string;
   readonly encodingVersion: number;
   /** Whether the process that creates the run holds its lease, as it does of the root runs it executes. */
   readonly isLeased: boolean;
@@ -66,7 +68,7 @@ export type FlowRunRow = Pick<
 >;
 
 /** What of the row of a run never changes. */
-export type NewFlowRunRow = Pick<FlowRunEntity, Exclude<keyof NewFlowRun, 'isLeased'>>;
+export type NewFlowRunRow = Pick<FlowRunEntity, Exclude<keyof NewFlowRun, 'isLeased' | 'pinnedBuildId'>>;
 
 /** The run as the rules see it, from its row and the row of its current state. */
 export function flowRunOfRow(row: FlowRunRow, state: FlowRunStateEntity | null): FlowRun {

@@ -14,6 +14,7 @@ const creationColumns: readonly RowColumn<FlowRunCreation>[] = [
   ['name', 'text', ({ created }) => created.name],
   ['flow_version', 'text', ({ created }) => created.flowVersion],
   ['build_id', 'text', ({ created }) => created.buildId],
+  ['pinned_build_id', 'text', ({ created }) => created.pinnedBuildId ?? null],
   ['encoding_version', 'smallint', ({ created }) => created.encodingVersion],
   ['parameters', 'json', ({ created }) => created.parameters],
   ['tags', 'jsonb', ({ created }) => storedTags(created.tags)],

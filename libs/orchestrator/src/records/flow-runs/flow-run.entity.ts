@@ -67,6 +67,12 @@ export class FlowRunEntity extends RunColumns {
   @Column('text', { nullable: true })
   buildId!: string | null;
 
+  @Column('text', {
+    nullable: true,
+    comment: 'The build of the code that began it, where no other may go on with it.',
+  })
+  pinnedBuildId!: string | null;
+
   /** The version of the encoding of parameters, results and replay keys of the whole run. */
   @Column('smallint', { default: 1 })
   encodingVersion!: number;

@@ -2,6 +2,20 @@ import type { Instant } from '@nestor/core';
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 import { InstantColumn } from '../../persistence/columns/instant.column.js';
 
+/** Where a process takes waiting runs from. */
+export interface ServedLanes {
+  /** How many runs that waited it executes at a time. */
+  readonly limit: number;
+  /** Whether it takes runs of no queue. */
+  readonly unqueued: boolean;
+  readonly pools: readonly {
+    readonly name: string;
+    /** `null`: all. */
+    readonly queueNames: readonly string[] | null;
+    readonly limit: number;
+  }[];
+}
+
 /** A process that executes runs, from its start until it leaves or its runs have been taken over. */
 @Entity('process')
 export class ProcessEntity {
@@ -32,6 +46,19 @@ export class ProcessEntity {
       'The process holds its advisory lock in a session of its own, so that the lock being free hints at its death.',
   })
   holdsLock!: boolean;
+
+  @Column('uuid', {
+    array: true,
+    nullable: true,
+    comment: 'The flows that its code has; null until it has looked, and of processes with older code.',
+  })
+  flowIds!: string[] | null;
+
+  @Column('jsonb', {
+    nullable: true,
+    comment: 'Where it takes waiting runs from, and how many at a time; null where nobody said.',
+  })
+  serves!: ServedLanes | null;
 
   /** Since when it may write nothing more; `null` while it may. */
   @InstantColumn({ nullable: true })

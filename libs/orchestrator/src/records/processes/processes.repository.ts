@@ -3,6 +3,7 @@ import { DataSource } from 'typeorm';
 import { schemaOf } from '../../persistence/schema-of.js';
 import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
 import type { Tx } from '../../persistence/transactions.js';
+import type { ServedLanes } from './process.entity.js';
 import { isDead, type DeathRules } from './process-death.js';
 
 /** What a process says of itself when it joins. */
@@ -12,7 +13,12 @@ interface NewProcess {
   readonly host: string;
   readonly pid: number;
   readonly buildId: string | null;
+  /** Left out while it does not know. */
+  readonly flowIds?: readonly string[];
+  readonly serves?: ServedLanes;
 }
+
+type DescribedProcess = Required<Omit<NewProcess, 'app' | 'host' | 'pid'>>;
 
 /** The processes that execute runs. Their heartbeats are sent by a thread of theirs: see `lease-keeper.thread.ts`. */
 @Injectable()
@@ -24,11 +30,19 @@ export class ProcessesRepository {
   }
 
   /** Adds a process, alive as of now. Adding it a second time (after a commit nobody heard of) changes nothing. */
-  async join(tx: Tx, { id, app, host, pid, buildId }: NewProcess): Promise<void> {
+  async join(tx: Tx, { id, app, host, pid, buildId, flowIds, serves }: NewProcess): Promise<void> {
     await tx.query(
-      `insert into ${this.schema}.process (id, app, host, pid, build_id) values ($1, $2, $3, $4, $5) on conflict do nothing`,
-      [id, app, host, pid, buildId],
+      `insert into ${this.schema}.process (id, app, host, pid, build_id, flow_ids, serves)
+       values ($1, $2, $3, $4, $5, $6, $7) on conflict do nothing`,
+      [id, app, host, pid, buildId, flowIds ?? null, serves ? JSON.stringify(serves) : null],
     );
+  }
+
+  /** Keeps what a process can execute, once it knows. */
+  async describe(tx: Tx, { id, buildId, flowIds, serves }: DescribedProcess): Promise<void> {
+    await tx.query(`update ${this.schema}.process set build_id = $2, flow_ids = $3, serves = $4 where id = $1`, [
+      ...[id, buildId, flowIds, JSON.stringify(serves)],
+    ]);
   }
 
   /** Removes a process that executes nothing any more. */

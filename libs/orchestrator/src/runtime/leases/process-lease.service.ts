@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import { Worker } from 'node:worker_threads';
-import { Inject, Injectable, Logger, type OnModuleInit } from '@nestjs/common';
+import { Inject, Injectable, Logger, type OnApplicationBootstrap, type OnModuleInit } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { newId } from '../../persistence/ids.js';
 import type { OrchestratorDataSource } from '../../persistence/orchestrator-data-source.js';
@@ -15,6 +15,7 @@ import type { LeaseKeeperSettings, LeaseNews, LeaseOrder } from './lease-message
 import { LeaseProof } from './lease-proof.js';
 import { DEATH_RULES, HEARTBEAT_MS } from './lease-settings.js';
 import { leaseStatements } from './lease-statements.js';
+import { ProcessAbilities } from './process-abilities.js';
 import { RunLease } from './run-lease.js';
 import { LEASE_THREAD_FILE } from './thread-file.js';
 
@@ -47,7 +48,7 @@ interface LeaseListener {
  * executed are lost to it; it joins again under a new id and goes on with new ones.
  */
 @Injectable()
-export class ProcessLease implements OnModuleInit {
+export class ProcessLease implements OnModuleInit, OnApplicationBootstrap {
   private readonly logger = new Logger(ProcessLease.name);
   private readonly listeners: LeaseListener[] = [];
   /** By root run. */
@@ -62,6 +63,8 @@ export class ProcessLease implements OnModuleInit {
   private pulseTimer: NodeJS.Timeout | null = null;
   private renewing: Promise<void> | null = null;
   private left = false;
+  /** Whether the flows of this process are registered, so that it can say what it executes. */
+  private isReady = false;
   /** Whether the session of the lease turned out to be lent out per transaction. */
   private pooled = false;
 
@@ -70,6 +73,7 @@ export class ProcessLease implements OnModuleInit {
     @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
     private readonly transactions: Transactions,
     private readonly processes: ProcessesRepository,
+    private readonly abilities: ProcessAbilities,
   ) {}
 
   /** The id under which this process writes at present. */
@@ -82,6 +86,18 @@ export class ProcessLease implements OnModuleInit {
     const pulse = new Int32Array(this.pulse);
     this.pulseTimer = setInterval(() => Atomics.add(pulse, 0, 1), PULSE_MS);
     this.pulseTimer.unref();
+  }
+
+  /** Says what it executes, now that all flows are registered. */
+  async onApplicationBootstrap(): Promise<void> {
+    if (this.left) return;
+    this.isReady = true;
+    const { id } = this;
+    try {
+      await this.transactions.single((tx) => this.processes.describe(tx, { id, ...this.described() }));
+    } catch (error) {
+      this.logger.warn(`Others are not told what this process executes: ${String(error)}`);
+    }
   }
 
   listen(listener: LeaseListener): void {
@@ -127,6 +143,7 @@ export class ProcessLease implements OnModuleInit {
 
   /** Ends the thread and takes the process off the list; by then nothing is executed any more. Always resolves. */
   async leave(): Promise<void> {
+    if (this.left) return;
     this.left = true;
     this.letGoOn();
     if (this.pulseTimer) clearInterval(this.pulseTimer);
@@ -141,12 +158,18 @@ export class ProcessLease implements OnModuleInit {
   private async join(): Promise<void> {
     const { app, buildId } = this.settings;
     this.proof = new LeaseProof();
-    const process_ = { id: this.id, app, buildId, host: hostname(), pid: process.pid };
+    const known = this.isReady ? this.described() : { buildId };
+    const process_ = { id: this.id, app, host: hostname(), pid: process.pid, ...known };
     await this.transactions.single((tx) => this.processes.join(tx, process_));
     if (this.left) return;
     this.startThread();
     // Until the lock is held, a death is only noticed when the lease runs out: nothing is executed before.
     await withinMs(this.nextProof(), FIRST_BEAT_WITHIN_MS);
+  }
+
+  private described(): Pick<ProcessAbilities, 'buildId' | 'flowIds' | 'serves'> {
+    const { buildId, flowIds, serves } = this.abilities;
+    return { buildId, flowIds, serves };
   }
 
   private async renew(): Promise<void> {

@@ -7,9 +7,9 @@ import { RunSlots } from '../concurrency/run-slots.service.js';
 import { ActiveFlowRuns } from '../engine/active-flow-runs.js';
 import { OrchestratorEngine } from '../engine/orchestrator-engine.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
+import { ProcessAbilities } from '../leases/process-abilities.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
 import { Notifier, topicsOf } from '../notifications/notifier.service.js';
-import { FlowRegistry } from '../registry/flow-registry.js';
 import { DatabaseClock } from '../transitions/database-clock.js';
 import type { BaseWorker } from '../workers/base-worker.js';
 import { InfrastructureRuns } from '../workers/infrastructure-runs.service.js';
@@ -50,10 +50,10 @@ export class RunClaimer implements OnApplicationBootstrap {
   constructor(
     private readonly engine: OrchestratorEngine,
     private readonly activeRuns: ActiveFlowRuns,
-    private readonly registry: FlowRegistry,
     private readonly claims: FlowRunClaimsRepository,
     private readonly transactions: Transactions,
     private readonly process: ProcessLease,
+    private readonly abilities: ProcessAbilities,
     private readonly clock: DatabaseClock,
     private readonly notifier: Notifier,
     private readonly slots: RunSlots,
@@ -65,7 +65,7 @@ export class RunClaimer implements OnApplicationBootstrap {
 
   onApplicationBootstrap(): void {
     this.lanes = this.worker ? this.lanesOf(this.worker) : [];
-    if (this.registry.allFlowIds().length === 0 || this.lanes.length === 0) return; // nothing that could be claimed here
+    if (this.abilities.flowIds.length === 0 || this.lanes.length === 0) return; // nothing that could be claimed here
     this.process.listen({
       notified: (payload) => {
         if (payload === null || topicsOf(payload).includes('due')) this.loop.wake();
@@ -126,7 +126,9 @@ export class RunClaimer implements OnApplicationBootstrap {
     const claimant: Claimant = {
       processId,
       app: this.settings.app,
-      flowIds: this.registry.allFlowIds(),
+      flowIds: this.abilities.flowIds,
+      buildId: this.abilities.buildId,
+      pinnedFlowIds: this.abilities.pinnedFlowIds,
       leadUs: this.clock.leadUs,
     };
     this.isFull = false;

@@ -5,7 +5,7 @@ import { FlowRunsRepository } from '../../records/flow-runs/flow-runs.repository
 import { ActiveFlowRuns } from '../engine/active-flow-runs.js';
 import { OrchestratorEngine } from '../engine/orchestrator-engine.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
-import { FlowRegistry } from '../registry/flow-registry.js';
+import { ProcessAbilities } from '../leases/process-abilities.js';
 import { DatabaseClock } from '../transitions/database-clock.js';
 import { Journal } from '../transitions/journal.js';
 
@@ -20,7 +20,7 @@ export class WaitingRuns {
     private readonly engine: OrchestratorEngine,
     private readonly activeRuns: ActiveFlowRuns,
     private readonly journal: Journal,
-    private readonly registry: FlowRegistry,
+    private readonly abilities: ProcessAbilities,
     private readonly flowRuns: FlowRunsRepository,
     private readonly claims: FlowRunClaimsRepository,
     private readonly clock: DatabaseClock,
@@ -60,7 +60,8 @@ export class WaitingRuns {
   /** When the next run is due that nobody executes; `null` when none waits. */
   async nextDue(): Promise<Instant | null> {
     const { app } = this.settings;
-    const ms = await this.claims.nextFreeInMs({ app, flowIds: this.registry.allFlowIds(), leadUs: this.clock.leadUs });
+    const { flowIds, buildId } = this.abilities;
+    const ms = await this.claims.nextFreeInMs({ app, flowIds, buildId, leadUs: this.clock.leadUs });
     return ms === null ? null : addMs(this.clock.now(), ms);
   }
 }

@@ -93,6 +93,8 @@ export interface FlowDefinition extends Definition {
   readonly kind: 'flow';
   /** `undefined` leaves it to the build: see `Replays`. */
   readonly onDivergence: OnDivergence | undefined;
+  /** Whether a run that has begun is for that build of the code alone. */
+  readonly pinToBuild: boolean;
   readonly parameters: FlowParameters;
   /** What it declares: see `DeclaredDeployments`. */
   readonly deployments: readonly DeploymentSpec[];

@@ -5,6 +5,7 @@ import { FlowRunClaimsRepository } from '../../records/flow-runs/flow-run-claims
 import { FlowRunsRepository } from '../../records/flow-runs/flow-runs.repository.js';
 import { OrchestratorEngine } from '../engine/orchestrator-engine.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
+import { ProcessAbilities } from '../leases/process-abilities.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
 import type { HandedLease } from './base-worker.js';
 
@@ -29,6 +30,7 @@ export class HandedOverRuns {
     private readonly flowRuns: FlowRunsRepository,
     private readonly transactions: Transactions,
     private readonly process: ProcessLease,
+    private readonly abilities: ProcessAbilities,
     @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
   ) {}
 
@@ -39,9 +41,10 @@ export class HandedOverRuns {
    * @throws {RunNotHandedOverError} when it is not to be had.
    */
   async execute({ flowRunId, epoch }: HandedLease): Promise<void> {
-    const { processId } = this.process;
+    const { buildId, pinnedFlowIds } = this.abilities;
+    const claimant = { processId: this.process.processId, app: this.settings.app, buildId, pinnedFlowIds };
     const claimed = await this.transactions.single((tx) =>
-      this.claims.takeSubmitted(tx, processId, this.settings.app, flowRunId, epoch),
+      this.claims.takeSubmitted(tx, claimant, { flowRunId, epoch }),
     );
     if (!claimed) throw new RunNotHandedOverError(flowRunId);
     // Why it begins again is what it waited for before it was submitted.

@@ -10,6 +10,9 @@ export interface Claimant {
   readonly processId: string;
   readonly app: string;
   readonly flowIds: readonly string[];
+  readonly buildId: string;
+  /** Those of its flows of which each run that has begun is for one build alone. */
+  readonly pinnedFlowIds: readonly string[];
   /** See `DatabaseClock.leadUs`. */
   readonly leadUs: number;
 }

@@ -37,6 +37,7 @@ export class FlowRunCreation {
     const sealed = this.payloads.seal(encoded, { runId: id, subject });
     const parameters = typeof sealed === 'string' ? sealed : await sealed;
     const root = call?.caller.flowRun ?? null;
+    const buildId = this.settings.buildId ?? this.registry.fingerprint;
     return this.transitions.createFlowRun(
       {
         id,
@@ -48,7 +49,8 @@ export class FlowRunCreation {
         parameters,
         tags: unionOf(definition.tags, options.tags ?? [], tagsInScope()),
         flowVersion: definition.version,
-        buildId: this.settings.buildId ?? this.registry.fingerprint,
+        buildId,
+        ...(definition.pinToBuild && root === null && { pinnedBuildId: buildId }),
         encodingVersion,
         isLeased: root === null,
       },
