@@ -7,7 +7,19 @@ import { history } from './history.bench.js';
 import { latency } from './latency.bench.js';
 import { memory } from './memory.bench.js';
 import { queue } from './queue.bench.js';
+import { schedules } from './schedules.bench.js';
 import { replay } from './replay.bench.js';
 
 /** In the order in which they run. */
-export const workloads: readonly Workload[] = [fanout, chain, flows, latency, queue, dispatch, replay, history, memory];
+export const workloads: readonly Workload[] = [
+  fanout,
+  chain,
+  flows,
+  latency,
+  queue,
+  dispatch,
+  schedules,
+  replay,
+  history,
+  memory,
+];

@@ -55,7 +55,8 @@ export class Scheduler implements OnApplicationBootstrap {
     return this.loop.stop();
   }
 
-  private async round(): Promise<number> {
+  /** Makes what has to be made by now; gives the pause in milliseconds until the next look. */
+  async round(): Promise<number> {
     let filled = 0;
     for (let some = 1; some > 0; filled += some) some = await this.filler.fillSome();
     const { app } = this.settings;
