@@ -117,7 +117,7 @@ export class TestingClock {
   private async skipToNext(): Promise<boolean> {
     // Who is paused waits for somebody, and that would be late after a skip.
     if (!(await this.onlyWait())) return false;
-    const [due, areSomePaused] = await Promise.all([this.nextDue(), this.runs.areSomePaused()]);
+    const [due, areSomePaused] = await Promise.all([this.nextAskedFor(), this.runs.areSomePaused()]);
     if (areSomePaused || due === null || due <= this.clock.now() || !(await this.onlyWait())) return false;
     this.clock.skipTo(later(due, this.clock.now()));
     return true;
@@ -128,11 +128,17 @@ export class TestingClock {
   }
 
   private async nextDue(): Promise<Instant | null> {
-    const here = this.clock.nextAlarm;
-    const elsewhere = await this.runs.nextDue();
-    if (here === null || elsewhere === null) return here ?? elsewhere;
-    return here < elsewhere ? here : elsewhere;
+    return earlier(this.clock.nextAlarm, await this.runs.nextDue());
   }
+
+  private async nextAskedFor(): Promise<Instant | null> {
+    return earlier(this.clock.nextAlarm, await this.runs.nextAskedFor());
+  }
+}
+
+function earlier(one: Instant | null, other: Instant | null): Instant | null {
+  if (one === null || other === null) return one ?? other;
+  return one < other ? one : other;
 }
 
 function later(one: Instant, other: Instant): Instant {

@@ -7,6 +7,7 @@ import { schemaOf } from '../../persistence/schema-of.js';
 import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
 import { preparedStatement, type PreparedStatement, type Tx } from '../../persistence/transactions.js';
 import { fenceParameters, singleFenceParameters, type HeldClaims, type WriteFence } from '../lease-check.js';
+import { timeAhead } from '../time-ahead.js';
 import { newStates, type NewState } from '../stored-state.js';
 import { flowRunOfRow, type FlowRunCreation, type FlowRunMove } from './flow-run-rows.js';
 import {
@@ -198,6 +199,23 @@ export class FlowRunsRepository {
   late(app: string, { lateAfterMs, limit, after, leadUs }: LateRequest): Promise<LateFlowRun[]> {
     const parameters = [app, lateAfterMs, leadUs, limit, after && formatInstant(after.dueAt), after?.id ?? null];
     return this.dataSource.query<LateFlowRun[]>(lateFlowRuns(this.schema), parameters);
+  }
+
+  /**
+   * Milliseconds until the next run of these flows is due that somebody asked for and nobody executes; `null` when none waits.
+   * Rides `flow_run_due_idx`.
+   *
+   * @param leadUs see `DatabaseClock.leadUs`.
+   */
+  async nextAskedForInMs(app: string, flowIds: readonly string[], leadUs: number): Promise<number | null> {
+    const rows = await this.dataSource.query<{ ms: number | null }[]>(
+      `select extract(epoch from min(r.next_scheduled_start_time) - (${timeAhead('$3')}))::float8 * 1000 as ms
+         from ${this.schema}.flow_run r
+        where r.state_type = 'SCHEDULED' and r.process_id is null and not r.auto_scheduled and r.work_queue_id is null
+          and r.app = $1 and r.flow_id = any($2::uuid[])`,
+      [app, flowIds, leadUs],
+    );
+    return rows[0]?.ms ?? null;
   }
 
   /** Whether any run of an application is paused or suspended. Rides `flow_run_active_idx`. */

@@ -1,11 +1,15 @@
 import { addMs, type Instant } from '@nestor/core';
 import { Inject, Injectable } from '@nestjs/common';
+import { Transactions } from '../../persistence/transactions.js';
+import { ScheduleFillingRepository } from '../../records/deployments/schedule-filling.repository.js';
+import { ScheduleTurnsRepository } from '../../records/deployments/schedule-turns.repository.js';
 import { FlowRunClaimsRepository } from '../../records/flow-runs/flow-run-claims.repository.js';
 import { FlowRunsRepository } from '../../records/flow-runs/flow-runs.repository.js';
 import { ActiveFlowRuns } from '../engine/active-flow-runs.js';
 import { OrchestratorEngine } from '../engine/orchestrator-engine.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { ProcessAbilities } from '../leases/process-abilities.js';
+import { ScheduleFiller } from '../scheduler/schedule-filler.service.js';
 import { DatabaseClock } from '../transitions/database-clock.js';
 import { Journal } from '../transitions/journal.js';
 
@@ -23,6 +27,10 @@ export class WaitingRuns {
     private readonly abilities: ProcessAbilities,
     private readonly flowRuns: FlowRunsRepository,
     private readonly claims: FlowRunClaimsRepository,
+    private readonly transactions: Transactions,
+    private readonly filling: ScheduleFillingRepository,
+    private readonly filler: ScheduleFiller,
+    private readonly turns: ScheduleTurnsRepository,
     private readonly clock: DatabaseClock,
     @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
   ) {}
@@ -57,11 +65,29 @@ export class WaitingRuns {
     return this.flowRuns.areSomePaused(this.settings.app);
   }
 
-  /** When the next run is due that nobody executes; `null` when none waits. */
+  /** When the next run is due that nobody executes, those of schedules included; `null` when none waits. */
   async nextDue(): Promise<Instant | null> {
     const { app } = this.settings;
+    const { leadUs } = this.clock;
     const { flowIds, buildId } = this.abilities;
-    const ms = await this.claims.nextFreeInMs({ app, flowIds, buildId, leadUs: this.clock.leadUs });
-    return ms === null ? null : addMs(this.clock.now(), ms);
+    // What schedules have to have made by now is made first: it may be due next.
+    const fillInMs = await this.transactions.single((tx) => this.filling.nextFillInMs(tx, app, leadUs));
+    if (fillInMs !== null && fillInMs <= 0) while ((await this.filler.fillSome()) > 0);
+    const times = await Promise.all([
+      this.claims.nextFreeInMs({ app, flowIds, buildId, leadUs }),
+      this.transactions.single((tx) => this.turns.nextTurnInMs(tx, app, leadUs)),
+    ]);
+    return this.earliest(times);
+  }
+
+  /** The same without those of schedules: there is always a next one of those. */
+  async nextAskedFor(): Promise<Instant | null> {
+    const { app } = this.settings;
+    return this.earliest([await this.flowRuns.nextAskedForInMs(app, this.abilities.flowIds, this.clock.leadUs)]);
+  }
+
+  private earliest(waits: readonly (number | null)[]): Instant | null {
+    const known = waits.filter((ms) => ms !== null);
+    return known.length === 0 ? null : addMs(this.clock.now(), Math.max(0, Math.min(...known)));
   }
 }
