@@ -15,6 +15,18 @@ describe('cancel-idle-flow-run', () => {
     ['SCHEDULED, nothing started for it', { type: StateType.Scheduled }, undefined, 'reject'],
     ['SCHEDULED, with infrastructure', { type: StateType.Scheduled }, 'pid', 'accept'],
     ['resumed, with the infrastructure it left', { type: StateType.Scheduled, name: 'Resuming' }, 'pid', 'reject'],
+    [
+      'to go on elsewhere, after its infrastructure ended',
+      { type: StateType.Scheduled, name: 'AwaitingResume' },
+      'pid',
+      'reject',
+    ],
+    [
+      'to be tried again, after its infrastructure ended',
+      { type: StateType.Scheduled, details: { interrupted: true } },
+      'pid',
+      'reject',
+    ],
     ['paused in its process', { type: StateType.Paused }, undefined, 'accept'],
     ['suspended', { type: StateType.Paused, details: { pauseReschedule: true } }, 'pid', 'reject'],
   ])('%s: %s [O05]', (_, state, pid, expected) => {

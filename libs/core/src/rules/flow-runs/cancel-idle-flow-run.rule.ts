@@ -14,8 +14,10 @@ export const cancelIdleFlowRun: Rule<FlowRun> = {
   },
 };
 
+/** A resumed run left its old infrastructure behind when it was suspended; one that is to go on elsewhere, when that ended. */
+const LEFT_BEHIND: readonly string[] = ['Resuming', 'AwaitingResume'];
+
 function isIdle(run: FlowRun, state: State): boolean {
   if (state.type === StateType.Paused) return state.details.pauseReschedule === true;
-  // A resumed run left its old infrastructure behind when it was suspended.
-  return run.infrastructurePid == null || state.name === 'Resuming';
+  return run.infrastructurePid == null || LEFT_BEHIND.includes(state.name) || state.details.interrupted === true;
 }
