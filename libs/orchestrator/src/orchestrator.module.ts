@@ -153,6 +153,8 @@ import { TransitionService } from './runtime/transitions/transition.service.js';
 import { Variables } from './runtime/variables/variables.service.js';
 import { PoolStatuses } from './runtime/work-pools/pool-statuses.service.js';
 import { HandedOverRuns } from './runtime/workers/handed-over-runs.service.js';
+import { NestProcessWorker } from './runtime/workers/isolation/nest-process.worker.js';
+import { NestThreadWorker } from './runtime/workers/isolation/nest-thread.worker.js';
 import { InfrastructureRuns } from './runtime/workers/infrastructure-runs.service.js';
 import { WorkerTypes } from './runtime/workers/worker-types.service.js';
 import { PoolWorkers } from './runtime/workers/pool-workers.service.js';
@@ -375,6 +377,8 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
       QueueIds,
       PoolWorkers,
       WorkerTypes,
+      NestProcessWorker,
+      NestThreadWorker,
       InfrastructureRuns,
       HandedOverRuns,
       Foreman,

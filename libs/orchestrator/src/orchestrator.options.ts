@@ -1,16 +1,20 @@
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { durationMs, type ClassCodec, type Duration, type ErrorClass } from '@nestor/core';
 import { InvalidOptionError, resolvedName } from './authoring/resolve-options.js';
 import type { BackgroundSettings, BackgroundTaskOptions } from './runtime/background/background-settings.js';
 import type { PayloadOptions } from './runtime/payloads/payload-options.js';
+import { isIsolated } from './runtime/workers/isolation/isolated.js';
 import { NEST_TYPE } from './runtime/workers/worker-types.service.js';
 import { AesKeyRing } from './runtime/secrets/aes-key-ring.js';
 import { secretKeysOf, type SecretKeyOption } from './runtime/secrets/secret-key-option.js';
-import type {
-  ServedPool,
-  WorkerOptions,
-  WorkerPoolOptions,
-  WorkerSettings,
+import {
+  NEST_PROCESS_TYPE,
+  NEST_THREAD_TYPE,
+  type ServedPool,
+  type WorkerOptions,
+  type WorkerPoolOptions,
+  type WorkerSettings,
 } from './runtime/workers/worker-settings.js';
 import type { SecretKeySettings } from './runtime/secrets/secret-keys.service.js';
 
@@ -155,7 +159,12 @@ export const DEFAULT_OPTIONS = {
   concurrency: 10,
   workerLimit: 200,
   prefetch: 0,
+  killGrace: '30s',
+  isolatedLimit: 5,
 } as const;
+
+/** The types whose runs do not share a process, or a thread: each costs as much as the application does. */
+const ISOLATED_TYPES: readonly string[] = [NEST_PROCESS_TYPE, NEST_THREAD_TYPE];
 
 /** What is taken before its time can be executed by nobody else. */
 const MAX_PREFETCH_MS = 300_000;
@@ -163,11 +172,15 @@ const MAX_PREFETCH_MS = 300_000;
 /** Of a heartbeat: more often than once a second serves nobody, and timers are not made for more than some weeks. */
 const HEARTBEAT_MS = { least: 1_000, most: 24 * 60 * 60 * 1_000 };
 
+/** Where an application was started for one run alone, it takes no other, and what is left of that is handed back at once. */
+const FOR_ONE_RUN = { worker: false, backgroundTasks: false, drain: 0 } as const;
+
 /**
  * @throws {InvalidDurationError} when `drain`, `cancelGrace`, `maxStall` or `runHeartbeat` is no duration.
  * @throws {InvalidOptionError} when `maxRecoveries`, `poolSize`, `runHeartbeat` or `concurrency` cannot be meant.
  */
-export function resolveOptions(options: OrchestratorOptions): ResolvedOptions {
+export function resolveOptions(given: OrchestratorOptions): ResolvedOptions {
+  const options = isIsolated() ? { ...given, ...FOR_ONE_RUN } : given;
   const database = options.database ?? {};
   const poolSize = wholeNumber(database.poolSize ?? DEFAULT_OPTIONS.poolSize, 'database.poolSize', 1);
   return {
@@ -244,7 +257,23 @@ function workerSettings(options: WorkerOptions | false): WorkerSettings | null {
       `is ${options.prefetch} and must be at most 5m.`,
     );
   }
-  return { pools, unqueued: options.unqueued ?? true, limit, prefetchMs };
+  const killGraceMs = durationMs(
+    options.killGrace ?? DEFAULT_OPTIONS.killGrace,
+    'option "worker.killGrace" of OrchestratorModule',
+  );
+  const application = applicationFile(options.application);
+  const homeless = pools.find(({ type }) => ISOLATED_TYPES.includes(type));
+  if (homeless && application === null) {
+    const problem = `is not given, so that there is nothing to start for runs of "${homeless.name}", which is served by ${homeless.type}.`;
+    throw new InvalidOptionError('OrchestratorModule', 'worker.application', problem);
+  }
+  return { pools, unqueued: options.unqueued ?? true, limit, prefetchMs, application, killGraceMs };
+}
+
+function applicationFile(file: string | URL | undefined): string | null {
+  if (file === undefined) return null;
+  const isUrl = file instanceof URL || file.startsWith('file:');
+  return isUrl ? fileURLToPath(file) : resolve(file);
 }
 
 function servedPool({ name, type, queues, limit, workerName }: WorkerPoolOptions, most: number): ServedPool {
@@ -253,11 +282,16 @@ function servedPool({ name, type, queues, limit, workerName }: WorkerPoolOptions
   if (queues?.length === 0) {
     throw new InvalidOptionError(place, 'worker.pools', `names no queue of "${name}"; leave "queues" out for all.`);
   }
+  const isIsolatedType = type !== undefined && ISOLATED_TYPES.includes(type);
   return {
     name,
     type: type ?? NEST_TYPE,
     queueNames: queues ?? null,
-    limit: wholeNumber(limit ?? most, `worker.pools.limit`, 1),
+    limit: wholeNumber(
+      limit ?? (isIsolatedType ? Math.min(DEFAULT_OPTIONS.isolatedLimit, most) : most),
+      `worker.pools.limit`,
+      1,
+    ),
     workerName: workerName ?? null,
   };
 }

@@ -73,6 +73,25 @@ export class ProcessesRepository {
     return rows.map(({ id }) => id);
   }
 
+  /**
+   * Fences the process that holds a run under an epoch, because somebody saw it end. The row lock waits for what of it is still being
+   * written.
+   */
+  async fenceHolder(tx: Tx, flowRunId: string, epoch: number, by: string): Promise<void> {
+    await tx.query(
+      `with ended as materialized (
+         select p.id
+           from ${this.schema}.flow_run r
+           join ${this.schema}.process p on p.id = r.process_id
+          where r.id = $1 and r.lease_epoch = $2 and p.id <> $3::uuid and p.fenced_at is null
+            for update of p
+       )
+       update ${this.schema}.process p set fenced_at = clock_timestamp(), fenced_by = $3::uuid
+         from ended where p.id = ended.id`,
+      [flowRunId, epoch, by],
+    );
+  }
+
   /** Forgets fenced processes of an application that no run names any more. */
   async forgetFenced(tx: Tx, app: string): Promise<void> {
     await tx.query(

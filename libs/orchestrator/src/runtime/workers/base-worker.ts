@@ -45,6 +45,11 @@ export interface JobEnd {
   readonly signal?: string | null;
   /** What there is to say about it. Default: what is known of such codes. */
   readonly message?: string;
+  /**
+   * Of infrastructure that ended otherwise than it should: whether its run goes on from its records, like that of a process which
+   * died, as long as `maxRecoveries` of them remain. Otherwise, and when they are used up, it is `CRASHED`. Default `false`.
+   */
+  readonly goesOn?: boolean;
 }
 
 /**

@@ -13,11 +13,12 @@ import {
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { Transactions } from '../../persistence/transactions.js';
 import { FlowRunClaimsRepository, type ClaimedFlowRun } from '../../records/flow-runs/flow-run-claims.repository.js';
+import { ProcessesRepository } from '../../records/processes/processes.repository.js';
 import { FlowRunsRepository, type LoadedFlowRun } from '../../records/flow-runs/flow-runs.repository.js';
 import { withinMs } from '../engine/wait-until.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
-import { topicsOf } from '../notifications/notifier.service.js';
+import { Notifier, topicsOf } from '../notifications/notifier.service.js';
 import { WakeableLoop } from '../recovery/wakeable-loop.js';
 import { FlowRegistry } from '../registry/flow-registry.js';
 import { Journal } from '../transitions/journal.js';
@@ -26,9 +27,8 @@ import { StoredRuns } from '../transitions/stored-runs.service.js';
 import { TransitionService } from '../transitions/transition.service.js';
 import type { BaseWorker, JobEnd, WorkerJob } from './base-worker.js';
 import { explanationOf } from './job-end.js';
+import { WORKER_SETTINGS, type WorkerSettings } from './worker-settings.js';
 
-/** How long infrastructure may take to end by itself, once it was asked to. */
-const GRACE_MS = 30_000;
 /** How long a change that nobody told of may go unnoticed. */
 const EVERY_MS = 5_000;
 const AFTER_FAILURE_MS = 1_000;
@@ -61,7 +61,10 @@ export class InfrastructureRuns {
     private readonly journal: Journal,
     private readonly registry: FlowRegistry,
     private readonly process: ProcessLease,
+    private readonly processes: ProcessesRepository,
+    private readonly notifier: Notifier,
     @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
+    @Inject(WORKER_SETTINGS) private readonly worker: WorkerSettings | null,
   ) {}
 
   /**
@@ -101,8 +104,13 @@ export class InfrastructureRuns {
       job.isLeft = true;
       this.kill(job);
     }
-    await withinMs(ended(mortal), mortal.length > 0 ? GRACE_MS + LAST_WORDS_MS : 0);
+    await withinMs(ended(mortal), mortal.length > 0 ? this.killGraceMs + LAST_WORDS_MS : 0);
     await this.loop.stop();
+  }
+
+  /** How long infrastructure may take to end by itself, once it was asked to. */
+  private get killGraceMs(): number {
+    return this.worker?.killGraceMs ?? 0;
   }
 
   private listen(): void {
@@ -127,10 +135,9 @@ export class InfrastructureRuns {
     try {
       end = await worker.run(await this.describe(job));
     } catch (error) {
-      await this.conclude(job, crashed({ message: `Its infrastructure could not be started: ${String(error)}` }));
-      return;
+      end = { exitCode: null, message: `Its infrastructure could not be started: ${String(error)}` };
     }
-    await this.conclude(job, end.exitCode === 0 ? null : crashed({ message: explanationOf(end) }));
+    await this.conclude(job, end);
   }
 
   private async describe(job: Job): Promise<WorkerJob> {
@@ -160,17 +167,13 @@ export class InfrastructureRuns {
     };
   }
 
-  /**
-   * What becomes of a run whose infrastructure has ended.
-   *
-   * @param asItEnded what it comes to unless it came to something by itself; `null`: the infrastructure ended as it should.
-   */
-  private async conclude({ live, isLeft }: Job, asItEnded: ProposedState | null): Promise<void> {
+  /** What becomes of a run whose infrastructure has ended, unless it came to something by itself. */
+  private async conclude(job: Job, end: JobEnd): Promise<void> {
+    const { live, isLeft } = job;
     const { id } = live.created;
-    // What was ended because this process ends is no matter of the run: it goes on elsewhere.
-    const handedBack = awaitingResume({ scheduledTime: this.transitions.now(), message: 'Its worker shut down.' });
-    const state = isLeft ? handedBack : asItEnded;
     const { epoch } = live.lease;
+    const isAsItShould = end.exitCode === 0;
+    if (!isAsItShould && end.goesOn) await this.fence(job);
     // Under the next epoch it was taken over by this very infrastructure; under any other it is somebody else's.
     const isOurs = ({ row }: LoadedFlowRun): boolean => row.leaseEpoch === epoch || row.leaseEpoch === epoch + 1;
     const isOpen = (found: LoadedFlowRun): boolean => {
@@ -180,19 +183,39 @@ export class InfrastructureRuns {
         case StateType.Cancelling:
           return isOurs(found);
         case StateType.Pending:
-          return isOurs(found) && (state !== null || !wasTaken);
+          return isOurs(found) && (isLeft || !isAsItShould || !wasTaken);
         case StateType.Running:
-          return isOurs(found) && state !== null && !isLeft; // whoever executed it has handed it back, or is swept
+          // Whoever executed what is left has handed it back, or is swept.
+          return isOurs(found) && !isAsItShould && (!isLeft || end.goesOn === true);
         default:
           return false;
       }
     };
-    const next = ({ row }: LoadedFlowRun): ProposedState => {
-      if (row.stateType === StateType.Cancelling) return cancelled({ message: 'Its infrastructure has ended.' });
-      return state ?? crashed({ message: 'Its infrastructure ended without having begun it.' });
-    };
-    const entered = await this.journal.patiently(() => this.storedRuns.proposeOnce(id, isOpen, next));
+    const entered = await this.journal.patiently(() =>
+      this.storedRuns.proposeOnce(id, isOpen, (found) => this.stateAfter(found, job, end)),
+    );
+    if (entered === StateType.Scheduled) this.notifier.notify('due');
     if (entered && isTerminal(entered)) await this.storedRuns.closeWithin(id);
+  }
+
+  private stateAfter({ row, run }: LoadedFlowRun, { isLeft }: Job, end: JobEnd): ProposedState {
+    if (row.stateType === StateType.Cancelling) return cancelled({ message: 'Its infrastructure has ended.' });
+    const scheduledTime = this.transitions.now();
+    // What was ended because this process ends is no matter of the run: it goes on elsewhere.
+    if (isLeft) return awaitingResume({ scheduledTime, message: 'Its worker shut down.' });
+    if (end.exitCode === 0) return crashed({ message: 'Its infrastructure ended without having begun it.' });
+    const message = explanationOf(end);
+    return end.goesOn && run.policy.recoveries < run.policy.maxRecoveries
+      ? awaitingResume({ scheduledTime, message, details: { interrupted: true } })
+      : crashed({ message });
+  }
+
+  /** What it had begun to write before it ended is written before anybody goes on with its run. */
+  private async fence({ live: { created, lease } }: Job): Promise<void> {
+    const { processId } = this.process;
+    await this.journal.patiently(() =>
+      this.transactions.single((tx) => this.processes.fenceHolder(tx, created.id, lease.epoch + 1, processId)),
+    );
   }
 
   private async round(): Promise<number> {
@@ -214,7 +237,7 @@ export class InfrastructureRuns {
     job.abort();
     if (job.identifier === null || job.isKilled) return;
     job.isKilled = true;
-    job.worker.kill(job.identifier, job.configuration, GRACE_MS).catch((error: unknown) => {
+    job.worker.kill(job.identifier, job.configuration, this.killGraceMs).catch((error: unknown) => {
       job.isKilled = false; // the next look tries again
       this.logger.warn(
         `The infrastructure ${job.identifier} of ${job.live.created.name} was not ended: ${String(error)}`,

@@ -1,17 +1,26 @@
 import type { Duration } from '@nestor/core';
 
+/** The type of the pools whose runs get a process each. */
+export const NEST_PROCESS_TYPE = 'nest-process';
+/** The type of the pools whose runs get a thread each. */
+export const NEST_THREAD_TYPE = 'nest-thread';
+
 /** A pool that a process serves. */
 export interface WorkerPoolOptions {
   /** The name of the pool, which is made where there is none. */
   readonly name: string;
   /**
-   * Which type of worker serves it: `nest` executes runs in this very process; any other is that of a class among your providers that
-   * extends {@link BaseWorker}. A pool of another type gives it no runs. Default `nest`.
+   * Which type of worker serves it: `nest` executes runs in this very process, `nest-process` each in a process of its own, and
+   * `nest-thread` each in a thread of its own, both in the application that {@link WorkerOptions.application} names; any other is that
+   * of a class among your providers that extends {@link BaseWorker}. A pool of another type gives it no runs. Default `nest`.
    */
   readonly type?: string;
   /** Only these queues of it, which are made where there are none. Default: all, also those that are made later. */
   readonly queues?: readonly string[];
-  /** How many runs of the pool this process executes at a time; a whole number from 1. Default: that of the worker. */
+  /**
+   * How many runs of the pool this process executes at a time; a whole number from 1. Default: that of the worker, and 5 where each
+   * gets a process or a thread of its own.
+   */
   readonly limit?: number;
   /** How the worker is called, of which a pool has one of each name. Default: host, application and number of the process. */
   readonly workerName?: string;
@@ -33,6 +42,17 @@ export interface WorkerOptions {
    * queues is limited; from 0 to `5m`. Default 0.
    */
   readonly prefetch?: Duration;
+  /**
+   * The file from which `nest-process` and `nest-thread` start the application of a run: a path, or a `file:` URL. It exports the Nest
+   * module, by whatever name; or as its default export the module or a function that gives it. Nothing else of the application is
+   * started, such as its `main`. Relative to the working directory. Default: none, and such pools cannot be served.
+   */
+  readonly application?: string | URL;
+  /**
+   * How long what was started for a run may take to end by itself, once the run is cancelled or this process shuts down; then it is
+   * ended by force. Default `30s`.
+   */
+  readonly killGrace?: Duration;
 }
 
 /** A pool that this process serves. */
@@ -51,6 +71,9 @@ export interface WorkerSettings {
   readonly unqueued: boolean;
   readonly limit: number;
   readonly prefetchMs: number;
+  /** `null`: none is named. */
+  readonly application: string | null;
+  readonly killGraceMs: number;
 }
 
 /** Injection token of the {@link WorkerSettings}; `null` in a process that executes nothing that waits. */
