@@ -2,6 +2,7 @@ import { FlowRuns, Flows, Readiness, WorkPools, type EnqueueOptions } from '@nes
 import type { TestDatabase } from '@nestor/testing';
 import { FlowRunClaimsRepository } from '../../../libs/orchestrator/src/records/flow-runs/flow-run-claims.repository.js';
 import { RunClaimer } from '../../../libs/orchestrator/src/runtime/recovery/run-claimer.service.js';
+import { PoolWorkers } from '../../../libs/orchestrator/src/runtime/workers/pool-workers.service.js';
 import { testDatabase } from '../../support/database.js';
 import { Gate } from '../../support/gate.js';
 import { flowRunOf, illegalHistories, stateNames } from '../../support/history.js';
@@ -79,6 +80,18 @@ describe('processes that serve work pools', () => {
       ...['prefect.work-pool.created', 'prefect.work-pool.ready'],
       'prefect.work-pool.not-ready',
     ]);
+  });
+
+  it('make the queues that are not there of a pool that is, and a pool anew that somebody removes', async () => {
+    const client = await startClient();
+    const worker = await startWorker('worker', undefined, { pools: [{ name: pool, queues: ['high'] }] });
+    const queueNames = async (): Promise<string[]> =>
+      (await client.get(WorkPools).queues(pool)).map(({ name }) => name);
+    await waitFor(async () => String(await queueNames()) === 'default,high');
+    await client.get(WorkPools).delete(pool);
+    worker.get(PoolWorkers).wake();
+    await waitFor(async () => (await client.get(WorkPools).find(pool))?.status === 'READY');
+    expect(await queueNames()).toEqual(['default', 'high']);
   });
 
   it('execute the runs that wait there, and no process does that does not serve them', async () => {
@@ -161,7 +174,11 @@ describe('processes that serve work pools', () => {
     await Promise.all([startWorker('one', script, { limit: 1 }), startWorker('other', script, { limit: 1 })]);
     await gate.reached;
     const waiting = async (): Promise<unknown[]> =>
-      sql(database, `select from nestor.flow_run where id = any($1) and state_type = 'SCHEDULED'`, [ids]);
+      sql(
+        database,
+        `select from nestor.flow_run where id = any($1) and state_type = 'SCHEDULED' and process_id is null`,
+        [ids],
+      );
     expect(await waiting()).toHaveLength(1);
     const before = performance.now();
     gate.open();

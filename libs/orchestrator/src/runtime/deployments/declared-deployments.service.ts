@@ -5,8 +5,7 @@ import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { DEATH_RULES } from '../leases/lease-settings.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
 import { FlowRegistry } from '../registry/flow-registry.js';
-import { WorkPools } from '../work-pools/work-pools.service.js';
-import { WORKER_SETTINGS, type WorkerSettings } from '../workers/worker-settings.js';
+import { PoolWorkers } from '../workers/pool-workers.service.js';
 import { DeploymentForms } from './deployment-forms.service.js';
 import { DeploymentWriter } from './deployment-writer.service.js';
 
@@ -25,21 +24,18 @@ export class DeclaredDeployments {
     private readonly forms: DeploymentForms,
     private readonly writer: DeploymentWriter,
     private readonly process: ProcessLease,
-    private readonly pools: WorkPools,
-    @Inject(WORKER_SETTINGS) private readonly worker: WorkerSettings | null,
+    private readonly poolWorkers: PoolWorkers,
     @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
   ) {}
 
   /** @throws what {@link DeploymentForms.desired} throws. */
   async reconcile(): Promise<void> {
     const declared = new Set<string>();
-    // Pools that this process serves are there once it serves them, which is later.
-    const served = new Set((this.worker?.pools ?? []).map(({ name }) => name));
     for (const definition of this.registry.flows()) {
       const flow = { id: this.registry.flowId(definition.name), name: definition.name };
       for (const spec of definition.deployments) {
-        const pool = spec.workPool?.name;
-        if (pool !== undefined && served.has(pool)) await this.pools.createIfAbsent(pool);
+        // Pools that this process serves are there once it serves them, which is later.
+        if (spec.workPool) await this.poolWorkers.make(spec.workPool.name);
         const desired = await this.forms.desired(spec, definition);
         const { id, outcome, fields } = await this.writer.save(flow, desired, { managed: true, by: null });
         declared.add(id);

@@ -115,22 +115,21 @@ export class RunClaimer implements OnApplicationBootstrap {
     return (claimed) => this.infrastructure.execute(claimed, worker);
   }
 
+  private get claimant(): Claimant {
+    const { flowIds, buildId, pinnedFlowIds } = this.abilities;
+    const { processId } = this.process;
+    return { processId, app: this.settings.app, flowIds, buildId, pinnedFlowIds, leadUs: this.clock.leadUs };
+  }
+
   /** How many more runs may be taken, from wherever. */
   private get room(): number {
     return (this.worker?.limit ?? 0) - this.held.size;
   }
 
   private async round(): Promise<number> {
-    const { processId } = this.process;
+    const { claimant } = this;
+    const { processId } = claimant;
     if (this.mayHaveStrays) await this.releaseStrays(processId);
-    const claimant: Claimant = {
-      processId,
-      app: this.settings.app,
-      flowIds: this.abilities.flowIds,
-      buildId: this.abilities.buildId,
-      pinnedFlowIds: this.abilities.pinnedFlowIds,
-      leadUs: this.clock.leadUs,
-    };
     this.isFull = false;
     let isMore = false;
     for (const lane of this.lanes) {

@@ -49,6 +49,11 @@ export class PoolWorkers implements OnApplicationBootstrap {
     this.loop.start();
   }
 
+  /** Tells right away. */
+  wake(): void {
+    this.loop.wake();
+  }
+
   /** Says that it leaves. Never rejects: whoever does not hear of it finds out by itself. */
   async stop(): Promise<void> {
     await this.loop.stop();
@@ -87,32 +92,36 @@ export class PoolWorkers implements OnApplicationBootstrap {
       queueNames,
     };
     for (;;) {
-      const known = await this.transactions.run(async (tx) => {
-        const answer = await this.workers.beat(tx, beat);
-        if (answer === 'came') await this.statuses.settle(tx, name);
-        return answer !== null;
+      if (!this.known.has(name)) await this.getToKnow(pool);
+      const answer = await this.transactions.run(async (tx) => {
+        const told = await this.workers.beat(tx, beat);
+        if (told === 'came') await this.statuses.settle(tx, name);
+        return told;
       });
-      if (known) {
-        if (!this.known.has(name)) await this.compareTypes(pool);
-        return;
-      }
-      await this.pools.createIfAbsent(name, this.optionsOf(pool));
-      for (const queue of queueNames ?? []) await this.pools.queueIdFor(name, queue);
+      if (answer !== null) return;
+      this.known.delete(name); // somebody has removed it
     }
+  }
+
+  private async getToKnow({ name, type }: ServedPool): Promise<void> {
+    await this.make(name);
+    const pool = await this.pools.find(name);
+    if (pool) this.known.add(name);
+    if (!pool || pool.type === type) return;
+    this.logger.error(
+      `Work pool "${name}" is of type "${pool.type}" and gives a worker of type "${type}" no runs; change option "worker.pools".`,
+    );
+  }
+
+  /** Makes a pool that this process serves, and its queues, where they are not there; none that it does not serve. */
+  async make(name: string): Promise<void> {
+    const pool = this.served.find((one) => one.name === name);
+    if (!pool) return;
+    await this.pools.createIfAbsent(name, this.optionsOf(pool));
+    for (const queue of pool.queueNames ?? []) await this.pools.queueIdFor(name, queue);
   }
 
   private optionsOf({ name, type }: ServedPool): WorkPoolOptions {
     return type === NEST_TYPE ? {} : { type, baseJobTemplate: this.types.get(type, name).baseJobTemplate };
-  }
-
-  /** Somebody may have made the pool for others. */
-  private async compareTypes({ name, type }: ServedPool): Promise<void> {
-    const pool = await this.pools.find(name);
-    if (!pool) return;
-    this.known.add(name);
-    if (pool.type === type) return;
-    this.logger.error(
-      `Work pool "${name}" is of type "${pool.type}" and gives a worker of type "${type}" no runs; change option "worker.pools".`,
-    );
   }
 }
