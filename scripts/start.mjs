@@ -1,5 +1,6 @@
 /**
- * `npm start`: the bundled orchestrator. `npm run demo`: the guided tour. Builds first when that is needed.
+ * `npm start`: the bundled orchestrator. `npm run demo`: the guided tour. `npm run deploy-check`: whether this code could be
+ * deployed. Builds first when that is needed.
  *
  * The application is loaded into this very process, so that signals, the exit code and the memory are its own.
  */
@@ -23,6 +24,7 @@ if (reason) {
 }
 
 const [node, , ...args] = process.argv;
-const program = join(root, 'dist', 'src', args[0] === 'demo' ? 'demo.js' : 'main.js');
-process.argv = [node, program, ...(args[0] === 'demo' ? args.slice(1) : args)];
+const isNamed = args[0] === 'demo' || args[0] === 'deploy-check';
+const program = join(root, 'dist', 'src', `${isNamed ? args[0] : 'main'}.js`);
+process.argv = [node, program, ...(isNamed ? args.slice(1) : args)];
 await import(pathToFileURL(program).href);

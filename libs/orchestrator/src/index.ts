@@ -53,6 +53,10 @@ export type {
 } from './orchestrator.options.js';
 
 export { isPassing } from './persistence/connection/postgres-errors.js';
+export { deployCheck } from './deploy-check.js';
+export type { DeployCheckOptions } from './deploy-check.js';
+export { DeployChecks } from './runtime/rehearsal/deploy-checks.service.js';
+export type { DeployReport, DivergentRun, UncheckedRun } from './runtime/rehearsal/deploy-report.js';
 export { prepareDatabase } from './prepare-database.js';
 export type { PrepareDatabaseOptions } from './prepare-database.js';
 export { EmbeddedPostgres } from './persistence/embedded-postgres/embedded-postgres.js';
@@ -278,6 +282,7 @@ export {
   InvalidDatabaseUrlError,
   InvalidSchemaNameError,
   SchemaPermissionError,
+  SchemaNotMigratedError,
   SchemaTooNewError,
 } from './persistence/connection/database-errors.js';
 

@@ -28,6 +28,7 @@ import { ScheduleTurnsRepository } from './records/deployments/schedule-turns.re
 import { EventsRepository } from './records/events/events.repository.js';
 import { FlowRunInputsRepository } from './records/flow-run-inputs/flow-run-inputs.repository.js';
 import { FlowRunClaimsRepository } from './records/flow-runs/flow-run-claims.repository.js';
+import { RunsInFlightRepository } from './records/flow-runs/runs-in-flight.repository.js';
 import { RunSituationsRepository } from './records/flow-runs/run-situations.repository.js';
 import { FlowRunsRepository } from './records/flow-runs/flow-runs.repository.js';
 import { SharedRunsRepository } from './records/flow-runs/shared-runs.repository.js';
@@ -109,8 +110,10 @@ import { Batches } from './runtime/scheduling/batches.service.js';
 import { SharedRuns } from './runtime/scheduling/shared-runs.service.js';
 import { ScheduledRuns } from './runtime/scheduling/scheduled-runs.service.js';
 import { WaitingRuns } from './runtime/recovery/waiting-runs.service.js';
+import { isPassive } from './runtime/passive-start.js';
 import { AttemptInspector } from './runtime/rehearsal/attempt-inspector.js';
 import { Rehearsals } from './runtime/rehearsal/rehearsals.service.js';
+import { DeployChecks } from './runtime/rehearsal/deploy-checks.service.js';
 import { RunRecordings } from './runtime/rehearsal/run-recordings.service.js';
 import { RunDiagnoses } from './runtime/diagnosis/run-diagnoses.service.js';
 import { Sweeper } from './runtime/recovery/sweeper.service.js';
@@ -229,12 +232,12 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
       {
         provide: BACKGROUND_SETTINGS,
         inject: [ORCHESTRATOR_OPTIONS],
-        useFactory: (options: OrchestratorOptions) => resolveOptions(options).backgroundTasks,
+        useFactory: (options: OrchestratorOptions) => (isPassive() ? null : resolveOptions(options).backgroundTasks),
       },
       {
         provide: WORKER_SETTINGS,
         inject: [ORCHESTRATOR_OPTIONS],
-        useFactory: (options: OrchestratorOptions) => resolveOptions(options).worker,
+        useFactory: (options: OrchestratorOptions) => (isPassive() ? null : resolveOptions(options).worker),
       },
       { provide: PAYLOAD_SETTINGS, inject: [ORCHESTRATOR_OPTIONS], useFactory: payloadSettings },
       { provide: SECRET_KEY_SETTINGS, inject: [ORCHESTRATOR_OPTIONS], useFactory: secretKeySettings },
@@ -244,6 +247,7 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
       WaitingFlowRunsRepository,
       FlowRunClaimsRepository,
       RunSituationsRepository,
+      RunsInFlightRepository,
       SharedRunsRepository,
       TaskRunsRepository,
       TaskQueueRepository,
@@ -352,6 +356,7 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
       PauseAnswers,
       RunControl,
       RunRecordings,
+      DeployChecks,
       WaitingRuns,
       Shutdown,
       RunContexts,
@@ -384,7 +389,7 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
       Foreman,
     ],
     exports: [
-      ...[Flows, FlowRuns, BackgroundTasks, Results, RunControl, RunInputs, RunRecordings, Readiness],
+      ...[Flows, FlowRuns, BackgroundTasks, Results, RunControl, RunInputs, RunRecordings, DeployChecks, Readiness],
       ...[Artifacts, Variables, Blocks, Events, WorkPools, HandedOverRuns],
       ...[ConcurrencyLimits, ConcurrencyLeases, Deployments],
     ],
@@ -405,5 +410,5 @@ function engineSettings(options: OrchestratorOptions): EngineSettings {
 function dataSourceSettings(options: OrchestratorOptions): DataSourceSettings {
   const { app, schema, database } = resolveOptions(options);
   const logger = new Logger('Database');
-  return { app, schema, database, entities, migrations, log: (line) => logger.log(line) };
+  return { app, schema, database, entities, migrations, isReadOnly: isPassive(), log: (line) => logger.log(line) };
 }

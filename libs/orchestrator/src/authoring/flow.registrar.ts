@@ -2,6 +2,7 @@ import { Inject, Injectable, type OnApplicationShutdown, type OnModuleInit } fro
 import { DataSource } from 'typeorm';
 import { ORCHESTRATOR_DATA_SOURCE } from '../persistence/tokens.js';
 import { Transactions } from '../persistence/transactions.js';
+import { isPassive } from '../runtime/passive-start.js';
 import { FlowsRepository } from '../records/flows/flows.repository.js';
 import { ProcessLease } from '../runtime/leases/process-lease.service.js';
 import { OrchestratorEngine } from '../runtime/engine/orchestrator-engine.js';
@@ -57,13 +58,22 @@ export class FlowRegistrar implements OnModuleInit, OnApplicationShutdown {
     for (const { definitions } of explored) {
       for (const definition of definitions) this.registry.add(definition);
     }
-    await this.hostDataSources.prepare(this.registry.tasks());
     const names = this.registry.flows().map((flow) => flow.name);
+    if (isPassive()) {
+      this.engine.stopAccepting();
+      this.registry.setFlowIds(await this.flows.idsOf(names));
+      return this.bind(explored);
+    }
+    await this.hostDataSources.prepare(this.registry.tasks());
     if (names.length > 0) {
       this.registry.setFlowIds(await this.transactions.single((tx) => this.flows.register(tx, names)));
     }
     await this.deployments.reconcile();
     await this.missedRuns.settle();
+    this.bind(explored);
+  }
+
+  private bind(explored: ReturnType<FlowExplorer['explore']>): void {
     for (const { provider, instance } of explored) {
       bindClass(provider, this.engine);
       if (instance) bindInstance(instance, this.engine);

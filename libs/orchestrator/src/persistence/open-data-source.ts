@@ -7,7 +7,7 @@ import { DATABASE_IDENTITY } from './connection/database-identity.js';
 import { DirectDatabaseUrlError } from './connection/database-errors.js';
 import { connectionSettingsOf, safeAddress, type ConnectionSettings } from './connection/connection-settings.js';
 import { EmbeddedPostgres } from './embedded-postgres/embedded-postgres.js';
-import { migrate } from './migrating/migrate.js';
+import { migrate, refuseOldSchema } from './migrating/migrate.js';
 import { MIGRATIONS_TABLE } from './migrating/schema-state.js';
 import { checkedSchemaName } from './migrating/schema-name.js';
 import { OrchestratorDataSource } from './orchestrator-data-source.js';
@@ -42,6 +42,8 @@ export interface DataSourceSettings {
   readonly database: DatabaseSettings;
   readonly entities: readonly EntityTarget<object>[];
   readonly migrations: readonly (new () => MigrationInterface)[];
+  /** Whether nothing is to be written, and the schema has to be up to date already. Default `false`. */
+  readonly isReadOnly?: boolean;
   /** Told about a connection of the pool that broke while idle, missing partitions, and what the embedded server does. */
   readonly log: (line: string) => void;
 }
@@ -57,7 +59,9 @@ export async function openDataSource(settings: DataSourceSettings): Promise<Orch
   const server = await serverOf(settings);
   const applicationName = `nestor:${settings.app}`.slice(0, 63);
   const sockets = new ConnectionSockets();
-  const options = dataSourceOptions(settings, schema, server.connection, applicationName, sockets);
+  // Poolers refuse what makes a session read-only.
+  const connection = settings.isReadOnly ? (server.direct ?? server.connection) : server.connection;
+  const options = dataSourceOptions(settings, schema, connection, applicationName, sockets);
   const session = { ...(server.direct ?? server.connection), application_name: applicationName };
   const dataSource = new OrchestratorDataSource(options, session, sockets, server.close);
   try {
@@ -65,7 +69,8 @@ export async function openDataSource(settings: DataSourceSettings): Promise<Orch
     try {
       await dataSource.initialize();
       if (server.direct) await refuseOtherDatabase(client, server.connection, server.direct, applicationName);
-      await migrate(client, dataSource, schema, settings.log);
+      if (settings.isReadOnly) await refuseOldSchema(client, dataSource, schema);
+      else await migrate(client, dataSource, schema, settings.log);
     } finally {
       await client.end();
     }
@@ -141,6 +146,7 @@ function dataSourceOptions(
       keepAlive: true,
       keepAliveInitialDelayMillis: KEEP_ALIVE_AFTER_MS,
       stream: sockets.create,
+      ...(settings.isReadOnly && { options: '-c default_transaction_read_only=on' }),
     },
     poolErrorHandler: (error: Error) => settings.log(`An idle database connection broke: ${error.message}`),
     entities: [...settings.entities] as DataSourceOptions['entities'],

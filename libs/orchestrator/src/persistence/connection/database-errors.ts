@@ -139,3 +139,15 @@ function describe(cause: unknown): string {
   if (cause instanceof AggregateError) return cause.errors.map(describe).join('; ');
   return cause instanceof Error ? cause.message || cause.name : String(cause);
 }
+
+/** The schema is older than this code, and whoever looks at it changes nothing. */
+export class SchemaNotMigratedError extends OrchestratorError {
+  readonly code = 'SCHEMA_NOT_MIGRATED';
+
+  constructor(readonly schema: string) {
+    super(
+      `Schema "${schema}" lacks migrations of this release, and nothing is changed here. Run prepareDatabase() of this release ` +
+        `first: the code that runs now goes on with the newer schema.`,
+    );
+  }
+}

@@ -1,6 +1,6 @@
 import type { Client } from 'pg';
 import type { DataSource } from 'typeorm';
-import { SchemaPermissionError } from '../connection/database-errors.js';
+import { SchemaNotMigratedError, SchemaPermissionError } from '../connection/database-errors.js';
 import { errorCode, SqlState } from '../connection/postgres-errors.js';
 import { appliedMigrations, refuseTooNewSchema } from './schema-state.js';
 
@@ -57,6 +57,16 @@ const WITHOUT_NEW_PARTITIONS: ReadonlySet<string> = new Set([
   SqlState.InsufficientPrivilege,
   SqlState.LockNotAvailable,
 ]);
+
+/**
+ * For those who change nothing.
+ *
+ * @throws {SchemaTooNewError} when the schema demands newer code.
+ * @throws {SchemaNotMigratedError} when migrations of this code are missing.
+ */
+export async function refuseOldSchema(client: Client, dataSource: DataSource, schema: string): Promise<void> {
+  if (!(await isUpToDate(client, dataSource, schema))) throw new SchemaNotMigratedError(schema);
+}
 
 /**
  * Creates the partitions of the coming weeks where they are missing.

@@ -25,6 +25,12 @@ export class FlowsRepository {
     return new Map(rows.map(({ name, id }) => [name, id]));
   }
 
+  /** The ids of those of the flows that are known, by name. */
+  async idsOf(names: readonly string[]): Promise<ReadonlyMap<string, string>> {
+    const rows = await this.flows.findBy({ name: In([...names]) });
+    return new Map(rows.map(({ name, id }) => [name, id]));
+  }
+
   findByName(name: string): Promise<FlowEntity | null> {
     return this.flows.findOneBy({ name });
   }

@@ -11,6 +11,7 @@ import { ProcessesRepository } from '../../records/processes/processes.repositor
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { pause, withinMs } from '../engine/wait-until.js';
 import { channelOf } from '../notifications/channel.js';
+import { isPassive } from '../passive-start.js';
 import type { LeaseKeeperSettings, LeaseNews, LeaseOrder } from './lease-messages.js';
 import { LeaseProof } from './lease-proof.js';
 import { DEATH_RULES, HEARTBEAT_MS } from './lease-settings.js';
@@ -82,6 +83,10 @@ export class ProcessLease implements OnModuleInit, OnApplicationBootstrap {
   }
 
   async onModuleInit(): Promise<void> {
+    if (isPassive()) {
+      this.left = true;
+      return;
+    }
     await this.join();
     const pulse = new Int32Array(this.pulse);
     this.pulseTimer = setInterval(() => Atomics.add(pulse, 0, 1), PULSE_MS);

@@ -1,4 +1,5 @@
 import type { Logger } from '@nestjs/common';
+import { isPassive } from '../passive-start.js';
 import { withinMs } from '../engine/wait-until.js';
 
 /** How long the last round may take to end. */
@@ -26,7 +27,9 @@ export class WakeableLoop {
     private readonly afterFailureMs: number,
   ) {}
 
+  /** Not in an application that is only looked into. */
   start(): void {
+    if (isPassive()) return;
     this.stopped = false;
     this.wake();
   }
