@@ -5,6 +5,7 @@ import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { DEATH_RULES } from '../leases/lease-settings.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
 import { FlowRegistry } from '../registry/flow-registry.js';
+import { isIsolated } from '../workers/isolation/isolated.js';
 import { PoolWorkers } from '../workers/pool-workers.service.js';
 import { DeploymentForms } from './deployment-forms.service.js';
 import { DeploymentWriter } from './deployment-writer.service.js';
@@ -30,6 +31,7 @@ export class DeclaredDeployments {
 
   /** @throws what {@link DeploymentForms.desired} throws. */
   async reconcile(): Promise<void> {
+    if (isIsolated()) return; // its worker has done so, and may be of an older build than others by now
     const declared = new Set<string>();
     for (const definition of this.registry.flows()) {
       const flow = { id: this.registry.flowId(definition.name), name: definition.name };
