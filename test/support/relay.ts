@@ -122,9 +122,14 @@ export class RelayProcess {
    * earnest take seconds to be missed: see `replay/dying.spec.ts`.)
    */
   async die(): Promise<void> {
+    await this.standStill();
+    await this.fence();
+  }
+
+  /** Takes nothing over any more; what it had decided by then is written. */
+  async standStill(): Promise<void> {
     await Promise.all([this.get(RunClaimer).stop(), this.get(Sweeper).stop(), this.get(HookDelivery).stop()]);
     await this.settled();
-    await this.fence();
   }
 
   /** Somebody takes it for dead, while it goes on. */

@@ -232,7 +232,7 @@ describe('schedules', () => {
   it('spread their runs after their times by a jitter that is always the same', async () => {
     const { id } = await made({ schedules: [{ cron: '0 2 * * *', jitter: '30m' }] });
     for (const run of await filled(id)) {
-      const late = run.next_scheduled_start_time.getTime() - run.expected_start_time.getTime();
+      const late = run.next_scheduled_start_time!.getTime() - run.expected_start_time.getTime();
       expect(late).toBeGreaterThanOrEqual(0);
       expect(late).toBeLessThan(30 * MINUTE);
       expect(run.expected_start_time.toISOString()).toContain('T02:00:00');

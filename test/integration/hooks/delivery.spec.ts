@@ -165,12 +165,17 @@ describe('hooks that are owed', () => {
     await begin(mortal);
     await gate.reached;
     const peer = await start('peer');
-    await mortal.process.die();
+    await mortal.process.standStill();
     const { process } = peer;
     const claim = { processId: process.processId, app: relay.app, taskKeys: [], underWay: [], limit: 10 };
     const flowIds = (await sql<{ id: string }>(database, 'select id from nestor.flow')).map(({ id }) => id);
     const repository = process.get(OwedHooksRepository);
-    const claimed = await process.get(Transactions).single((tx) => repository.claim(tx, { ...claim, flowIds }));
+    // In one transaction, so that the peer does not notice the death before the claim of which it hears nothing.
+    const claimed = await process.get(Transactions).run(async (tx) => {
+      const fence = 'update nestor.process set fenced_at = clock_timestamp() where id = $1';
+      await tx.query(fence, [mortal.process.processId]);
+      return repository.claim(tx, { ...claim, flowIds });
+    });
     expect(claimed).toHaveLength(1);
     expect(peer.stage.called).toEqual([]);
 

@@ -14,7 +14,7 @@ interface StoredDeployedRun {
   readonly parameters: unknown;
   readonly created_by: { readonly id: string; readonly type: string; readonly display_value: string };
   readonly expected_start_time: Date;
-  readonly next_scheduled_start_time: Date;
+  readonly next_scheduled_start_time: Date | null;
   readonly deployment_version: string | null;
   readonly job_variables: unknown;
   readonly schedule_id: string | null;
