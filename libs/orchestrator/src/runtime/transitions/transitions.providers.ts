@@ -1,0 +1,7 @@
+import { DatabaseClock } from './database-clock.js';
+import { Journal } from './journal.js';
+import { StoredRuns } from './stored-runs.service.js';
+import { TransitionService } from './transition.service.js';
+
+/** The door of states. */
+export const transitionsProviders = [DatabaseClock, Journal, TransitionService, StoredRuns];

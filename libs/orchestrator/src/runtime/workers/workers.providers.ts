@@ -1,0 +1,16 @@
+import { HandedOverRuns } from './handed-over-runs.service.js';
+import { InfrastructureRuns } from './infrastructure-runs.service.js';
+import { NestProcessWorker } from './isolation/nest-process.worker.js';
+import { NestThreadWorker } from './isolation/nest-thread.worker.js';
+import { PoolWorkers } from './pool-workers.service.js';
+import { WorkerTypes } from './worker-types.service.js';
+
+/** Where this process takes runs from. */
+export const workersProviders = [
+  PoolWorkers,
+  WorkerTypes,
+  NestProcessWorker,
+  NestThreadWorker,
+  InfrastructureRuns,
+  HandedOverRuns,
+];
