@@ -8,6 +8,7 @@ import {
   FlowRuns,
   Flows,
   pause,
+  PayloadCodecUnknownError,
   WorkPools,
   type RunReason,
 } from '@nestor/orchestrator';
@@ -110,6 +111,19 @@ describe('why a run is not running', () => {
         },
       },
     ]);
+  });
+
+  it('is not half of an answer when this process cannot read for what it asks', async () => {
+    const reversed = (bytes: Uint8Array): Uint8Array => Uint8Array.from(bytes).reverse();
+    const process = await relay.start(
+      'one',
+      (stage) => (stage.script = () => pause({ input: Approval, timeout: '1h' })),
+      { payloads: { codec: { name: 'backwards', encode: reversed, decode: reversed } } },
+    );
+    const id = await process.begin('play');
+    await waitFor(async () => (await process.get(FlowRuns).get(id)).stateName === 'Paused');
+    const client = await startClient();
+    await expect(client.get(FlowRuns).whyNotRunning(id)).rejects.toThrow(PayloadCodecUnknownError);
   });
 
   it('is that its pool or its queue is paused, or used up by others, and by which', async () => {

@@ -135,6 +135,7 @@ export class FlowRuns {
    * Read from the database as it is at this moment.
    *
    * @throws {FlowRunNotFoundError} when there is no run of that id.
+   * @throws the errors with codes `PAYLOAD_…` when what a paused run asks for cannot be read in this process.
    *
    * @example
    * ```ts

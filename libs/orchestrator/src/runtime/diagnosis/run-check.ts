@@ -14,7 +14,7 @@ export interface ExaminedRun extends RunSituation {
   readonly records: RunSituationsRepository;
   /** The processes of its application that live. */
   readonly processes: () => Promise<readonly LiveProcess[]>;
-  /** What a key of the run's input keeps; `null` when it cannot be read. */
+  /** What a key of the input of the run keeps; `null` when it keeps nothing there. */
   readonly input: (key: string) => Promise<unknown>;
 }
 

@@ -3,6 +3,7 @@ import { Injectable } from '@nestjs/common';
 import { isId } from '../../persistence/ids.js';
 import { FlowRunNotFoundError } from '../../records/flow-runs/flow-run-not-found.error.js';
 import { RunSituationsRepository, type LiveProcess } from '../../records/flow-runs/run-situations.repository.js';
+import { RunInputNotFoundError } from '../inputs/input-errors.js';
 import { RunInputs } from '../inputs/run-inputs.service.js';
 import { DEATH_RULES } from '../leases/lease-settings.js';
 import { DatabaseClock } from '../transitions/database-clock.js';
@@ -40,7 +41,10 @@ export class RunDiagnoses {
     private readonly clock: DatabaseClock,
   ) {}
 
-  /** @throws {FlowRunNotFoundError} when there is no run of that id. */
+  /**
+   * @throws {FlowRunNotFoundError} when there is no run of that id.
+   * @throws the errors with codes `PAYLOAD_…` when what a paused run asks for cannot be read in this process.
+   */
   async of(flowRunId: string): Promise<RunDiagnosis> {
     const situation = isId(flowRunId) ? await this.situations.find(flowRunId, DEATH_RULES) : null;
     if (!situation) throw new FlowRunNotFoundError(flowRunId);
@@ -52,7 +56,7 @@ export class RunDiagnoses {
       leadUs: this.clock.leadUs,
       records: this.situations,
       processes: () => (alive ??= this.situations.liveProcesses(row.app, DEATH_RULES)),
-      input: (key) => this.inputs.get(row.id, key).catch(() => null),
+      input: (key) => this.input(row.id, key),
     };
     const reasons: RunReason[] = [];
     for (const check of CHECKS) reasons.push(...(await check(run)));
@@ -60,6 +64,16 @@ export class RunDiagnoses {
     const { id, name, stateType, stateName } = row;
     const all = isExplained ? reasons : [await due(run), ...reasons];
     return { flowRunId: id, name, flowName, stateType, stateName, reasons: all };
+  }
+
+  /** `null` when the run keeps none there, as one that has been answered meanwhile. What cannot be read is not nothing. */
+  private async input(flowRunId: string, key: string): Promise<unknown> {
+    try {
+      return await this.inputs.get(flowRunId, key);
+    } catch (error) {
+      if (error instanceof RunInputNotFoundError) return null;
+      throw error;
+    }
   }
 }
 
