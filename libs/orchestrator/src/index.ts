@@ -272,7 +272,7 @@ export {
 } from './runtime/transactional/transactional-errors.js';
 export type { TransactionIsolation } from './runtime/transactional/transaction-settings.js';
 export { FlowRunNotFoundError } from './records/flow-runs/flow-run-not-found.error.js';
-export { JournalClosedError } from './runtime/transitions/journal.js';
+export { JournalClosedError } from './runtime/transitions/journal-closed.error.js';
 export {
   DatabaseLoginError,
   DatabaseMissingError,

@@ -12,7 +12,8 @@ import { currentScope } from '../engine/run-scope.js';
 import { relatedToRun } from '../events/related-to-run.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
 import { DatabaseClock } from '../transitions/database-clock.js';
-import { Journal, JournalClosedError } from '../transitions/journal.js';
+import { JournalClosedError } from '../transitions/journal-closed.error.js';
+import { Journal } from '../transitions/journal.js';
 import {
   ConcurrencyTimeoutError,
   NoSlotDecayError,

@@ -10,7 +10,7 @@ import { withinMs } from '../engine/wait-until.js';
 import { PayloadStoreFailedError } from '../payloads/payload-errors.js';
 import { Replays } from '../replay/replays.service.js';
 import { outsideTransactions } from '../transactions/transaction.js';
-import { JournalClosedError } from '../transitions/journal.js';
+import { JournalClosedError } from '../transitions/journal-closed.error.js';
 import { logSourceOf, type HookCall } from './hook-call.js';
 import type { HookContext } from './hook-context.js';
 import { HOOK_OPTIONS, type Hook, type HookedState } from './hook-lists.js';

@@ -1,43 +1,18 @@
-import { setMaxListeners } from 'node:events';
-import { OrchestratorError } from '@nestor/core';
 import { Injectable, Logger } from '@nestjs/common';
-import { isPassing } from '../../persistence/connection/postgres-errors.js';
-import { Transactions, type Tx } from '../../persistence/transactions.js';
-import type { HandedClaim } from '../../records/concurrency-limits/concurrency-claims.repository.js';
-import { RunSlotsRepository } from '../../records/concurrency-limits/run-slots.repository.js';
-import { FlowRunInputsRepository } from '../../records/flow-run-inputs/flow-run-inputs.repository.js';
-import { FlowRunsRepository } from '../../records/flow-runs/flow-runs.repository.js';
-import { WaitingFlowRunsRepository } from '../../records/flow-runs/waiting-flow-runs.repository.js';
-import { OwedHooksRepository } from '../../records/owed-hooks/owed-hooks.repository.js';
-import { RunValuesRepository } from '../../records/run-values/run-values.repository.js';
-import { TaskQueueRepository } from '../../records/task-queue/task-queue.repository.js';
-import { TaskRunsRepository } from '../../records/task-runs/task-runs.repository.js';
-import { type HeldClaims, type WriteFence } from '../../records/lease-check.js';
-import { pause } from '../engine/wait-until.js';
 import { HandOver } from '../concurrency/hand-over.service.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
-import { batchSize, foldEntries, MAX_BATCH, type JournalBatch } from './journal-batch.js';
-import { Turnstile } from './turnstile.js';
+import { BatchWriter } from './batch-writer.service.js';
+import { batchSize, foldEntries, MAX_BATCH } from './journal-batch.js';
+import { JournalClosedError } from './journal-closed.error.js';
 import type { EntryOutcome, JournalEntry, QueuedEntry, Waiting } from './journal-entry.js';
+import { Patience } from './patience.js';
+import { Turnstile } from './turnstile.js';
 
 /** How long a state nobody waits for may stay in memory before it is flushed on its own. */
 const RIDE_ALONG_MS = 5;
 
 /** What is begun beyond this waits until some of it is written: it would only use memory. One batch, besides the one in flight. */
 const HIGH_WATER = MAX_BATCH;
-
-/** Pauses between attempts to flush while the database is away. */
-const RETRY_FIRST_MS = 50;
-const RETRY_LAST_MS = 2_000;
-
-/** The journal was closed before an entry could be written, because the database stayed away. */
-export class JournalClosedError extends OrchestratorError {
-  readonly code = 'JOURNAL_CLOSED';
-
-  constructor(options?: ErrorOptions) {
-    super('The process stopped before this state could be written to the database.', options);
-  }
-}
 
 /**
  * The one door to the state columns: group commit.
@@ -59,20 +34,12 @@ export class Journal {
   private flushing: Promise<void> | null = null;
   private flushScheduled = false;
   private rideAlong: NodeJS.Timeout | null = null;
-  private readonly giveUp = givingUp();
+  private readonly patience = new Patience(this.logger);
   private closed = false;
   private readonly turnstile = new Turnstile(() => this.queue.length < HIGH_WATER || this.closed);
 
   constructor(
-    private readonly transactions: Transactions,
-    private readonly flowRuns: FlowRunsRepository,
-    private readonly waitingRuns: WaitingFlowRunsRepository,
-    private readonly taskRuns: TaskRunsRepository,
-    private readonly values: RunValuesRepository,
-    private readonly owedHooks: OwedHooksRepository,
-    private readonly inputs: FlowRunInputsRepository,
-    private readonly taskQueue: TaskQueueRepository,
-    private readonly runSlots: RunSlotsRepository,
+    private readonly writer: BatchWriter,
     private readonly handOver: HandOver,
     private readonly process: ProcessLease,
   ) {}
@@ -133,7 +100,7 @@ export class Journal {
    * Always resolves.
    */
   async close(withinMs: number): Promise<void> {
-    const deadline = setTimeout(() => this.giveUp.abort(), withinMs);
+    const deadline = setTimeout(() => this.patience.giveUp(), withinMs);
     this.scheduleFlush();
     while (this.queue.length > 0 || this.flushing || this.flushScheduled) {
       await (this.flushing ?? new Promise((resolve) => setImmediate(resolve)));
@@ -144,23 +111,12 @@ export class Journal {
   }
 
   /**
-   * Asks the database for something that may be asked twice, again and again while it is away.
+   * See {@link Patience.patiently}.
    *
    * @throws {JournalClosedError} when the process stops first.
    */
-  async patiently<T>(work: () => Promise<T>): Promise<T> {
-    const { signal } = this.giveUp;
-    for (let pauseMs = RETRY_FIRST_MS; ; pauseMs = Math.min(pauseMs * 2, RETRY_LAST_MS)) {
-      if (signal.aborted) throw new JournalClosedError();
-      try {
-        return await unlessAborted(work(), signal);
-      } catch (error) {
-        if (error instanceof JournalClosedError || !isPassing(error)) throw error;
-        if (signal.aborted) throw new JournalClosedError({ cause: error });
-        this.logger.warn(`The database is away (${String(error)}); trying again in ${pauseMs} ms.`);
-        await pause(pauseMs, signal);
-      }
-    }
+  patiently<T>(work: () => Promise<T>): Promise<T> {
+    return this.patience.patiently(work);
   }
 
   private readonly report = (error: unknown): void => {
@@ -228,7 +184,7 @@ export class Journal {
     try {
       const batch = foldEntries(live);
       const { processId } = this.process;
-      const { held, moved, enqueued, created, handed } = await this.patiently(() => this.writeBatch(batch, processId));
+      const { held, moved, enqueued, created, handed } = await this.patiently(() => this.writer.write(batch, processId));
       if (handed.length > 0) this.handOver.tell(handed);
       if (held === null) {
         await this.process.fencedOut(processId);
@@ -265,96 +221,6 @@ export class Journal {
       for (const one of waiting) one.fail(error);
     }
   }
-
-  private async writeBatch(batch: JournalBatch, processId: string): Promise<Written> {
-    const fence: WriteFence = { processId, claims: batch.claims };
-    const statements: ((tx: Tx) => Promise<Partial<Written>>)[] = [];
-    if (batch.createdFlowRuns.length > 0) {
-      statements.push(async (tx) => ({
-        held: await this.flowRuns.insert(tx, fence, batch.createdFlowRuns, batch.createdStates),
-      }));
-    }
-    if (batch.waitingRuns.length > 0) {
-      statements.push(async (tx) => ({ created: await this.waitingRuns.create(tx, batch.waitingRuns) }));
-    }
-    if (batch.values.length > 0) {
-      statements.push(async (tx) => ({ held: await this.values.keep(tx, fence, batch.values) }));
-    }
-    if (batch.queued.length > 0) {
-      statements.push(async (tx) => ({ enqueued: await this.taskQueue.enqueue(tx, batch.queued) }));
-    }
-    if (batch.taskRuns.length > 0) {
-      const isAlone =
-        statements.length === 0 &&
-        batch.moves.length === 0 &&
-        batch.owedHooks.length === 0 &&
-        batch.queueMoves.length === 0;
-      statements.push(async (tx) => ({
-        held: await this.taskRuns.save(tx, fence, batch.taskRuns, batch.taskStates, { isAlone }),
-      }));
-    }
-    if (batch.queueMoves.length > 0) {
-      // The states of these runs are in the same transaction, whose first look at the row of the process holds for both.
-      statements.push(afterwards((tx) => this.taskQueue.move(tx, processId, batch.queueMoves)));
-    }
-    // Last: a move may give the lease up under which the rest is written.
-    if (batch.moves.length > 0) {
-      statements.push((tx) => this.flowRuns.move(tx, fence, batch.moves, batch.moveStates));
-    }
-    // After the states that owe them: what was not written owes nothing.
-    if (batch.owedHooks.length > 0) statements.push(afterwards((tx) => this.owedHooks.note(tx, batch.owedHooks)));
-    // Of moves that were made: it looks at their states.
-    if (batch.answers.length > 0) statements.push(afterwards((tx) => this.inputs.answer(tx, batch.answers)));
-
-    // Likewise; and after all other rows, because the rows of limits are locked last.
-    if (batch.slotReleases.length > 0) {
-      statements.push(async (tx) => ({ handed: await this.runSlots.release(tx, batch.slotReleases) }));
-    }
-
-    const only = statements.length === 1 ? statements[0] : undefined;
-    const written = only ? [await this.transactions.single(only)] : await this.transactions.together(statements);
-    const held = written.flatMap((one) => (one.held === undefined ? [] : [one.held]));
-    return {
-      // A claim that one statement finds lost is lost, although a lease may be lost between two statements. What is put into
-      // a queue needs no lease.
-      held: held.length > 0 ? held.reduce(bothHeld) : batch.claims.map(() => true),
-      moved: written.find(({ moved }) => moved)?.moved ?? NONE,
-      enqueued: written.find(({ enqueued }) => enqueued)?.enqueued ?? NONE,
-      created: written.find(({ created }) => created)?.created ?? NONE,
-      handed: written.find(({ handed }) => handed)?.handed ?? [],
-    };
-  }
-}
-
-/** What looks by itself at what was written before it. */
-function afterwards(work: (tx: Tx) => Promise<unknown>): (tx: Tx) => Promise<Partial<Written>> {
-  return async (tx) => {
-    await work(tx);
-    return {};
-  };
-}
-
-/** As many as may wait for the database listen to it, which Node takes for a leak from the eleventh on. */
-function givingUp(): AbortController {
-  const controller = new AbortController();
-  setMaxListeners(0, controller.signal);
-  return controller;
-}
-
-/** What a flush wrote: of which claims, which flow runs moved, and which task runs and waiting flow runs are there. */
-interface Written {
-  readonly held: HeldClaims;
-  readonly moved: ReadonlySet<string>;
-  readonly enqueued: ReadonlySet<string>;
-  readonly created: ReadonlySet<string>;
-  /** Who got slots that runs let go of. */
-  readonly handed: readonly HandedClaim[];
-}
-
-const NONE: ReadonlySet<string> = new Set();
-
-function bothHeld(one: HeldClaims, other: HeldClaims): HeldClaims {
-  return one && other && one.map((held, index) => held && other[index] === true);
 }
 
 function settle({ waiting }: QueuedEntry, outcome: EntryOutcome): void {
@@ -366,13 +232,4 @@ function parted<T>(items: readonly T[], isFirst: (item: T) => boolean): readonly
   const second: T[] = [];
   for (const item of items) (isFirst(item) ? first : second).push(item);
   return [first, second];
-}
-
-/** The outcome of `work`, but not longer than until `signal` fires: a server that lost its network never answers. */
-function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const giveUp = (): void => reject(new JournalClosedError());
-    signal.addEventListener('abort', giveUp);
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', giveUp));
-  });
 }
