@@ -6,7 +6,7 @@ import { TaskQueueRepository } from '../../records/task-queue/task-queue.reposit
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
 import { checkedId, checkedLimit } from '../queries.js';
-import { TransitionService } from '../transitions/transition.service.js';
+import { TaskRunTransitions } from '../transitions/task-run-transitions.service.js';
 import { DeadLetterNotFoundError } from './background-task-errors.js';
 import { TaskQueue } from './task-queue.service.js';
 import { TasksInFlight } from './tasks-in-flight.js';
@@ -18,7 +18,7 @@ export class DeadLetters {
     private readonly queue: TaskQueue,
     private readonly queuedTasks: TaskQueueRepository,
     private readonly inFlight: TasksInFlight,
-    private readonly transitions: TransitionService,
+    private readonly transitions: TaskRunTransitions,
     private readonly transactions: Transactions,
     private readonly process: ProcessLease,
     @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
@@ -46,7 +46,7 @@ export class DeadLetters {
       const task = taken && (await this.queuedTasks.load([taskRunId])).get(taskRunId);
       if (!taken || !task) throw new DeadLetterNotFoundError(taskRunId);
       const live = { created: task.created, image: task.run, lease, queue: { epoch: taken.epoch } };
-      await this.transitions.reopenTaskRun(live, 'Retried by hand.');
+      await this.transitions.reopen(live, 'Retried by hand.');
     });
     this.queue.announce();
   }

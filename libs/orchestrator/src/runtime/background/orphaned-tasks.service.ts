@@ -10,7 +10,7 @@ import { ProcessLease } from '../leases/process-lease.service.js';
 import { Payloads } from '../payloads/payloads.service.js';
 import { FlowRegistry } from '../registry/flow-registry.js';
 import type { LiveTaskRun } from '../transitions/live-run.js';
-import { TransitionService } from '../transitions/transition.service.js';
+import { TaskRunTransitions } from '../transitions/task-run-transitions.service.js';
 import { TaskQueue } from './task-queue.service.js';
 import { TasksInFlight } from './tasks-in-flight.js';
 
@@ -32,7 +32,7 @@ export class OrphanedTasks {
     private readonly queue: TaskQueue,
     private readonly queuedTasks: TaskQueueRepository,
     private readonly inFlight: TasksInFlight,
-    private readonly transitions: TransitionService,
+    private readonly transitions: TaskRunTransitions,
     private readonly transactions: Transactions,
     private readonly payloads: Payloads,
     private readonly process: ProcessLease,
@@ -81,7 +81,7 @@ export class OrphanedTasks {
       const live: LiveTaskRun = { created, image, lease: ownLease, queue: { epoch: one.epoch } };
       const isBegunAgain = next.state.type === StateType.Scheduled && image.state?.type === StateType.Running;
       if (isBegunAgain) this.transitions.rewindAttempt(live);
-      await this.transitions.proposeForTaskRun(live, next.state, 0, next.result).durable();
+      await this.transitions.propose(live, next.state, 0, next.result).durable();
     });
     await Promise.all(moves);
     if (unchanged.length > 0) {

@@ -14,7 +14,7 @@ import { placeOf, type FlowDefinition, type TaskDefinition } from '../registry/d
 import { FlowRegistry } from '../registry/flow-registry.js';
 import { TaskNotRegisteredError } from '../registry/registry-errors.js';
 import { Journal } from '../transitions/journal.js';
-import { TransitionService } from '../transitions/transition.service.js';
+import { TaskRunTransitions } from '../transitions/task-run-transitions.service.js';
 import { BackgroundTaskHandle } from './background-task-handle.js';
 import { BackgroundTaskOutcomes } from './background-task-outcomes.js';
 import type { DelayRequest } from './delay-options.js';
@@ -33,7 +33,7 @@ export class TaskQueue {
 
   constructor(
     private readonly registry: FlowRegistry,
-    private readonly transitions: TransitionService,
+    private readonly transitions: TaskRunTransitions,
     private readonly journal: Journal,
     private readonly transactions: Transactions,
     private readonly borrowed: BorrowedTransactions,
@@ -115,7 +115,7 @@ export class TaskQueue {
       inputs: taskInputsOf(args),
     };
     const parameters = await this.payloads.seal(encoded, { runId: id, subject });
-    const run = this.transitions.scheduledTaskRun(created, policy, dueAt(this.transitions.now()));
+    const run = this.transitions.scheduledRun(created, policy, dueAt(this.transitions.now()));
     return { created, run, app: this.settings.app, key, parameters };
   }
 

@@ -41,3 +41,8 @@ export class RunLease {
     this.onLost?.(why);
   }
 }
+
+/** What a caller gets whose entry was not written; without a lease that happens to entries of a leased run only. */
+export function lostLease(lease: RunLease | null): Error {
+  return lease?.lost ?? new Error('A lease was lost that nobody held.');
+}

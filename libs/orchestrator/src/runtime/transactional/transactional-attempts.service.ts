@@ -12,7 +12,7 @@ import { Journal } from '../transitions/journal.js';
 import { queueMoveOf } from '../transitions/journal-batch.js';
 import type { JournalEntry } from '../transitions/journal-entry.js';
 import type { LiveTaskRun } from '../transitions/live-run.js';
-import type { TaskRunAnswer } from '../transitions/transition.service.js';
+import type { TaskRunAnswer } from '../transitions/task-run-answer.js';
 import { HostDataSources } from './host-data-sources.service.js';
 import type { AttemptTransaction } from './attempt-transaction.js';
 import type { TransactionSettings } from './transaction-settings.js';

@@ -1,10 +1,6 @@
 import {
-  awaitingRetry,
-  backgroundTaskRunPolicy,
   flowRunPolicy,
   isTerminal,
-  rolledBack,
-  scheduled,
   StateType,
   type Facts,
   type FlowRun,
@@ -12,27 +8,23 @@ import {
   type Instant,
   type ProposedState,
   type State,
-  type RetryPolicy,
-  type TaskRun,
 } from '@nestor/core';
 import { Injectable, Logger } from '@nestjs/common';
 import { Transactions } from '../../persistence/transactions.js';
 import { FlowRunNotFoundError } from '../../records/flow-runs/flow-run-not-found.error.js';
 import type { FlowRunEntity } from '../../records/flow-runs/flow-run.entity.js';
 import { newFlowRunOfRow, type LeaseChange, type NewFlowRun } from '../../records/flow-runs/flow-run-rows.js';
-import type { NewTaskRun } from '../../records/task-runs/task-run-rows.js';
 import { FlowRunClaimsRepository, type ClaimedFlowRun } from '../../records/flow-runs/flow-run-claims.repository.js';
 import { FlowRunsRepository, type LoadedFlowRun } from '../../records/flow-runs/flow-runs.repository.js';
-import { TaskRunsRepository } from '../../records/task-runs/task-runs.repository.js';
 import { Hooks } from '../hooks/hooks.service.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
-import { RunLease } from '../leases/run-lease.js';
+import { lostLease, type RunLease } from '../leases/run-lease.js';
 import { DatabaseClock } from './database-clock.js';
-import { creationEntry, decidedFlowRun, decidedTaskRun, moveEntry, saveEntry, type Answer } from './decided.js';
-import type { EntryOutcome, JournalEntry, MoveEntry } from './journal-entry.js';
+import { creationEntry, decidedFlowRun, moveEntry, type Answer } from './decided.js';
+import type { EntryOutcome, MoveEntry } from './journal-entry.js';
 import { Journal } from './journal.js';
 import { SLOT_IS_TAKEN } from './slot-is-taken.js';
-import { isRoot, newTaskRun, type LiveFlowRun, type LiveTaskRun } from './live-run.js';
+import { isRoot, type LiveFlowRun } from './live-run.js';
 
 interface ProposeOptions {
   /** The encoded outcome that belongs to the state. */
@@ -68,7 +60,6 @@ export class TransitionService {
     private readonly claims: FlowRunClaimsRepository,
     private readonly process: ProcessLease,
     private readonly transactions: Transactions,
-    private readonly taskRuns: TaskRunsRepository,
     private readonly hooks: Hooks,
   ) {}
 
@@ -179,28 +170,6 @@ export class TransitionService {
     return answer;
   }
 
-  /** A task run that is scheduled, as it is put into the queue; nothing is written by this. */
-  scheduledTaskRun(created: NewTaskRun, policy: RetryPolicy, scheduledTime: Instant): TaskRun {
-    const { image } = newTaskRun(created, policy, 0, null);
-    const state = scheduled({ scheduledTime, details: { deferred: true } });
-    return decidedTaskRun(image, state, this.clock.now(), 0).after ?? image;
-  }
-
-  /** Whether a task run may be begun at once: see {@link Journal.hasRoom}. */
-  get hasRoom(): boolean {
-    return this.journal.hasRoom;
-  }
-
-  /** Calls `goOn` when a task run may be begun. */
-  whenRoom(flowRunId: string | null, goOn: () => void): void {
-    this.journal.whenRoom(flowRunId, goOn);
-  }
-
-  /** Takes back the attempt that was under way in a process that is gone: begun again, it counts once. */
-  rewindAttempt(live: LiveTaskRun): void {
-    live.image = { ...live.image, runCount: live.image.runCount - 1 };
-  }
-
   /** Keeps a value that a flow run drew; it rides along with the next flush, before whatever depends on it. */
   keepValue(live: LiveFlowRun, key: string, value: string): void {
     this.journal.rideAlongWith({
@@ -210,78 +179,10 @@ export class TransitionService {
     });
   }
 
-  /**
-   * Proposes a state for a task run. The answer is known at once, and nobody else writes the runs of our tasks; it is written
-   * as its receiver says.
-   *
-   * @param flowRunRunCount the attempt of the flow run that the task belongs to.
-   * @param result the encoded outcome that belongs to the state.
-   */
-  proposeForTaskRun(
-    live: LiveTaskRun,
-    proposed: ProposedState,
-    flowRunRunCount: number,
-    result: string | null = null,
-  ): TaskRunAnswer {
-    const { answer, after } = decidedTaskRun(live.image, proposed, this.clock.now(), flowRunRunCount);
-    if (!after) return new TaskRunAnswer(answer, null, this.journal);
-    const owed = this.hooks.owedByTaskRun(live, after.state);
-    const entry = saveEntry(live.created, live.image, after, live.lease, result, owed, live.queue);
-    live.image = after;
-    const called = owed && (() => this.hooks.endTask(live, after.state, result));
-    return new TaskRunAnswer(answer, entry, this.journal, called);
-  }
-
   private async written(live: LiveFlowRun, entry: MoveEntry): Promise<EntryOutcome> {
     const outcome = await this.journal.write(entry);
     if (outcome === 'written' && entry.owed) await this.hooks.endFlow(live, entry.state.state, entry.move.result);
     return outcome;
-  }
-
-  /**
-   * Notes that what a completed task run did was taken back. That changes nothing about its outcome: a run that is resumed in
-   * this attempt gets it as before. Durable when this resolves.
-   *
-   * @param live `null` when it completed in a process that is gone.
-   */
-  async takeBack(
-    taskRunId: string,
-    live: LiveTaskRun | null,
-    lease: RunLease | null,
-    result: string | null,
-  ): Promise<void> {
-    const known = live ?? (await this.recordedTaskRun(taskRunId, lease));
-    if (known?.image.state?.type !== StateType.Completed || known.image.state.name === 'RolledBack') return;
-    const { answer, after } = decidedTaskRun(
-      known.image,
-      rolledBack(),
-      this.clock.now(),
-      known.image.flowRunRunCount,
-      [],
-    );
-    if (!after) return;
-    const entry = saveEntry(known.created, known.image, after, lease, result);
-    known.image = after;
-    await new TaskRunAnswer(answer, entry, this.journal).durable();
-  }
-
-  private async recordedTaskRun(id: string, lease: RunLease | null): Promise<LiveTaskRun | null> {
-    const [found] = await this.journal.patiently(() => this.taskRuns.load([id]));
-    return found ? { created: found.created, image: found.run, lease } : null;
-  }
-
-  /**
-   * Lets a background task run that has ended begin anew: it is scheduled again, and its attempts are counted from the first.
-   * Durable when this resolves, and so is its place in the queue.
-   */
-  async reopenTaskRun(live: LiveTaskRun, message: string): Promise<void> {
-    const now = this.clock.now();
-    const state = awaitingRetry({ scheduledTime: now, message, details: { deferred: true } });
-    const { answer, after } = decidedTaskRun(live.image, state, now, 0, backgroundTaskRunPolicy);
-    if (!after) return;
-    const entry = saveEntry(live.created, live.image, after, live.lease, null, undefined, live.queue);
-    live.image = after;
-    await new TaskRunAnswer(answer, entry, this.journal).durable();
   }
 
   private decideForFlowRun(
@@ -339,46 +240,4 @@ export class TransitionService {
 
 function isPaused({ state }: FlowRun): boolean {
   return state?.type === StateType.Paused;
-}
-
-/** What a proposal for a task run led to, and the two ways of writing it. */
-export class TaskRunAnswer {
-  constructor(
-    readonly answer: Answer,
-    /** What is to be written; `null` when the run stays as it is. */
-    readonly entry: JournalEntry | null,
-    private readonly journal: Journal,
-    /** Calls the hooks that the state owes, if it owes any. */
-    private readonly hooks: (() => Promise<void>) | undefined = undefined,
-  ) {}
-
-  /**
-   * Writes it; resolves when it is durable and its hooks have been called, and rejects with {@link LeaseLostError} when the run
-   * may be executed elsewhere.
-   */
-  durable(): Promise<void> {
-    const { entry } = this;
-    if (!entry) return Promise.resolve();
-    const durable = new Promise<void>((resolve, reject) => {
-      const settle = (outcome: EntryOutcome): void =>
-        outcome === 'written' ? resolve() : reject(lostLease(entry.lease));
-      this.journal.append(entry, { settle, fail: reject });
-    });
-    return this.hooks ? durable.then(this.hooks) : durable;
-  }
-
-  /** Calls the hooks that the state owes, for whoever has made it durable in another way. */
-  callHooks(): Promise<void> {
-    return this.hooks?.() ?? Promise.resolve();
-  }
-
-  /** Writes it with the next flush, for a state that leads on and that nobody waits for. */
-  inPassing(): void {
-    if (this.entry) this.journal.rideAlongWith(this.entry);
-  }
-}
-
-/** What a caller gets whose entry was not written; without a lease that happens to entries of a leased run only. */
-function lostLease(lease: RunLease | null): Error {
-  return lease?.lost ?? new Error('A lease was lost that nobody held.');
 }

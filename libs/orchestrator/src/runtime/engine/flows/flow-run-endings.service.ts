@@ -6,6 +6,7 @@ import type { Replay } from '../../replay/replay.js';
 import type { Answer } from '../../transitions/decided.js';
 import { isRoot, type LiveFlowRun, type LiveTaskRun } from '../../transitions/live-run.js';
 import { StoredRuns } from '../../transitions/stored-runs.service.js';
+import { TaskRunTransitions } from '../../transitions/task-run-transitions.service.js';
 import { TransitionService } from '../../transitions/transition.service.js';
 import type { ActiveFlowRun } from '../active-flow-runs.js';
 import type { AttemptEnd } from '../attempt.js';
@@ -17,6 +18,7 @@ import { settledInAttempt } from '../in-attempt.js';
 export class FlowRunEndings {
   constructor(
     private readonly transitions: TransitionService,
+    private readonly taskTransitions: TaskRunTransitions,
     private readonly storedRuns: StoredRuns,
     private readonly observer: RunObserver,
   ) {}
@@ -86,7 +88,7 @@ export class FlowRunEndings {
     const left = replay.leftUnfinished();
     for (const { created, image } of left) {
       const task: LiveTaskRun = { created, image, lease: live.lease };
-      this.transitions.proposeForTaskRun(task, state, live.image.runCount).inPassing();
+      this.taskTransitions.propose(task, state, live.image.runCount).inPassing();
     }
     const calls = left.filter(({ created }) => created.taskKey.startsWith('flow:')).map(({ created }) => created.id);
     if (calls.length > 0) await this.storedRuns.closeBelow(calls, state, live.lease);

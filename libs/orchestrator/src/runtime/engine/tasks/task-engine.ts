@@ -7,7 +7,7 @@ import type { CallOptions, Upstream } from '../../registry/call-options.js';
 import type { CallEngine } from '../../registry/engine-bindings.js';
 import { CallInTransactionError } from '../../transactional/transactional-errors.js';
 import { newTaskRun, type LiveTaskRun } from '../../transitions/live-run.js';
-import { TransitionService } from '../../transitions/transition.service.js';
+import { TaskRunTransitions } from '../../transitions/task-run-transitions.service.js';
 import type { Attempt } from '../attempt.js';
 import { UpstreamError } from '../engine-errors.js';
 import { taskInputsOf } from '../input-origins.js';
@@ -34,7 +34,7 @@ import { recordedTrace, traceOf } from './traced-calls.js';
 @Injectable()
 export class TaskEngine {
   constructor(
-    private readonly transitions: TransitionService,
+    private readonly transitions: TaskRunTransitions,
     private readonly states: TaskRunStates,
     private readonly attempts: TaskAttempts,
     private readonly remembered: RememberedOutcomes,

@@ -14,7 +14,8 @@ import { Injectable } from '@nestjs/common';
 import { TooManySlotsError } from '../../concurrency/concurrency-errors.js';
 import { Hooks } from '../../hooks/hooks.service.js';
 import { Payloads } from '../../payloads/payloads.service.js';
-import { TransitionService, type TaskRunAnswer } from '../../transitions/transition.service.js';
+import type { TaskRunAnswer } from '../../transitions/task-run-answer.js';
+import { TaskRunTransitions } from '../../transitions/task-run-transitions.service.js';
 import { goesOnElsewhere, type AttemptEnd } from '../attempt.js';
 import { OutcomeUnknownError } from '../engine-errors.js';
 import { failureMessage, stackOf } from '../outcome.js';
@@ -32,7 +33,7 @@ export const COMPLETED = completed();
 @Injectable()
 export class TaskRunStates {
   constructor(
-    private readonly transitions: TransitionService,
+    private readonly transitions: TaskRunTransitions,
     private readonly hooks: Hooks,
     private readonly payloads: Payloads,
     private readonly logs: RunLogs,
@@ -40,7 +41,7 @@ export class TaskRunStates {
   ) {}
 
   propose({ live, flowAttempt }: Begun, state: ProposedState, result: string | null = null): TaskRunAnswer {
-    return this.transitions.proposeForTaskRun(live, state, flowAttempt, result);
+    return this.transitions.propose(live, state, flowAttempt, result);
   }
 
   /** Enters its first state. */

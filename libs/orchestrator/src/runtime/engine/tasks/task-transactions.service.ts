@@ -7,7 +7,7 @@ import {
   Transaction,
   type TransactionPart,
 } from '../../transactions/transaction.js';
-import { TransitionService } from '../../transitions/transition.service.js';
+import { TaskRunTransitions } from '../../transitions/task-run-transitions.service.js';
 import type { Attempt } from '../attempt.js';
 import { stackOf } from '../outcome.js';
 import { LogLevel, RunLogs } from '../run-logs.js';
@@ -31,7 +31,7 @@ export class TaskTransactions {
   runTask: ((call: TaskCall, engine: CallEngine, around: Attempt) => Promise<unknown>) | null = null;
 
   constructor(
-    private readonly transitions: TransitionService,
+    private readonly transitions: TaskRunTransitions,
     private readonly logs: RunLogs,
   ) {}
 
