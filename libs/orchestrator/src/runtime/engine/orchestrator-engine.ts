@@ -3,50 +3,29 @@ import { Inject, Injectable, Logger } from '@nestjs/common';
 import type { ClaimedFlowRun } from '../../records/flow-runs/flow-run-claims.repository.js';
 import { TaskQueue } from '../background/task-queue.service.js';
 import type { CallEngine } from '../registry/engine-bindings.js';
-import type { CallOptions, TracedRun } from '../registry/call-options.js';
-import type {
-  AuthoredMethod,
-  FlowDefinition,
-  ProviderClass,
-  RunSettings,
-  TaskDefinition,
-} from '../registry/definitions.js';
+import type { CallOptions } from '../registry/call-options.js';
 import { placeOf } from '../registry/definitions.js';
-import { LeaseLostError } from '../leases/run-lease.js';
+import type { AuthoredMethod, FlowDefinition, ProviderClass, TaskDefinition } from '../registry/definitions.js';
 import { FlowRegistry } from '../registry/flow-registry.js';
 import type { LiveFlowRun, LiveTaskRun } from '../transitions/live-run.js';
+import { ActiveCalls } from './active-calls.js';
 import { ActiveFlowRuns } from './active-flow-runs.js';
 import { Attempt } from './attempt.js';
-import {
-  EngineStoppingError,
-  RunCancelledError,
-  RunEndedError,
-  RunHandedBackError,
-  RunSuspendedError,
-} from './engine-errors.js';
+import { quietWhenCutOff } from './cut-off.js';
+import { EngineStoppingError } from './engine-errors.js';
 import { reasonOf } from '../replay/replays.service.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { FlowEngine } from './flows/flow-engine.js';
 import type { FlowExecution } from './flows/flow-execution.js';
 import { FlowRunCreation } from './flows/flow-run-creation.service.js';
+import { standInOf } from './flows/subflow-task.js';
+import { changed, isTaskCall, traceOf, type FlowCall, type MethodCall, type TaskCall } from './method-call.js';
 import type { NewRunOptions } from './new-run-options.js';
 import { currentScope, outsideAnyScope, type RunScope } from './run-scope.js';
-import { unionOf } from './scoped-tags.js';
 import { TaskEngine } from './tasks/task-engine.js';
-import { callAfter } from './wait-until.js';
 
 /** What is left of the drain once runs have been cut off: their last states still have to be written. */
 const LAST_WRITES_MS = 5_000;
-
-/** A call of a decorated method. */
-interface Call<Definition extends FlowDefinition | TaskDefinition = FlowDefinition | TaskDefinition> {
-  readonly definition: Definition;
-  readonly receiver: object;
-  readonly args: readonly unknown[];
-  readonly options: CallOptions | null;
-}
-type FlowCall = Call<FlowDefinition>;
-type TaskCall = Call<TaskDefinition>;
 
 /** A run that was started in the background. */
 interface StartedRun {
@@ -76,8 +55,7 @@ export class OrchestratorEngine implements CallEngine {
   private readonly logger = new Logger(OrchestratorEngine.name);
   /** Everything that runs here is within this attempt; it ends when the shutdown waits no longer. */
   private readonly application = new Attempt('the application', 1, null);
-  /** Whatever was called from outside any run and has not settled. */
-  private readonly active = new Set<Promise<unknown>>();
+  private readonly active = new ActiveCalls();
   private stopping = false;
 
   constructor(
@@ -111,20 +89,20 @@ export class OrchestratorEngine implements CallEngine {
     if (!known) throw new Error(`${provider.name}.${methodName} is bound to an engine that does not know it.`);
     if (options?.delayed) return this.queue.delay(known, args, options.delayed);
     const definition = options ? changed(known, options) : known;
-    const call: Call = { definition, receiver, args, options };
+    const call: MethodCall = { definition, receiver, args, options };
     const scope = currentScope();
     if (scope?.engine === this) return this.callWithin(scope, call);
     // A run of another application cannot have parts here: its records are elsewhere.
     return scope ? outsideAnyScope(() => this.callFromOutside(call)) : this.callFromOutside(call);
   }
 
-  private callWithin(scope: RunScope, call: Call): Promise<unknown> {
+  private callWithin(scope: RunScope, call: MethodCall): Promise<unknown> {
     return isTaskCall(call) ? this.callTask(call) : this.callSubflow(scope, call as FlowCall);
   }
 
-  private callFromOutside(call: Call): Promise<unknown> {
+  private callFromOutside(call: MethodCall): Promise<unknown> {
     if (this.stopping) return Promise.reject(new EngineStoppingError(placeOf(call.definition)));
-    return this.tracked(isTaskCall(call) ? this.callTask(call) : quietWhenCutOff(this.callFlow(call as FlowCall)));
+    return this.active.track(isTaskCall(call) ? this.callTask(call) : quietWhenCutOff(this.callFlow(call as FlowCall)));
   }
 
   /**
@@ -137,7 +115,7 @@ export class OrchestratorEngine implements CallEngine {
   async start(definition: FlowDefinition, args: readonly unknown[], options: NewRunOptions): Promise<StartedRun> {
     this.assertAccepting(placeOf(definition));
     currentScope()?.attempt.assertLive();
-    return outsideAnyScope(() => this.tracked(this.createAndExecute(definition, args, options)));
+    return outsideAnyScope(() => this.active.track(this.createAndExecute(definition, args, options)));
   }
 
   /**
@@ -148,7 +126,7 @@ export class OrchestratorEngine implements CallEngine {
    * @returns when it is no longer executed here. Never rejects: the state of the run says how it ended.
    */
   executeClaimed(claimed: ClaimedFlowRun, isFresh: boolean, waited: State = claimed.state): Promise<void> {
-    const ended = outsideAnyScope(() => this.tracked(this.beginClaimed(claimed, isFresh, waited)));
+    const ended = outsideAnyScope(() => this.active.track(this.beginClaimed(claimed, isFresh, waited)));
     return ended.then(
       () => undefined,
       () => undefined,
@@ -169,7 +147,7 @@ export class OrchestratorEngine implements CallEngine {
       return definition.invoke(call.receiver, call.args);
     };
     const ended = outsideAnyScope(() =>
-      this.tracked(this.taskEngine.runQueued({ task, args, body, receiver }, live, this, whole)),
+      this.active.track(this.taskEngine.runQueued({ task, args, body, receiver }, live, this, whole)),
     ).finally(() => whole.end('it is over'));
     return { whole, ended };
   }
@@ -199,7 +177,7 @@ export class OrchestratorEngine implements CallEngine {
   ): Promise<StartedRun> {
     const live = await this.creation.create(definition, args, options);
     const receiver = await this.receiverFor(live, definition);
-    const ended = this.tracked(this.execute(newExecution(live, definition, receiver)));
+    const ended = this.active.track(this.execute(newExecution(live, definition, receiver)));
     ended.catch(() => undefined); // the run's own state says how it ended; whoever holds the handle hears of it there
     return { live, ended };
   }
@@ -230,13 +208,13 @@ export class OrchestratorEngine implements CallEngine {
    */
   async drain(): Promise<void> {
     const { drainMs } = this.settings;
-    if (!(await this.idleWithin(drainMs))) {
+    if (!(await this.active.idleWithin(drainMs))) {
       const names = this.activeRuns.all().map(({ live }) => live.created.name);
       const some = names.length > 5 ? `${names.slice(0, 5).join(', ')}, …` : names.join(', ');
       this.logger.warn(`${this.active.size} runs did not end within ${drainMs} ms and are handed back: ${some}`);
     }
     this.application.end('the application shut down', 'handed-back');
-    await this.idleWithin(LAST_WRITES_MS);
+    await this.active.idleWithin(LAST_WRITES_MS);
   }
 
   private async callFlow({ definition, receiver, args, options }: FlowCall): Promise<unknown> {
@@ -248,18 +226,7 @@ export class OrchestratorEngine implements CallEngine {
 
   /** A flow within a run: a run of its own, and a task run in the caller that stands for it. */
   private callSubflow(caller: RunScope, { definition, receiver, args, options }: FlowCall): Promise<unknown> {
-    const task = {
-      name: definition.name,
-      subject: `flow "${definition.name}"`,
-      taskKey: `flow:${definition.name}`,
-      recordStart: false,
-      transactionHooks: null,
-      transactional: null,
-      givenVersion: null,
-      source: definition.source,
-      hooks: null,
-      ...SUBFLOW_SETTINGS,
-    };
+    const task = standInOf(definition);
     const body = (trackingTask: LiveTaskRun, known: readonly unknown[]): Promise<unknown> =>
       this.flowEngine.executeSubflow({ caller, trackingTask }, definition, receiver, known, this);
     return this.taskEngine.run({ task, args, body, options, receiver }, this, this.around());
@@ -278,30 +245,6 @@ export class OrchestratorEngine implements CallEngine {
     return this.flowEngine.execute(execution, this, this.around());
   }
 
-  /** Calls within a run are part of it; only those from outside have to be waited for. */
-  private tracked<T>(call: Promise<T>): Promise<T> {
-    if (currentScope()) return call;
-    this.active.add(call);
-    const forget = (): void => void this.active.delete(call);
-    call.then(forget, forget);
-    return call;
-  }
-
-  /** Waits until nothing is active, neither what was nor what that began; `false` when it takes longer than `ms`. */
-  private async idleWithin(ms: number): Promise<boolean> {
-    let timeIsUp = false;
-    let stopTimer = (): void => undefined;
-    const timer = new Promise<void>((resolve) => {
-      stopTimer = callAfter(ms, () => {
-        timeIsUp = true;
-        resolve();
-      });
-    });
-    while (this.active.size > 0 && !timeIsUp) await Promise.race([Promise.allSettled(this.active), timer]);
-    stopTimer();
-    return this.active.size === 0;
-  }
-
   private assertAccepting(place: string): void {
     if (this.stopping) throw new EngineStoppingError(place);
   }
@@ -309,51 +252,4 @@ export class OrchestratorEngine implements CallEngine {
 
 function newExecution(live: LiveFlowRun, definition: FlowDefinition, receiver: object): FlowExecution {
   return { live, definition, receiver, reason: null, isFresh: true, outerGate: null };
-}
-
-/** The run of the subflow is tried again, not the task run that stands for it. */
-const SUBFLOW_SETTINGS: RunSettings = {
-  policy: { retries: 0, retryDelaysMs: [] },
-  retryCondition: null,
-  timeoutMs: null,
-  tags: [],
-  runName: null,
-  caching: null,
-  persistResult: true,
-  captureConsole: null,
-};
-
-function isTaskCall(call: Call): call is TaskCall {
-  return call.definition.kind === 'task';
-}
-
-/** The definition as a call wants it. */
-function changed(known: FlowDefinition | TaskDefinition, { settings }: CallOptions): FlowDefinition | TaskDefinition {
-  for (const _ in settings) {
-    const tags = settings.tags ? unionOf(known.tags, settings.tags) : known.tags;
-    return { ...known, ...settings, tags };
-  }
-  return known;
-}
-
-function traceOf(live: LiveFlowRun): TracedRun {
-  const { id, name } = live.created;
-  return { kind: 'flow-run', id, name, key: id, state: () => live.image.state };
-}
-
-/** What a call gets whose run is over, or goes on elsewhere. */
-const CUT_OFF = [RunEndedError, RunCancelledError, RunHandedBackError, RunSuspendedError, LeaseLostError] as const;
-
-/**
- * A call that nobody awaits is cut off when its run ends. Node ends a process in which nobody handles a rejection, and a
- * forgotten `await` must not take all the other runs down; whoever does await gets the error as ever.
- */
-function quietWhenCutOff<T>(call: Promise<T>): Promise<T> {
-  const quiet = new Promise<T>((resolve, reject) => {
-    call.then(resolve, (error: unknown) => {
-      if (CUT_OFF.some((type) => error instanceof type)) quiet.catch(() => undefined);
-      reject(error);
-    });
-  });
-  return quiet;
 }
