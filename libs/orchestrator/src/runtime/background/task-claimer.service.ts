@@ -10,7 +10,7 @@ import { argumentsOf } from '../engine/parameters.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
 import type { RunLease } from '../leases/run-lease.js';
-import { topicsOf } from '../notifications/notifier.service.js';
+import { whenTold } from '../notifications/when-told.js';
 import { Payloads } from '../payloads/payloads.service.js';
 import { WakeableLoop } from '../recovery/wakeable-loop.js';
 import type { TaskDefinition } from '../registry/definitions.js';
@@ -80,12 +80,7 @@ export class TaskClaimer implements OnApplicationBootstrap {
     if (this.taskKeys.length === 0) return;
     // Whoever delays a task wakes us from within a run, or from a scope of tags, which are no matter of what is executed.
     this.queue.listen(AsyncResource.bind(() => this.loop.wake()));
-    this.process.listen({
-      notified: (payload) => {
-        if (payload === null || topicsOf(payload).includes('queued')) this.loop.wake();
-      },
-      rejoined: () => this.loop.wake(),
-    });
+    this.process.listen(whenTold('queued', () => this.loop.wake()));
     this.loop.start();
   }
 

@@ -1,7 +1,7 @@
 import { Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import { ConcurrencyLimitsRepository } from '../../records/concurrency-limits/concurrency-limits.repository.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
-import { topicsOf } from '../notifications/notifier.service.js';
+import { whenTold } from '../notifications/when-told.js';
 import { WakeableLoop } from '../recovery/wakeable-loop.js';
 
 /** How long a limit that was created elsewhere may go unnoticed when nobody tells of it. */
@@ -33,11 +33,7 @@ export class LimitedTags implements OnApplicationBootstrap {
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
-    this.process.listen({
-      notified: (payload) => {
-        if (payload === null || topicsOf(payload).includes('limits')) this.loop.wake();
-      },
-    });
+    this.process.listen(whenTold('limits', () => this.loop.wake()));
     await this.refresh().catch((error: unknown) =>
       this.logger.warn(`Limits of tags are not known yet: ${String(error)}`),
     );

@@ -18,7 +18,10 @@ export function isTaskCall(call: MethodCall): call is TaskCall {
 }
 
 /** The definition as a call wants it. */
-export function changed(known: FlowDefinition | TaskDefinition, { settings }: CallOptions): FlowDefinition | TaskDefinition {
+export function changed(
+  known: FlowDefinition | TaskDefinition,
+  { settings }: CallOptions,
+): FlowDefinition | TaskDefinition {
   for (const _ in settings) {
     const tags = settings.tags ? unionOf(known.tags, settings.tags) : known.tags;
     return { ...known, ...settings, tags };

@@ -6,7 +6,8 @@ import { OwedHooksRepository, type ClaimedHooks } from '../../records/owed-hooks
 import { TaskRunsRepository } from '../../records/task-runs/task-runs.repository.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
-import { Notifier, topicsOf } from '../notifications/notifier.service.js';
+import { Notifier } from '../notifications/notifier.service.js';
+import { whenTold } from '../notifications/when-told.js';
 import { WakeableLoop } from '../recovery/wakeable-loop.js';
 import { FlowRegistry } from '../registry/flow-registry.js';
 import { hookedFlowRun, hookedTaskRun, type HookCall } from './hook-call.js';
@@ -48,12 +49,7 @@ export class HookDelivery implements OnApplicationBootstrap {
   onApplicationBootstrap(): void {
     const { flowIds, taskKeys } = this.callable();
     if (flowIds.length + taskKeys.length === 0) return;
-    this.process.listen({
-      notified: (payload) => {
-        if (payload === null || topicsOf(payload).includes('hooks')) this.loop.wake();
-      },
-      rejoined: () => this.loop.wake(),
-    });
+    this.process.listen(whenTold('hooks', () => this.loop.wake()));
     this.loop.start();
   }
 

@@ -33,7 +33,7 @@ const FIRST_BEAT_WITHIN_MS = 1_000;
 const REJOIN_MS = 500;
 
 /** What the lease's session brings besides the lease. */
-interface LeaseListener {
+export interface LeaseListener {
   /** Other processes of the application that seem to be dead. */
   deadPeers?(ids: readonly string[]): void;
   /** A notification on our channel; `null` after the session was made anew, when some may have been missed. */

@@ -5,7 +5,7 @@ import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
 import { channelOf } from './channel.js';
 
 /** What processes tell each other. */
-type Topic =
+export type Topic =
   /** Runs are waiting to be claimed. */
   | 'due'
   /** States owe hooks that anybody may call. */

@@ -9,7 +9,8 @@ import { OrchestratorEngine } from '../engine/orchestrator-engine.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { ProcessAbilities } from '../leases/process-abilities.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
-import { Notifier, topicsOf } from '../notifications/notifier.service.js';
+import { Notifier } from '../notifications/notifier.service.js';
+import { whenTold } from '../notifications/when-told.js';
 import { DatabaseClock } from '../transitions/database-clock.js';
 import type { BaseWorker } from '../workers/base-worker.js';
 import { InfrastructureRuns } from '../workers/infrastructure-runs.service.js';
@@ -66,12 +67,7 @@ export class RunClaimer implements OnApplicationBootstrap {
   onApplicationBootstrap(): void {
     this.lanes = this.worker ? this.lanesOf(this.worker) : [];
     if (this.abilities.flowIds.length === 0 || this.lanes.length === 0) return; // nothing that could be claimed here
-    this.process.listen({
-      notified: (payload) => {
-        if (payload === null || topicsOf(payload).includes('due')) this.loop.wake();
-      },
-      rejoined: () => this.loop.wake(),
-    });
+    this.process.listen(whenTold('due', () => this.loop.wake()));
     this.clock.onSkip(() => this.loop.wake());
     this.lookedAt = performance.now();
     this.loop.start();

@@ -2,8 +2,6 @@ import { Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs
 import { Transactions } from '../../persistence/transactions.js';
 import { ScheduleFillingRepository } from '../../records/deployments/schedule-filling.repository.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
-import { ProcessLease } from '../leases/process-lease.service.js';
-import { topicsOf } from '../notifications/notifier.service.js';
 import { WakeableLoop } from '../recovery/wakeable-loop.js';
 import { DatabaseClock } from '../transitions/database-clock.js';
 import { ScheduleFiller } from './schedule-filler.service.js';
@@ -35,19 +33,12 @@ export class Scheduler implements OnApplicationBootstrap {
     private readonly schedules: ScheduleFillingRepository,
     private readonly transactions: Transactions,
     private readonly news: ScheduleNews,
-    private readonly process: ProcessLease,
     private readonly clock: DatabaseClock,
     @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
   ) {}
 
   onApplicationBootstrap(): void {
-    this.process.listen({
-      notified: (payload) => {
-        if (payload === null || topicsOf(payload).includes('schedules')) this.loop.wake();
-      },
-    });
     this.news.listen(() => this.loop.wake());
-    this.clock.onSkip(() => this.loop.wake());
     this.loop.start();
   }
 

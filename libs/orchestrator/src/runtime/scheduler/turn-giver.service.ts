@@ -9,8 +9,6 @@ import {
 import { RunControl } from '../control/run-control.service.js';
 import { OrchestratorEngine } from '../engine/orchestrator-engine.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
-import { ProcessLease } from '../leases/process-lease.service.js';
-import { topicsOf } from '../notifications/notifier.service.js';
 import { WakeableLoop } from '../recovery/wakeable-loop.js';
 import { ScheduledRuns } from '../scheduling/scheduled-runs.service.js';
 import { DatabaseClock } from '../transitions/database-clock.js';
@@ -43,19 +41,12 @@ export class TurnGiver implements OnApplicationBootstrap {
     private readonly runs: ScheduledRuns,
     private readonly engine: OrchestratorEngine,
     private readonly news: ScheduleNews,
-    private readonly process: ProcessLease,
     private readonly clock: DatabaseClock,
     @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
   ) {}
 
   onApplicationBootstrap(): void {
-    this.process.listen({
-      notified: (payload) => {
-        if (payload === null || topicsOf(payload).includes('schedules')) this.loop.wake();
-      },
-    });
     this.news.listen(() => this.loop.wake());
-    this.clock.onSkip(() => this.loop.wake());
     this.loop.start();
   }
 

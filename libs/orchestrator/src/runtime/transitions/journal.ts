@@ -184,7 +184,9 @@ export class Journal {
     try {
       const batch = foldEntries(live);
       const { processId } = this.process;
-      const { held, moved, enqueued, created, handed } = await this.patiently(() => this.writer.write(batch, processId));
+      const { held, moved, enqueued, created, handed } = await this.patiently(() =>
+        this.writer.write(batch, processId),
+      );
       if (handed.length > 0) this.handOver.tell(handed);
       if (held === null) {
         await this.process.fencedOut(processId);

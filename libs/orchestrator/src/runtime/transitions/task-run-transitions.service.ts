@@ -97,13 +97,7 @@ export class TaskRunTransitions {
   ): Promise<void> {
     const known = live ?? (await this.recordedTaskRun(taskRunId, lease));
     if (known?.image.state?.type !== StateType.Completed || known.image.state.name === 'RolledBack') return;
-    const { answer, after } = decidedTaskRun(
-      known.image,
-      rolledBack(),
-      this.now(),
-      known.image.flowRunRunCount,
-      [],
-    );
+    const { answer, after } = decidedTaskRun(known.image, rolledBack(), this.now(), known.image.flowRunRunCount, []);
     if (!after) return;
     const entry = saveEntry(known.created, known.image, after, lease, result);
     known.image = after;
