@@ -14,6 +14,7 @@ import { Deployments1764892800000 } from './0013-deployments.js';
 import { WorkPools1764979200000 } from './0014-work-pools.js';
 import { ConcurrencyLimits1765065600000 } from './0015-concurrency-limits.js';
 import { Builds1765238400000 } from './0017-builds.js';
+import { FairShares1765324800000 } from './0018-fair-shares.js';
 
 /** Every migration, oldest first. A list, not a glob: it works the same compiled, in tests and inside a bundle. */
 export const migrations = [
@@ -33,4 +34,5 @@ export const migrations = [
   WorkPools1764979200000,
   ConcurrencyLimits1765065600000,
   Builds1765238400000,
+  FairShares1765324800000,
 ] as const;

@@ -110,11 +110,12 @@ export type {
 } from './runtime/deployments/deployments.service.js';
 export type { BackfilledTime } from './runtime/deployments/backfills.service.js';
 export type { DeploymentRunOptions } from './runtime/deployments/deployment-runner.service.js';
-export type { DeploymentView, ScheduleView } from './runtime/deployments/deployment-view.js';
+export type { DeploymentView, FairnessView, ScheduleView } from './runtime/deployments/deployment-view.js';
 export type { SavedDeployment } from './runtime/deployments/deployment-writer.service.js';
 export type { MethodParameters } from './runtime/deployments/method-parameters.js';
 export type {
   DeploymentConcurrency,
+  DeploymentFairness,
   DeploymentOptions,
   DeploymentWorkPool,
   ParametersByName,

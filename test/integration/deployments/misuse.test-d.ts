@@ -33,6 +33,39 @@ class Declared {
     void [one, other];
   }
 
+  @Flow({ deployments: [{ name: 'fair', fairness: { key: 'id', weights: { 1: 2 }, concurrency: 2 } }] })
+  async goodKey(order: Order): Promise<void> {
+    void order;
+  }
+
+  @Flow({ deployments: [{ name: 'fair', fairness: { key: 'customer.country' } }] })
+  async goodPath(order: { customer: { country: string; names: string[] } }): Promise<void> {
+    void order;
+  }
+
+  @Flow({ deployments: [{ name: 'fair', fairness: { key: '0' } }] })
+  async goodKeyByPosition(tenant: string, other: object): Promise<void> {
+    void [tenant, other];
+  }
+
+  // @ts-expect-error the order has no such field
+  @Flow({ deployments: [{ name: 'x', fairness: { key: 'tenant' } }] })
+  async unknownKey(order: Order): Promise<void> {
+    void order;
+  }
+
+  // @ts-expect-error a list is no key
+  @Flow({ deployments: [{ name: 'x', fairness: { key: 'items' } }] })
+  async keyThatIsAList(order: Order): Promise<void> {
+    void order;
+  }
+
+  // @ts-expect-error a rate has a period
+  @Flow({ deployments: [{ name: 'x', fairness: { key: 'id', rate: { limit: 1 } } }] })
+  async rateWithoutPeriod(order: Order): Promise<void> {
+    void order;
+  }
+
   @Flow<Declared['typed']>({ deployments: [{ name: 'typed', parameters: { id: 1 } }] })
   async typed(order: Order): Promise<void> {
     void order;
@@ -124,6 +157,9 @@ export async function calls(): Promise<void> {
   await deployments.save(Declared, 'good', { name: 'x', parameters: { id: 1 }, schedules: [{ cron: '@daily' }] });
   // @ts-expect-error the order has no such field
   await deployments.save(Declared, 'good', { name: 'x', parameters: { number: 1 } });
+  await deployments.save(Declared, 'good', { name: 'x', fairness: { key: 'speed', defaultWeight: 2 } });
+  // @ts-expect-error the order has no such field
+  await deployments.save(Declared, 'good', { name: 'x', fairness: { key: 'tenant' } });
   // @ts-expect-error there is no such flow
   await deployments.save(Declared, 'better', { name: 'x' });
   const run = await deployments.run<number>('a/b', { parameters: { id: 1 }, in: '1h', idempotencyKey: 'k' });

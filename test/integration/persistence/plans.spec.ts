@@ -247,6 +247,17 @@ describe('with 5,000 runs over several weeks', () => {
       expect(ridesOf(looking)).toContain('flow_run_free_idx');
     });
 
+    it('runs are looked for in the lines of keys by small tables, and taken from there by the index of lines', async () => {
+      // As the functions of migration 0018 ask it: a plan within a function is not to be seen.
+      const waiting = `select r.id, r.next_scheduled_start_time from nestor.flow_run r
+         where r.state_type = 'SCHEDULED' and r.process_id is null and not r.awaits_turn and r.fair_line_id is not null
+           and r.fair_line_id >= $1 and r.fair_line_id <= $1
+         order by r.fair_line_id, r.next_scheduled_start_time, r.id limit 5 for no key update skip locked`;
+      const plan = await planOfStatement(mode, waiting, [newId()]);
+      expect(readWhole(scansOf(plan))).toEqual([]);
+      expect(ridesOf(plan)).toContain('flow_run_line_idx');
+    });
+
     it('orphans are let go by their ids', async () => {
       const ids = leasedRuns(0, 20).map(({ run }) => run.id);
       const scans = await scansOfWork(mode, (tx) => store.flowRuns.releaseOrphans(tx, ids));

@@ -210,7 +210,7 @@ describe('preparing a database', () => {
         expect(await store.flowRuns.orphaned('test', [], 1)).toEqual([]);
         const served = { poolName: 'etl', poolType: 'nest', queueNames: null };
         expect(await store.claims.nextFreeInMs({ app: 'test', flowIds: [] })).toBeNull();
-        expect(await store.claims.nextQueuedInMs({ app: 'test', flowIds: [] }, served)).toBeNull();
+        expect((await store.claims.nextQueued({ app: 'test', flowIds: [] }, served)).ms).toBeNull();
         const claimant = { processId: store.fence.processId, app: 'test', flowIds: [], limit: 1 };
         expect(await store.claims.claimQueued(claimant, served)).toEqual([]);
         expect(await store.flows.findByName('etl')).toMatchObject({ name: 'etl' });

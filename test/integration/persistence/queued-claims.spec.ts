@@ -74,8 +74,10 @@ describe('runs in the queues of a pool', () => {
     );
     return claimed.map(({ created }) => created.id);
   };
-  const nextDue = (only: readonly string[] | null = null): Promise<number | null> =>
-    store.claims.nextQueuedInMs({ app: 'test', flowIds: [flowId] }, { poolName, poolType: 'nest', queueNames: only });
+  const nextDue = async (only: readonly string[] | null = null): Promise<number | null> => {
+    const served = { poolName, poolType: 'nest', queueNames: only };
+    return (await store.claims.nextQueued({ app: 'test', flowIds: [flowId] }, served)).ms;
+  };
   const letGo = async (id: string, by = processId): Promise<void> => {
     const { leaseEpoch } = (await store.flowRuns.find(id))!;
     await store.transactions.single((tx) => store.claims.release(tx, by, [{ id, leaseEpoch }]));

@@ -1,4 +1,4 @@
-import type { DeploymentOptions, ScheduleOptions } from '../runtime/deployments/deployment-options.js';
+import type { DeploymentOptions, FairnessPath, ScheduleOptions } from '../runtime/deployments/deployment-options.js';
 import type { MethodParameters } from '../runtime/deployments/method-parameters.js';
 import type { AsyncMethod } from './async-method.js';
 
@@ -13,7 +13,12 @@ export type FitsDeployments<M extends AsyncMethod, Deployed extends AnyDeploymen
   M,
   ParametersIn<Deployed[number]> | ParametersIn<SchedulesOf<Deployed[number]>>,
   Exclude<KeysOf<Deployed[number]>, KeysOf<DeploymentOptions>> | UnknownKeys<SchedulesOf<Deployed[number]>>
->;
+> &
+  FairlyKeyed<Exclude<FairnessKeysIn<Deployed[number]>, FairnessPath<MethodParameters<M>>>>;
+
+type FairlyKeyed<Wrong> = [Wrong] extends [never] ? unknown : { 'There is no text or number at this path': Wrong };
+
+type FairnessKeysIn<T> = T extends { readonly fairness: { readonly key: infer Path } } ? Path : never;
 
 /** The same for a schedule alone. */
 export type FitsSchedule<M extends AsyncMethod, Scheduled extends object> = Fitting<

@@ -27,6 +27,13 @@ export function derivedId(parentId: string, name: string): string {
   return formatId(msOfId(parentId), parseInt(hash.slice(0, 3), 16), hash.slice(3, 19));
 }
 
+/** The id that belongs to a name: always the same (version 8, RFC 9562, which leaves the bits to us). */
+export function idOfName(name: string): string {
+  const hash = createHash('sha256').update(name).digest('hex');
+  const variant = ((parseInt(hash.charAt(15), 16) & 0b0011) | 0b1000).toString(16);
+  return `${hash.slice(0, 8)}-${hash.slice(8, 12)}-8${hash.slice(12, 15)}-${variant}${hash.slice(16, 19)}-${hash.slice(19, 31)}`;
+}
+
 /** A new id in the millisecond of another, so that what they name is kept, and dropped, together. */
 export function newIdBeside(id: string): string {
   return derivedId(id, newId());

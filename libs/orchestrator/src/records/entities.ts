@@ -12,6 +12,9 @@ import { ConcurrencySlotEntity } from './concurrency-limits/concurrency-slot.ent
 import { ConcurrencyWaiterEntity } from './concurrency-limits/concurrency-waiter.entity.js';
 import { EventReceiptEntity } from './events/event-receipt.entity.js';
 import { EventEntity } from './events/event.entity.js';
+import { FairAppEntity } from './fair-lines/fair-app.entity.js';
+import { FairLineEntity } from './fair-lines/fair-line.entity.js';
+import { FairNewsEntity } from './fair-lines/fair-news.entity.js';
 import { FlowEntity } from './flows/flow.entity.js';
 import { FlowRunInputEntity } from './flow-run-inputs/flow-run-input.entity.js';
 import { FlowRunStateEntity } from './flow-runs/flow-run-state.entity.js';
@@ -67,4 +70,7 @@ export const entities = [
   ConcurrencyClaimEntity,
   ConcurrencySlotEntity,
   ConcurrencyWaiterEntity,
+  FairAppEntity,
+  FairLineEntity,
+  FairNewsEntity,
 ] as const;

@@ -9,6 +9,7 @@ import { DeploymentsRepository } from './deployments/deployments.repository.js';
 import { ScheduleFillingRepository } from './deployments/schedule-filling.repository.js';
 import { ScheduleTurnsRepository } from './deployments/schedule-turns.repository.js';
 import { EventsRepository } from './events/events.repository.js';
+import { FairLinesRepository } from './fair-lines/fair-lines.repository.js';
 import { FlowRunInputsRepository } from './flow-run-inputs/flow-run-inputs.repository.js';
 import { FlowRunClaimsRepository } from './flow-runs/flow-run-claims.repository.js';
 import { FlowRunsRepository } from './flow-runs/flow-runs.repository.js';
@@ -37,6 +38,7 @@ export const repositories = [
   ConcurrencyClaimsRepository,
   ConcurrencyLimitsRepository,
   RunSlotsRepository,
+  FairLinesRepository,
   DeploymentSchedulesRepository,
   DeploymentStatusesRepository,
   DeploymentsRepository,

@@ -1,5 +1,5 @@
 /** How a value of a column is written inside an array literal. */
-const BARE_TYPES = ['uuid', 'timestamptz', 'integer', 'smallint', 'bigint', 'boolean'] as const;
+const BARE_TYPES = ['uuid', 'timestamptz', 'integer', 'smallint', 'bigint', 'boolean', 'double precision'] as const;
 
 type ColumnType = (typeof BARE_TYPES)[number] | 'text' | 'json' | 'jsonb';
 type Cell = string | number | boolean | null;

@@ -12,9 +12,10 @@ export interface RunOfDeployment {
   readonly deploymentId: string;
 }
 
-/** What came of asking for one; nothing is said of runs whose deployments have no limit. */
+/** What came of asking for one; nothing is said of runs that are under no limit. */
 export interface SecuredRun extends RunOfDeployment {
   readonly outcome: 'granted' | 'unlimited' | 'waiting' | 'refused' | 'too-many';
+  /** The lowest of the limits that it is under. */
   readonly limit: number;
   readonly strategy: 'ENQUEUE' | 'CANCEL_NEW' | 'CANCEL_RUNNING' | 'REPLACE_PENDING';
 }
@@ -28,7 +29,8 @@ export interface SlotRelease {
 
 /**
  * Slots that flow runs hold of the limits of their deployments, for as long as they go on, whichever process executes them. The limit of a
- * deployment is kept under the name `deployment:` and its id, and follows what the deployment says.
+ * deployment is kept under the name `deployment:` and its id, that of a key under `fairness:`, that id, and the key; both follow what the
+ * deployment says.
  */
 @Injectable()
 export class RunSlotsRepository {
@@ -42,46 +44,59 @@ export class RunSlotsRepository {
   }
 
   /**
-   * Takes a slot for each run, in their order, or puts it into the line of its deployment; not where that cancels new ones. A run that has
-   * a slot, or a place, keeps it. The limits are locked first, in the order of their ids: the runs are in another one.
+   * Takes a slot for each run, in their order, or puts it into the line of its deployment, and of its key; not where that cancels new
+   * ones. A run that has slots, or a place, keeps them: so does one that was taken in turn. The limits are made what the deployments
+   * say and locked first, in the order of their ids: the runs are in another one.
    */
   async secure(runs: readonly RunOfDeployment[], leadUs: number): Promise<SecuredRun[]> {
-    const deploymentIds = [...new Set(runs.map(({ deploymentId }) => deploymentId))];
-    const [, , secured] = await this.transactions.together<unknown[]>([
-      (tx) => tx.query(this.follow(), [deploymentIds]),
+    const ids = runs.map(({ id }) => id);
+    const [, secured] = await this.transactions.together<unknown[]>([
       (tx) =>
         tx.query(
-          `select from ${this.schema}.concurrency_limit l
-            where l.name = any(select 'deployment:' || d.id from unnest($1::uuid[]) as d(id))
-            order by l.id for no key update`,
-          [deploymentIds],
+          `select ${this.schema}.fair_lock_limits(array_agg(r.deployment_id), array_agg(r.fairness_key))
+             from ${this.schema}.flow_run r where r.id = any($1::uuid[])`,
+          [ids],
         ),
       (tx) =>
         tx.query(
           `select r.id::text, r.deployment_id::text as "deploymentId", a.outcome, r."limit", r.strategy
-             from (select r.id, r.claim_id, d.id as deployment_id, d.concurrency_limit as "limit",
+             from (select g.id, g.claim_id, d.id as deployment_id, l.names, l."limit",
                           coalesce(d.concurrency_options ->> 'collision_strategy', 'ENQUEUE') as strategy
-                     from unnest($1::uuid[], $2::uuid[], $3::uuid[]) with ordinality as r(id, deployment_id, claim_id, place)
-                     join ${this.schema}.deployment d on d.id = r.deployment_id and d.concurrency_limit is not null
-                    order by r.place offset 0) as r
+                     from unnest($1::uuid[], $2::uuid[]) with ordinality as g(id, claim_id, place)
+                     join ${this.schema}.flow_run r on r.id = g.id
+                     join ${this.schema}.deployment d on d.id = r.deployment_id
+                    cross join lateral (
+                      select array_agg(f.name) as names, min(f.slots) as "limit"
+                        from ${this.schema}.fair_limits(array[d.id], array[r.fairness_key]) as f where f.decay = 0) as l
+                    where l.names is not null
+                    order by g.place offset 0) as r
             cross join lateral ${this.schema}.concurrency_acquire(
-              r.claim_id, array['deployment:' || r.deployment_id], 1, false, false, r.strategy <> 'CANCEL_NEW',
-              null, r.id, null, null, null, $4) as a`,
-          [runs.map(({ id }) => id), runs.map(({ deploymentId }) => deploymentId), runs.map(() => newId()), leadUs],
+              r.claim_id, r.names, 1, false, false, r.strategy <> 'CANCEL_NEW', null, r.id, null, null, null, $3) as a`,
+          [ids, ids.map(() => newId()), leadUs],
         ),
     ]);
     return (secured ?? []) as SecuredRun[];
   }
 
-  /** Ends the claims of runs that were moved in the same transaction. Rides `concurrency_claim_flow_run_idx`. @returns who got what. */
+  /**
+   * Ends the claims of runs that were moved in the same transaction, and tells that their keys may do more. Rides
+   * `concurrency_claim_flow_run_idx`.
+   *
+   * @returns who got what.
+   */
   release(tx: Tx, moves: readonly SlotRelease[]): Promise<HandedClaim[]> {
     return tx.query<HandedClaim>(
-      `select ${HANDED} from ${this.schema}.concurrency_release(array(
-         select c.id
+      `with over as materialized (
+         select c.id, r.app, r.deployment_id, r.fairness_key
            from unnest($1::uuid[], $2::uuid[]) as m(run_id, state_id)
            join ${this.schema}.flow_run r on r.id = m.run_id and r.state_id = m.state_id
            join ${this.schema}.concurrency_claim c on c.flow_run_id = m.run_id
-          where c.process_id is null and c.task_run_id is null), 0)`,
+          where c.process_id is null and c.task_run_id is null
+       ), news as (
+         insert into ${this.schema}.fair_news (app, deployment_id, key)
+         select distinct app, deployment_id, fairness_key from over where fairness_key is not null
+       )
+       select ${HANDED} from ${this.schema}.concurrency_release(array(select id from over), 0)`,
       [moves.map(({ runId }) => runId), moves.map(({ stateId }) => stateId)],
     );
   }
@@ -193,17 +208,5 @@ export class RunSlotsRepository {
         left join ${this.schema}.deployment d on l.name = 'deployment:' || d.id
        where starts_with(l.name, 'deployment:') and l.active
          and d.concurrency_limit is distinct from l."limit"`;
-  }
-
-  /** Lets the limits be what their deployments say. */
-  private follow(): string {
-    return `
-      insert into ${this.schema}.concurrency_limit as l (id, name, "limit")
-      select gen_random_uuid(), 'deployment:' || d.id, d.concurrency_limit
-        from ${this.schema}.deployment d
-       where d.id = any($1::uuid[]) and d.concurrency_limit is not null
-       order by d.id
-      on conflict (name) do update set "limit" = excluded."limit", active = true, updated = now()
-       where l."limit" <> excluded."limit" or not l.active`;
   }
 }

@@ -15,7 +15,7 @@ export type SchedulePosition = Pick<DeploymentScheduleEntity, 'filledUntil' | 'f
 export const CONFIGURED = [
   ...(['version', 'description', 'tags', 'labels', 'parameters', 'parameterOpenapiSchema'] as const),
   ...(['enforceParameterSchema', 'jobVariables', 'workPoolName', 'workQueueId', 'workQueueName'] as const),
-  ...(['concurrencyLimit', 'concurrencyOptions', 'empiricalPolicy', 'flowVersion'] as const),
+  ...(['concurrencyLimit', 'concurrencyOptions', 'fairness', 'empiricalPolicy', 'flowVersion'] as const),
 ] satisfies readonly (keyof DeploymentEntity)[];
 
 export const DEPLOYMENT_PROPERTIES = [

@@ -97,6 +97,13 @@ export class DeploymentEntity {
   @Column('jsonb', { nullable: true })
   concurrencyOptions!: StoredConcurrencyOptions | null;
 
+  @Column('jsonb', {
+    nullable: true,
+    comment:
+      'Which parameter of its runs is their key, the weights of keys, and what the runs of a key may do at once.',
+  })
+  fairness!: StoredFairness | null;
+
   @Column('text', { nullable: true })
   path!: string | null;
 
@@ -133,4 +140,16 @@ export class DeploymentEntity {
 interface StoredConcurrencyOptions {
   readonly collision_strategy: 'ENQUEUE' | 'CANCEL_NEW' | 'CANCEL_RUNNING' | 'REPLACE_PENDING';
   readonly grace_period_seconds?: number;
+}
+
+/** How the runs of a deployment take turns. */
+export interface StoredFairness {
+  /** Where the key is among the parameters of a run: names, from the outside in, with dots between them. */
+  readonly key: string;
+  readonly weights: Readonly<Record<string, number>>;
+  readonly default_weight: number;
+  /** How many runs of a key may go on at once. */
+  readonly concurrency: number | null;
+  /** How many runs of a key may begin in a time. */
+  readonly rate: { readonly limit: number; readonly period_ms: number } | null;
 }

@@ -85,7 +85,7 @@ export class DeploymentsRepository {
     return rows.length > 0;
   }
 
-  /** Puts another configuration in the place of that of a deployment that is locked. */
+  /** Puts another configuration in the place of that of a deployment that is locked. Keys that may do no more are looked at again. */
   async configure(
     tx: Tx,
     id: string,
@@ -94,7 +94,11 @@ export class DeploymentsRepository {
   ): Promise<void> {
     const columns = columnsOf(CONFIGURED);
     await tx.query(
-      `update ${this.schema}.deployment
+      `with news as (
+         insert into ${this.schema}.fair_news (app, deployment_id)
+         select d.app, d.id from ${this.schema}.deployment d where d.id = $1 and d.fairness is not null
+       )
+       update ${this.schema}.deployment
           set (${columns}) = (select ${columns} from json_populate_record(null::${this.schema}.deployment, $2::json)),
               managed = $3, updated_by = $4::jsonb, updated = clock_timestamp()
         where id = $1`,

@@ -4,6 +4,7 @@ import { DataSource } from 'typeorm';
 import { schemaOf } from '../../persistence/schema-of.js';
 import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
 import { preparedStatement, type PreparedStatement, type Tx } from '../../persistence/transactions.js';
+import { newsOfRuns } from '../fair-lines/fair-line-statements.js';
 import { timeAhead } from '../time-ahead.js';
 import type { DeploymentScheduleEntity } from './deployment-schedule.entity.js';
 
@@ -56,11 +57,15 @@ export class ScheduleTurnsRepository {
     );
   }
 
-  /** Lets runs be claimed, which is no change of their states. */
+  /** Lets runs be claimed, which is no change of their states. Those that have keys join their lines. */
   async release(tx: Tx, runIds: readonly string[]): Promise<void> {
     await tx.query(
-      `update ${this.schema}.flow_run set awaits_turn = false, updated = clock_timestamp()
-        where id = any($1::uuid[]) and awaits_turn and state_type = 'SCHEDULED'`,
+      `with released as (
+         update ${this.schema}.flow_run r set awaits_turn = false, updated = clock_timestamp()
+          where r.id = any($1::uuid[]) and r.awaits_turn and r.state_type = 'SCHEDULED'
+         returning r.*
+       )
+       ${newsOfRuns(this.schema, 'released')}`,
       [runIds],
     );
   }

@@ -1,15 +1,19 @@
+import { areLinesAwake, nextLine } from '../fair-lines/fair-line-statements.js';
 import { SEED_KEY } from '../run-values/run-values.repository.js';
 
 // How waiting runs are taken, and which is the next to be due.
 //
 // Runs wait in lanes: of no queue by application, of a queue by that; and in each by priority, because only within one priority
 // does an index have the runs in the order in which they are due. A lane has few priorities, most have one.
+//
+// Runs that have a key wait beside these, in the line of their key, and are taken in turn by functions of the database: see migration
+// 0018. Where lines have runs that are due, the statements here give nothing, so that neither kind keeps the other from going.
 
 /** The time until which runs are due: a stable function of it, because only such is a bound of an index. */
 const dueBy = (aheadUs: string): string => `statement_timestamp() + (${aheadUs})::bigint * interval '1 microsecond'`;
 
-/** Runs that nobody executes, and that are not to wait for others of their deployment. Repeats the predicates of the indexes. */
-const WAITING = `r.state_type = 'SCHEDULED' and r.process_id is null and not r.awaits_turn`;
+/** Runs that nobody executes, and that are not to wait for others of their schedule, or of their key. Repeats the predicates of the indexes. */
+const WAITING = `r.state_type = 'SCHEDULED' and r.process_id is null and not r.awaits_turn and r.fair_line_id is null`;
 
 /** Where runs wait of no queue. Rides `flow_run_free_idx`. */
 const freeLane = (app: string): string => `${WAITING} and r.work_queue_id is null and r.app = ${app}`;
@@ -65,12 +69,23 @@ const claimed = (schema: string, { buildId, pinnedFlowIds }: Claimant): string =
            pinned_build_id = case when r.run_count > 0 then r.pinned_build_id
                                   when r.flow_id = any(${pinnedFlowIds}::uuid[]) then ${buildId} end
      where r.id = any(array(select id from due))
-    returning r.id, r.flow_id, r.app, r.root_flow_run_id, r.parent_task_run_id, r.deployment_id, r.work_queue_id,
+    returning ${CLAIMED_COLUMNS}
+  )
+  select ${claimedSelection(schema)}
+    from claimed c
+    join due on due.id = c.id
+    ${currentState(schema)}
+   order by due.place`;
+
+/** What is needed to begin runs. */
+const CLAIMED_COLUMNS = `
+              r.id, r.flow_id, r.app, r.root_flow_run_id, r.parent_task_run_id, r.deployment_id, r.work_queue_id,
               r.name, r.flow_version, r.build_id, r.encoding_version, r.parameters, r.tags, r.empirical_policy,
               r.infrastructure_pid, r.job_variables, r.state_timestamp, r.run_count, r.expected_start_time,
-              r.next_scheduled_start_time, r.start_time, r.end_time, r.total_run_time_us, r.lease_epoch
-  )
-  select c.id, c.flow_id as "flowId", c.app, c.root_flow_run_id as "rootFlowRunId",
+              r.next_scheduled_start_time, r.start_time, r.end_time, r.total_run_time_us, r.lease_epoch`;
+
+const claimedSelection = (schema: string): string => `
+         c.id, c.flow_id as "flowId", c.app, c.root_flow_run_id as "rootFlowRunId",
          c.parent_task_run_id as "parentTaskRunId", c.deployment_id as "deploymentId", c.work_queue_id as "workQueueId",
          c.name, c.flow_version as "flowVersion", c.build_id as "buildId", c.encoding_version as "encodingVersion",
          c.parameters, c.tags, c.empirical_policy as "empiricalPolicy", c.infrastructure_pid as "infrastructurePid",
@@ -81,15 +96,38 @@ const claimed = (schema: string, { buildId, pinnedFlowIds }: Claimant): string =
          c.run_count = 0 and exists (
            select from ${schema}.run_value v where v.flow_run_id = c.id and v.key = '${SEED_KEY}') as "isFork",
          s.id as "stateId", s.type as "stateType", s.name as "stateName", s.message as "stateMessage",
-         s.timestamp as "stateTimestamp", s.state_details as "stateDetails"
-    from claimed c
-    join due on due.id = c.id
+         s.timestamp as "stateTimestamp", s.state_details as "stateDetails"`;
+
+const currentState = (schema: string): string => `
     left join lateral (
       select s.id, s.type, s.name, s.message, s.timestamp, s.state_details
         from ${schema}.flow_run_state s
        where s.flow_run_id = c.id and s.timestamp = c.state_timestamp
-       limit 1) as s on true
+       limit 1) as s on true`;
+
+/**
+ * Runs `$2` that the process `$1` has just taken in turn, in that order, with all that is needed to begin them; `$3` says which of
+ * them count against a limit. Those that it has no more are left out. Rides `flow_run_pkey`.
+ */
+export const takenFlowRuns = (schema: string): string => `
+  select ${claimedSelection(schema)}
+    from unnest($2::uuid[], $3::boolean[]) with ordinality as due(id, is_limited, place)
+    join ${schema}.flow_run c on c.id = due.id and c.process_id = $1::uuid
+    ${currentState(schema)}
    order by due.place`;
+
+/**
+ * Takes up to `$4` due runs of no queue in turn, those with a key and those without: parameters as for {@link claimFreeFlowRuns}. Tells
+ * which; they are read afterwards, so that others who take runs wait for nothing but this statement.
+ */
+export const takeFreeFlowRuns = (schema: string): string => `
+  select run_id::text as id, is_limited as "isLimited"
+    from ${schema}.fair_claim_free($1, $2, $3::uuid[], $4, $5::bigint, $6, $7::uuid[])`;
+
+/** The same from queues: parameters as for {@link claimQueuedFlowRuns}. */
+export const takeQueuedFlowRuns = (schema: string): string => `
+  select run_id::text as id, is_limited as "isLimited"
+    from ${schema}.fair_claim_queued($1, $2, $3::uuid[], $4, $5::bigint, $6, $7, $8::text[], $9::bigint, $10, $11::uuid[])`;
 
 /** What is to be known of who takes runs, as parameters. */
 interface Claimant {
@@ -117,6 +155,7 @@ export const claimFreeFlowRuns = (schema: string): string => `
        until: dueBy('$5'),
        limit: '$4',
      })}) as d
+     where not ${areLinesAwake(schema, '$2', dueBy('$5'))}
   ), ${claimed(schema, { buildId: '$6', pinnedFlowIds: '$7' })}`;
 
 /** A pool, or a queue, together with how many of its runs count against a limit: those that somebody has, or executes. */
@@ -173,6 +212,7 @@ export const claimQueuedFlowRuns = (schema: string): string => `
            limit: 'q.room',
          })}) as d
          limit (select room from pool)) as t
+     where not ${areLinesAwake(schema, '$2', dueBy('$5'))}
   ), ${claimed(schema, { buildId: '$10', pinnedFlowIds: '$11' })}`;
 
 /** The earliest run in a lane, whether due or not; what of it is none that can be taken is passed over. */
@@ -190,20 +230,28 @@ const msUntil = (earliest: string, aheadUs: string): string =>
   `case when ${earliest} is not null then
      (greatest(0, extract(epoch from ${earliest} - (${dueBy(aheadUs)}))) * 1000)::float8 end`;
 
-/** When the next run is due that {@link claimFreeFlowRuns} could take; `null` when none waits. */
+/**
+ * When the next run is due that {@link claimFreeFlowRuns} or {@link takeFreeFlowRuns} could take, `null` when none waits; and whether
+ * lines have some by now.
+ */
 export const nextFreeFlowRun = (schema: string): string => `
-  select ${msUntil('min(e.next_scheduled_start_time)', '$3')} as ms
-    from (${earliestIn(schema, freeLane('$1'), executable('$1', '$2', '$4'))}) as e`;
+  select ${msUntil('min(e.next_scheduled_start_time)', '$3')} as ms,
+         ${areLinesAwake(schema, '$1', dueBy('$3'))} as "inTurn"
+    from (${earliestIn(schema, freeLane('$1'), executable('$1', '$2', '$4'))}
+           union all ${nextLine(schema, { app: '$1', lane: `''`, flowIds: '$2' })}) as e(next_scheduled_start_time)`;
 
 /**
- * When the next run is due that {@link claimQueuedFlowRuns} could take, if there is room for it; `null` when none waits. For room
- * somebody else makes, the process that makes it gives a hint.
+ * The same for {@link claimQueuedFlowRuns} and {@link takeQueuedFlowRuns}, if there is room for it. For room somebody else makes, the
+ * process that makes it gives a hint.
  */
 export const nextQueuedFlowRun = (schema: string): string => `
-  select ${msUntil('min(e.next_scheduled_start_time)', '$3')} as ms
+  select ${msUntil('min(e.next_scheduled_start_time)', '$3')} as ms,
+         ${areLinesAwake(schema, '$1', dueBy('$3'))} as "inTurn"
     from ${schema}.work_pool p
     join ${schema}.work_queue q on q.work_pool_id = p.id
-   cross join lateral (${earliestIn(schema, queueLane('q.id'), executable('$1', '$2', '$7'))}) as e
+   cross join lateral (
+     ${earliestIn(schema, queueLane('q.id'), executable('$1', '$2', '$7'))}
+      union all ${nextLine(schema, { app: '$1', lane: 'q.id::text', flowIds: '$2' })}) as e(next_scheduled_start_time)
    where p.name = $4 and p.type = $5 and not p.is_paused and not q.is_paused
      and ($6::text[] is null or q.name = any($6::text[]))
      and (p.concurrency_limit is null or p.concurrency_limit >
@@ -258,8 +306,8 @@ export const stuckFlowRuns = (schema: string): string => `
    limit $3`;
 
 /**
- * Runs that wait in queues that are gone wait on in none: they were put there while the queue was removed. Looks at one run of each
- * queue in which any waits. Rides `flow_run_queued_idx`.
+ * Runs that wait in queues that are gone wait on in none, and in no line: they were put there while the queue was removed. Looks at one
+ * run of each queue in which any waits, and at the lines. Rides `flow_run_queued_idx`.
  */
 export const freeMisplacedFlowRuns = (schema: string): string => `
   with recursive step(id) as (
@@ -278,5 +326,15 @@ export const freeMisplacedFlowRuns = (schema: string): string => `
       from gone
      where r.work_queue_id = gone.id and ${WAITING}
     returning 1
+  ), line as (
+    delete from ${schema}.fair_line l
+     where l.lane <> '' and not exists (select from ${schema}.work_queue q where q.id = l.lane::uuid)
+    returning l.id
+  ), left_line as (
+    update ${schema}.flow_run r
+       set work_queue_id = null, work_queue_name = null, fair_line_id = null, updated = now()
+      from line
+     where r.fair_line_id = line.id and r.state_type = 'SCHEDULED' and r.process_id is null
+    returning 1
   )
-  select count(*)::integer as count from freed`;
+  select ((select count(*) from freed) + (select count(*) from left_line))::integer as count`;

@@ -16,6 +16,9 @@ import {
   nextQueuedFlowRun,
   releaseFlowRuns,
   stuckFlowRuns,
+  takeFreeFlowRuns,
+  takenFlowRuns,
+  takeQueuedFlowRuns,
   takeSubmittedFlowRun,
 } from './flow-run-claim-statements.js';
 import {
@@ -74,6 +77,14 @@ interface StoredJob {
   readonly runVariables: Readonly<Record<string, unknown>> | null;
 }
 
+/** When somebody should look for runs again. */
+export interface NextRun {
+  /** Milliseconds until the next run is due that could be taken; `null` when none waits, or none may be taken now. */
+  readonly ms: number | null;
+  /** Whether runs wait in lines of keys and are due, so that all have to be taken in turn. */
+  readonly inTurn: boolean;
+}
+
 /** A run and the epoch under which it is held. */
 interface HeldFlowRun {
   readonly id: string;
@@ -100,6 +111,9 @@ export class FlowRunClaimsRepository {
   private readonly freeStatement: PreparedStatement;
   private readonly queuedStatement: PreparedStatement;
   private readonly lockStatement: PreparedStatement;
+  private readonly freeInTurnStatement: PreparedStatement;
+  private readonly queuedInTurnStatement: PreparedStatement;
+  private readonly takenStatement: PreparedStatement;
   private readonly schema: string;
 
   constructor(
@@ -110,9 +124,15 @@ export class FlowRunClaimsRepository {
     this.freeStatement = preparedStatement('claim_free_flow_runs', claimFreeFlowRuns(this.schema));
     this.queuedStatement = preparedStatement('claim_queued_flow_runs', claimQueuedFlowRuns(this.schema));
     this.lockStatement = preparedStatement('lock_limited_pool', lockLimitedPool(this.schema));
+    this.freeInTurnStatement = preparedStatement('take_free_flow_runs', takeFreeFlowRuns(this.schema));
+    this.queuedInTurnStatement = preparedStatement('take_queued_flow_runs', takeQueuedFlowRuns(this.schema));
+    this.takenStatement = preparedStatement('taken_flow_runs', takenFlowRuns(this.schema));
   }
 
-  /** Takes up to `limit` due runs of no queue, the first to go first. None when the process is fenced. */
+  /**
+   * Takes up to `limit` due runs of no queue, the first to go first. None when the process is fenced, and none where runs wait in lines:
+   * see {@link claimFreeInTurn}.
+   */
   async claimFree(tx: Tx, { processId, limit, leadUs = 0, ...who }: ClaimRequest): Promise<ClaimedFlowRun[]> {
     const { app, flowIds, buildId = null, pinnedFlowIds = [] } = who;
     const parameters = [processId, app, flowIds, limit, leadUs, buildId, pinnedFlowIds];
@@ -121,8 +141,50 @@ export class FlowRunClaimsRepository {
   }
 
   /**
+   * The same where runs wait in lines of keys: those are taken in turn, and by turns with those that have no key. Runs of keys that may do
+   * no more are left where they are; the others have their slots.
+   */
+  claimFreeInTurn({ processId, limit, leadUs = 0, ...who }: ClaimRequest): Promise<ClaimedFlowRun[]> {
+    const { app, flowIds, buildId = null, pinnedFlowIds = [] } = who;
+    const parameters = [processId, app, flowIds, limit, leadUs, buildId, pinnedFlowIds];
+    return this.taken(processId, this.freeInTurnStatement, parameters);
+  }
+
+  /** {@link claimQueued} where runs wait in lines of keys: see {@link claimFreeInTurn}. */
+  claimQueuedInTurn(
+    { processId, limit, leadUs = 0, ...who }: ClaimRequest,
+    { poolName, poolType, queueNames }: ServedQueues,
+    prefetchUs = 0,
+  ): Promise<ClaimedFlowRun[]> {
+    const { app, flowIds, buildId = null, pinnedFlowIds = [] } = who;
+    const parameters = [
+      ...[processId, app, flowIds, limit, leadUs, poolName, poolType, queueNames, prefetchUs],
+      ...[buildId, pinnedFlowIds],
+    ];
+    return this.taken(processId, this.queuedInTurnStatement, parameters);
+  }
+
+  private async taken(
+    processId: string,
+    statement: PreparedStatement,
+    parameters: readonly unknown[],
+  ): Promise<ClaimedFlowRun[]> {
+    const runs = await this.transactions.single((tx) =>
+      tx.query<{ id: string; isLimited: boolean }>(statement, parameters),
+    );
+    if (runs.length === 0) return [];
+    const rows = await this.transactions.single((tx) =>
+      tx.query<ClaimedRow>(this.takenStatement, [
+        ...[processId, runs.map(({ id }) => id), runs.map(({ isLimited }) => isLimited)],
+      ]),
+    );
+    return rows.map(claimedFlowRunOf);
+  }
+
+  /**
    * Takes up to `limit` due runs from queues, the first to go first, and never more than the limits of pool and queues allow,
-   * whoever else claims at the same moment. None when the process is fenced.
+   * whoever else claims at the same moment. None when the process is fenced, and none where runs wait in lines: see
+   * {@link claimQueuedInTurn}.
    *
    * @param prefetchUs how long before its time a run may be taken.
    */
@@ -174,23 +236,28 @@ export class FlowRunClaimsRepository {
     );
   }
 
-  /** Milliseconds until the next run of no queue is due that could be taken; `null` when none waits. */
-  async nextFreeInMs({ app, flowIds, buildId = null, leadUs = 0 }: Executable): Promise<number | null> {
-    const rows = await this.dataSource.query<{ ms: number | null }[]>(nextFreeFlowRun(this.schema), [
+  /** When the next run of no queue is due that could be taken. */
+  async nextFree({ app, flowIds, buildId = null, leadUs = 0 }: Executable): Promise<NextRun> {
+    const rows = await this.dataSource.query<NextRun[]>(nextFreeFlowRun(this.schema), [
       ...[app, flowIds, leadUs, buildId],
     ]);
-    return rows[0]?.ms ?? null;
+    return rows[0] ?? NOTHING_WAITS;
   }
 
-  /** Milliseconds until the next run of queues is due that could be taken; `null` when none waits, or none may be taken now. */
-  async nextQueuedInMs(
+  /** The same in milliseconds alone. */
+  async nextFreeInMs(who: Executable): Promise<number | null> {
+    return (await this.nextFree(who)).ms;
+  }
+
+  /** When the next run of queues is due that could be taken. */
+  async nextQueued(
     { app, flowIds, buildId = null, leadUs = 0 }: Executable,
     { poolName, poolType, queueNames }: ServedQueues,
-  ): Promise<number | null> {
-    const rows = await this.dataSource.query<{ ms: number | null }[]>(nextQueuedFlowRun(this.schema), [
+  ): Promise<NextRun> {
+    const rows = await this.dataSource.query<NextRun[]>(nextQueuedFlowRun(this.schema), [
       ...[app, flowIds, leadUs, poolName, poolType, queueNames, buildId],
     ]);
-    return rows[0]?.ms ?? null;
+    return rows[0] ?? NOTHING_WAITS;
   }
 
   /** Root runs that a process holds and has not begun, or that wait for their next attempt in it. */
@@ -224,6 +291,8 @@ export class FlowRunClaimsRepository {
     await tx.query(releaseFlowRuns(this.schema), [processId, ids, epochs]);
   }
 }
+
+const NOTHING_WAITS: NextRun = { ms: null, inTurn: false };
 
 function claimedFlowRunOf(row: ClaimedRow): ClaimedFlowRun {
   const { leaseEpoch, workQueueId, jobVariables, isFork, isLimited } = row;

@@ -100,6 +100,9 @@ export const moveRows = new RowSet<FlowRunMove>([
 /**
  * Compare-and-set of many runs. Locks the rows in id order, so that two batches never wait for each other; the condition
  * on state and epoch is evaluated on the row as it is once the lock is held. Rides `flow_run_pkey`, one partition per run.
+ *
+ * A run that waits in the line of its key stays there while it only waits longer. One that is to go earlier, or has ended and comes back,
+ * goes on without a turn: its line may sleep, or be gone.
  */
 export const moveFlowRuns = (schema: string): string => `
   with ${leaseCheck(schema)}, move as materialized (
@@ -112,6 +115,8 @@ export const moveFlowRuns = (schema: string): string => `
            state_type = m.state_type, state_name = m.state_name, state_timestamp = m.state_timestamp,
            run_count = m.run_count, next_scheduled_start_time = m.next_scheduled_start_time,
            start_time = m.start_time, end_time = m.end_time, total_run_time_us = m.total_run_time_us,
+           fair_line_id = case when m.state_type = 'SCHEDULED' and m.next_scheduled_start_time >= r.next_scheduled_start_time
+                               then r.fair_line_id end,
            process_id = case when m.is_taken then $1::uuid when m.is_released then null else r.process_id end,
            lease_epoch = r.lease_epoch + case when r.state_id = m.state_id then 0 else m.epochs end
       from move m

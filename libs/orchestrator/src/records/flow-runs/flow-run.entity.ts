@@ -8,10 +8,13 @@ import { RunColumns, stateTypeCheck } from '../run-columns.js';
 @Index('flow_run_expected_start_idx', ['expectedStartTime', 'id'])
 @Index('flow_run_due_idx', ['nextScheduledStartTime', 'id'], { where: `state_type = 'SCHEDULED'` })
 @Index('flow_run_free_idx', ['app', 'priority', 'nextScheduledStartTime', 'id'], {
-  where: `state_type = 'SCHEDULED' and process_id is null and not awaits_turn and work_queue_id is null`,
+  where: `state_type = 'SCHEDULED' and process_id is null and not awaits_turn and work_queue_id is null and fair_line_id is null`,
 })
 @Index('flow_run_queued_idx', ['workQueueId', 'priority', 'nextScheduledStartTime', 'id'], {
-  where: `state_type = 'SCHEDULED' and process_id is null and not awaits_turn and work_queue_id is not null`,
+  where: `state_type = 'SCHEDULED' and process_id is null and not awaits_turn and work_queue_id is not null and fair_line_id is null`,
+})
+@Index('flow_run_line_idx', ['fairLineId', 'nextScheduledStartTime', 'id'], {
+  where: `state_type = 'SCHEDULED' and process_id is null and not awaits_turn and fair_line_id is not null`,
 })
 @Index('flow_run_occupying_idx', ['workQueueId'], {
   where: `work_queue_id is not null and (process_id is not null or state_type in ('PENDING', 'RUNNING', 'CANCELLING'))`,
@@ -119,4 +122,19 @@ export class FlowRunEntity extends RunColumns {
     comment: 'Its schedule lets no two runs go on at once: nobody claims this one until it has been given its turn.',
   })
   awaitsTurn!: boolean;
+
+  /** Runs with the same key, of the same deployment or flow, share a line where they wait. */
+  @Column('text', { nullable: true })
+  fairnessKey!: string | null;
+
+  /** Of a run with a key: how many turns its line gets for one of a line with weight 1. */
+  @Column('double precision', { nullable: true })
+  fairnessWeight!: number | null;
+
+  @Column('uuid', {
+    nullable: true,
+    comment:
+      'The line in which it waits to be taken for the first time; after that it goes on without waiting for a turn.',
+  })
+  fairLineId!: string | null;
 }

@@ -215,7 +215,7 @@ export class RunSituationsRepository {
     const rows = await this.dataSource.query<{ count: number }[]>(
       `select count(*)::integer as count from (
          select from ${this.schema}.flow_run r
-          where r.state_type = 'SCHEDULED' and r.process_id is null and not r.awaits_turn and ${lane}
+          where r.state_type = 'SCHEDULED' and r.process_id is null and not r.awaits_turn and r.fair_line_id is null and ${lane}
             and r.next_scheduled_start_time <= ${timeAhead('$5')}
             and (r.priority, r.next_scheduled_start_time, r.id) < ($2::smallint, $3::timestamptz, $4::uuid)
           limit ${MOST_COUNTED}) as before`,

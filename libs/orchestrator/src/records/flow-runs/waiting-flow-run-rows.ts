@@ -1,4 +1,5 @@
 import type { FlowRun, State } from '@nestor/core';
+import { idOfName } from '../../persistence/ids.js';
 import { RowSet, type RowColumn } from '../row-set.js';
 import { storedPolicy, storedTags } from '../stored-run.js';
 import { instantParameter, storedDetails } from '../stored-state.js';
@@ -31,6 +32,14 @@ export interface RunOrigin {
   readonly scheduleId: string | null;
   /** Nobody claims it until it has been given its turn among the runs of its schedule. */
   readonly awaitsTurn: boolean;
+  /** Where runs with its key wait for their turns, and how many it gets; `null`: it waits for none. */
+  readonly fairShare: FairShare | null;
+}
+
+/** The share of a key. */
+export interface FairShare {
+  readonly key: string;
+  readonly weight: number;
 }
 
 /** A flow run that is created to wait: for its time, or for whoever takes it. */
@@ -72,12 +81,42 @@ const runColumns: readonly RowColumn<WaitingFlowRun>[] = [
   ['expected_start_time', 'timestamptz', ({ run }) => instantParameter(run.expectedStartTime)],
   ['next_scheduled_start_time', 'timestamptz', ({ run }) => instantParameter(run.nextScheduledStartTime)],
 ];
-/** What of {@link waitingRows} table `flow_run` takes. */
-export const WAITING_RUN_COLUMNS = new RowSet(runColumns).names;
 
-/** Runs on their way into the database, each with its first state. */
-export const waitingRows = new RowSet<WaitingFlowRun>([
+/** What runs with keys have besides. */
+const keyedColumns: readonly RowColumn<WaitingFlowRun>[] = [
   ...runColumns,
+  ['fairness_key', 'text', ({ origin }) => origin.fairShare?.key ?? null],
+  ['fairness_weight', 'double precision', ({ origin }) => origin.fairShare?.weight ?? null],
+  ['fair_line_id', 'uuid', lineOf],
+];
+
+const stateColumns: readonly RowColumn<WaitingFlowRun>[] = [
   ['state_message', 'text', ({ run }) => run.state.message],
   ['state_details', 'jsonb', ({ run }) => storedDetails(run.state.details)],
-]);
+];
+
+/** Runs on their way into the database, each with its first state; and which of that table `flow_run` takes. */
+export interface WaitingRows {
+  readonly rows: RowSet<WaitingFlowRun>;
+  readonly runColumns: string;
+}
+
+/** Runs of which none has a key: those have fewer columns. */
+export const plainRows: WaitingRows = {
+  rows: new RowSet([...runColumns, ...stateColumns]),
+  runColumns: new RowSet(runColumns).names,
+};
+
+/** Runs of which some have a key. */
+export const keyedRows: WaitingRows = {
+  rows: new RowSet([...keyedColumns, ...stateColumns]),
+  runColumns: new RowSet(keyedColumns).names,
+};
+
+/** The line in which a run waits: that of its key among the runs of its deployment, else of its flow, in its place. */
+function lineOf({ created, origin }: WaitingFlowRun): string | null {
+  const { fairShare, workQueueId, priority, deploymentId } = origin;
+  return fairShare
+    ? idOfName([created.app, workQueueId ?? '', priority, deploymentId ?? created.flowId, fairShare.key].join('\0'))
+    : null;
+}

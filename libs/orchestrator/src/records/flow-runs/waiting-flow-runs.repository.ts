@@ -3,7 +3,8 @@ import { DataSource } from 'typeorm';
 import { schemaOf } from '../../persistence/schema-of.js';
 import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
 import { preparedStatement, type PreparedStatement, type Tx } from '../../persistence/transactions.js';
-import { WAITING_RUN_COLUMNS, waitingRows, type WaitingFlowRun } from './waiting-flow-run-rows.js';
+import { newsOfRuns } from '../fair-lines/fair-line-statements.js';
+import { keyedRows, plainRows, type WaitingFlowRun, type WaitingRows } from './waiting-flow-run-rows.js';
 
 interface Asking {
   query<Row>(statement: string, parameters: unknown[]): Promise<Row[]>;
@@ -12,18 +13,21 @@ interface Asking {
 /** Flow runs that are created to wait for their time, or for whoever takes them. */
 @Injectable()
 export class WaitingFlowRunsRepository {
-  /** For a transaction that is not ours as well: see {@link parameters}. */
-  readonly createStatement: PreparedStatement;
+  private readonly plainStatement: PreparedStatement;
+  private readonly keyedStatement: PreparedStatement;
   private readonly schema: string;
 
   constructor(@Inject(ORCHESTRATOR_DATA_SOURCE) private readonly dataSource: DataSource) {
     this.schema = schemaOf(dataSource);
-    this.createStatement = preparedStatement('create_waiting_runs', createWaitingRuns(this.schema));
+    this.plainStatement = preparedStatement('create_waiting_runs', createWaitingRuns(this.schema));
+    this.keyedStatement = preparedStatement('create_keyed_runs', createKeyedRuns(this.schema));
   }
 
-  /** The parameters of {@link createStatement} for these runs. */
-  parameters(runs: readonly WaitingFlowRun[]): string[] {
-    return waitingRows.parameters(runs);
+  /** What {@link create} asks, for a transaction that is not ours as well. Of runs without keys nothing is asked that they do not need. */
+  creation(runs: readonly WaitingFlowRun[]): { readonly statement: PreparedStatement; readonly parameters: string[] } {
+    return runs.some(({ origin }) => origin.fairShare)
+      ? { statement: this.keyedStatement, parameters: keyedRows.rows.parameters(runs) }
+      : { statement: this.plainStatement, parameters: plainRows.rows.parameters(runs) };
   }
 
   /**
@@ -32,7 +36,8 @@ export class WaitingFlowRunsRepository {
    * @returns the ids of those that are there; the others have a key that a run of the flow has already.
    */
   async create(tx: Tx, runs: readonly WaitingFlowRun[]): Promise<ReadonlySet<string>> {
-    const rows = await tx.query<{ id: string }>(this.createStatement, this.parameters(runs));
+    const { statement, parameters } = this.creation(runs);
+    const rows = await tx.query<{ id: string }>(statement, parameters);
     return new Set(rows.map(({ id }) => id));
   }
 
@@ -65,10 +70,16 @@ export class WaitingFlowRunsRepository {
  * Locks nothing but its own rows, and those in the order of their keys. Waits for transactions that create a run with the same
  * key and are not decided yet; for none otherwise.
  */
-const createWaitingRuns = (schema: string): string => `
+const createWaitingRuns = (schema: string): string => creationOf(schema, plainRows, '');
+
+/** The same of runs some of which have keys: their lines are told of. */
+const createKeyedRuns = (schema: string): string =>
+  creationOf(schema, keyedRows, `, news as (${newsOfRuns(schema, 'fresh')})`);
+
+const creationOf = (schema: string, { rows, runColumns }: WaitingRows, more: string): string => `
   with asked as materialized (
     select n.*
-      from ${waitingRows.source(1, 'n')}
+      from ${rows.source(1, 'n')}
      where not exists (select from ${schema}.flow_run r where r.id = n.id)
   ), keyed as (
     insert into ${schema}.run_key (flow_id, key, flow_run_id)
@@ -79,13 +90,13 @@ const createWaitingRuns = (schema: string): string => `
     select a.* from asked a
      where a.idempotency_key is null or a.id in (select flow_run_id from keyed)
   ), created as (
-    insert into ${schema}.flow_run (${WAITING_RUN_COLUMNS})
-    select ${WAITING_RUN_COLUMNS} from fresh order by id
+    insert into ${schema}.flow_run (${runColumns})
+    select ${runColumns} from fresh order by id
     returning id
   ), history as (
     insert into ${schema}.flow_run_state (flow_run_id, timestamp, id, type, name, message, state_details)
     select id, state_timestamp, state_id, state_type, state_name, state_message, state_details from fresh order by id
-  )
+  )${more}
   select id::text from created
   union all
   select r.id::text from ${schema}.flow_run r where r.id = any($1::uuid[])`;

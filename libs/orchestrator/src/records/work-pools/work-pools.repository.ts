@@ -100,7 +100,7 @@ export class WorkPoolsRepository {
          delete from ${this.schema}.worker w using pool where w.work_pool_id = pool.id
        ), run as (
          update ${this.schema}.flow_run r
-            set work_queue_id = null, work_queue_name = null, updated = now()
+            set work_queue_id = null, work_queue_name = null, fair_line_id = null, updated = now()
            from queue
           where r.work_queue_id = queue.id and r.state_type = 'SCHEDULED' and r.process_id is null
        )

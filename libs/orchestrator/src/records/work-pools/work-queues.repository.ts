@@ -118,7 +118,7 @@ export class WorkQueuesRepository {
          delete from ${this.schema}.work_queue where id = $2 returning id
        )
        update ${this.schema}.flow_run r
-          set work_queue_id = p.default_queue_id, work_queue_name = '${DEFAULT_QUEUE}', updated = now()
+          set work_queue_id = p.default_queue_id, work_queue_name = '${DEFAULT_QUEUE}', fair_line_id = null, updated = now()
          from gone cross join ${this.schema}.work_pool p
         where p.id = $1 and r.work_queue_id = gone.id and r.state_type = 'SCHEDULED' and r.process_id is null`,
       [poolId, id],

@@ -1,6 +1,8 @@
-import { Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
+import { Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import { Transactions } from '../../persistence/transactions.js';
 import { ConcurrencyClaimsRepository } from '../../records/concurrency-limits/concurrency-claims.repository.js';
+import { FairLinesRepository } from '../../records/fair-lines/fair-lines.repository.js';
+import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { WakeableLoop } from '../recovery/wakeable-loop.js';
 import { DatabaseClock } from '../transitions/database-clock.js';
 import { HandOver } from './hand-over.service.js';
@@ -27,6 +29,8 @@ export class SlotKeeper implements OnApplicationBootstrap {
     private readonly clock: DatabaseClock,
     private readonly handOver: HandOver,
     private readonly runSlots: RunSlots,
+    private readonly lines: FairLinesRepository,
+    @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
   ) {}
 
   onApplicationBootstrap(): void {
@@ -50,6 +54,7 @@ export class SlotKeeper implements OnApplicationBootstrap {
       if (ended > 0) this.logger.warn(`${ended} claims of slots were ended whose holders are gone.`);
     }
     await this.runSlots.lookAfter();
+    await this.lines.tidy(this.settings.app);
     return EVERY_MS;
   }
 }

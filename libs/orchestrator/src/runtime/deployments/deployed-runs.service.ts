@@ -8,6 +8,7 @@ import { unionOf } from '../engine/scoped-tags.js';
 import { Payloads } from '../payloads/payloads.service.js';
 import { FlowRegistry } from '../registry/flow-registry.js';
 import { ScheduledRuns, type ScheduledFlow, type ScheduledRunRequest } from '../scheduling/scheduled-runs.service.js';
+import { shareOf } from './deployment-fairness.js';
 import type { ParametersByName } from './deployment-options.js';
 
 /** What runs of a deployment are made of. */
@@ -97,6 +98,7 @@ export class DeployedRuns {
           'prefect.deployment.id': deployment.id,
         },
         jobVariables: { ...deployment.jobVariables, ...asked.jobVariables },
+        fairShare: shareOf(deployment.fairness, merged),
         ...asked.origin,
       },
     };

@@ -7,6 +7,7 @@ import { ScheduledRuns } from '../scheduling/scheduled-runs.service.js';
 import { QueueIds } from '../work-pools/queue-ids.service.js';
 import { WorkPools } from '../work-pools/work-pools.service.js';
 import { DeploymentParametersError, InvalidDeploymentError } from './deployment-errors.js';
+import { checkFairnessKey } from './deployment-fairness.js';
 import type { ParametersByName } from './deployment-options.js';
 import { partialParameterProblems } from './deployment-parameters.js';
 import { MAX_PARAMETER_BYTES, type DeploymentSpec, type ScheduleSpec } from './deployment-spec.js';
@@ -25,7 +26,7 @@ export class DeploymentForms {
   /**
    * @param definition the flow.
    * @throws {DeploymentParametersError} when its parameters, or those of a schedule, are not those of the flow.
-   * @throws {InvalidDeploymentError} when they are too large to be kept.
+   * @throws {InvalidDeploymentError} when they are too large to be kept, or there is no parameter that is to be the key of runs.
    * @throws {WorkPoolNotFoundError} when there is no work pool of that name.
    * @throws {InvalidJobVariablesError} when its variables do not fit the template of the pool.
    * @throws {InvalidWorkPoolError} when a queue cannot have that name.
@@ -41,6 +42,7 @@ export class DeploymentForms {
         if (problems.length > 0) throw new DeploymentParametersError(deployment, problems);
       }
     }
+    if (spec.fairness) checkFairnessKey(spec.fairness, schema, deployment);
     const { encoded, sealed } = await this.kept(spec.parameters, deployment, 'parameters');
     const { workPool } = spec;
     if (workPool) await this.pools.checkJobVariables(workPool.name, spec.jobVariables);
@@ -63,6 +65,7 @@ export class DeploymentForms {
         workQueueName: place?.workQueueName ?? null,
         concurrencyLimit: spec.concurrencyLimit,
         concurrencyOptions: spec.concurrencyOptions,
+        fairness: spec.fairness,
         empiricalPolicy: keptPolicy(flow.policy),
         flowVersion: flow.version,
       },

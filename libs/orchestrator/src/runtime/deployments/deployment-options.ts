@@ -57,6 +57,44 @@ export interface DeploymentConcurrency {
   readonly gracePeriod?: Duration;
 }
 
+/** What a key may be: it is kept as text. */
+type KeyValue = string | number | boolean | bigint;
+
+type PathsOf<T, Depth extends readonly unknown[] = []> = Depth['length'] extends 4
+  ? never
+  : {
+      [Name in keyof T & (string | number)]-?: unknown extends T[Name]
+        ? `${Name}` | `${Name}.${string}`
+        : NonNullable<T[Name]> extends KeyValue
+          ? `${Name}`
+          : NonNullable<T[Name]> extends readonly unknown[] | ((...args: never[]) => unknown)
+            ? never
+            : `${Name}.${PathsOf<NonNullable<T[Name]>, [...Depth, unknown]>}`;
+    }[keyof T & (string | number)];
+
+/** Where among parameters a text, a number or a truth value is: `tenant`, or `order.tenant`. Four names deep at most. */
+export type FairnessPath<P> = [keyof P] extends [never] ? string : PathsOf<P>;
+
+/** How the runs of a deployment take turns where they wait, and what those of one key may do. */
+export interface DeploymentFairness<P = ParametersByName> {
+  /**
+   * Which parameter is the key of a run: runs with the same value share a line, and lines take turns. A run in which it is
+   * missing, or empty, has none. Values of more than 200 characters are shortened, each to another key.
+   */
+  readonly key: FairnessPath<P> & string;
+  /** How many turns a key gets for one of a key with weight 1, from 0.001 to 1000. Default: `defaultWeight`. */
+  readonly weights?: Readonly<Record<string, number>>;
+  /** The weight of the other keys. Default 1. */
+  readonly defaultWeight?: number;
+  /** How many runs of a key may go on at once, from 1. Others wait, out of the way of other keys. Default: no limit. */
+  readonly concurrency?: number;
+  /**
+   * How many runs of a key may begin: `limit` at once, and as many in each further `period`, one after the other. Runs that go on
+   * after a crash or try again do not count. Default: no limit.
+   */
+  readonly rate?: { readonly limit: number; readonly period: Duration };
+}
+
 /** Where the runs of a deployment wait for a worker. */
 export interface DeploymentWorkPool {
   readonly name: string;
@@ -85,6 +123,8 @@ export interface DeploymentOptions<P = ParametersByName> {
   readonly workPool?: string | DeploymentWorkPool;
   /** How many of its runs may go on at once. Default: no limit. */
   readonly concurrency?: number | DeploymentConcurrency;
+  /** Who goes first of its runs that wait, by key: a tenant, a customer. Default: those that have been due longest. */
+  readonly fairness?: DeploymentFairness<P>;
   /** Whether nothing is scheduled. Default: as it is; a new one is not paused. */
   readonly paused?: boolean;
   readonly schedules?: readonly ScheduleOptions<P>[];

@@ -90,7 +90,7 @@ export class DeploymentRunner {
     { request, parameters, jobVariables }: AskedRun,
   ): Promise<ReturnType<DeployedRuns['requestOf']>> {
     const { deployment } = template;
-    const { name: given, tags, idempotencyKey, priority, workPool, workQueue, dueAt } = request;
+    const { name: given, tags, idempotencyKey, priority, workPool, workQueue, fairShare, dueAt } = request;
     const pool = workPool ?? deployment.workPoolName;
     if (pool !== null) await this.pools.checkJobVariables(pool, deployment.jobVariables, jobVariables);
     const place = workPool === null ? null : await this.queueIds.placeIn(workPool, workQueue);
@@ -104,6 +104,7 @@ export class DeploymentRunner {
       origin: {
         idempotencyKey,
         priority,
+        ...(fairShare && { fairShare }),
         ...place,
         createdBy: { id: deployment.id, type: 'DEPLOYMENT', display_value: deployment.name },
       },

@@ -8,7 +8,9 @@ import {
   type Instant,
   type Schedule,
 } from '@nestor/core';
+import type { StoredFairness } from '../../records/deployments/deployment.entity.js';
 import { DuplicateScheduleError, InvalidDeploymentError } from './deployment-errors.js';
+import { checkedFairness } from './deployment-fairness.js';
 import type {
   DeploymentConcurrency,
   DeploymentOptions,
@@ -51,6 +53,7 @@ export interface DeploymentSpec {
     readonly collision_strategy: NonNullable<DeploymentConcurrency['onCollision']>;
     readonly grace_period_seconds: number;
   } | null;
+  readonly fairness: StoredFairness | null;
   /** `undefined` leaves it as it is. */
   readonly paused: boolean | undefined;
   readonly schedules: readonly ScheduleSpec[];
@@ -95,6 +98,7 @@ export function checkedDeployment(options: DeploymentOptions, flowName: string):
     jobVariables: options.jobVariables ?? {},
     workPool: workPool === undefined ? null : typeof workPool === 'string' ? { name: workPool } : workPool,
     ...concurrencyOf(concurrency, check),
+    fairness: check.fairness(options),
     paused: options.paused,
     schedules,
   };
@@ -187,6 +191,10 @@ class Check {
     return this.mend(field, () => durationMs(duration, field));
   }
 
+  fairness(options: DeploymentOptions): StoredFairness | null {
+    return this.mend('fairness', () => checkedFairness(options, this.deployment));
+  }
+
   instant(field: string, time: Date | string | Instant | undefined): Instant | null {
     if (time === undefined) return null;
     if (typeof time === 'number') return time;
@@ -213,7 +221,7 @@ class Check {
     try {
       return work();
     } catch (error) {
-      if (!(error instanceof OrchestratorError)) throw error;
+      if (!(error instanceof OrchestratorError) || error instanceof InvalidDeploymentError) throw error;
       throw new InvalidDeploymentError(this.deployment, field, `is refused. ${error.message}`, { cause: error });
     }
   }

@@ -34,7 +34,14 @@ export async function desiredOfVersion(
   const { empiricalPolicy, flowVersion, parameterOpenapiSchema } = present;
   return {
     name,
-    configuration: { ...deployment, empiricalPolicy, flowVersion, parameterOpenapiSchema },
+    // Versions of earlier releases say nothing of it.
+    configuration: {
+      ...deployment,
+      fairness: deployment.fairness ?? null,
+      empiricalPolicy,
+      flowVersion,
+      parameterOpenapiSchema,
+    },
     encoded: await opened(deployment.parameters),
     paused: undefined,
     schedules: await Promise.all(

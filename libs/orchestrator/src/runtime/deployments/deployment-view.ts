@@ -1,6 +1,6 @@
 import type { Instant, Schedule } from '@nestor/core';
 import type { DeploymentScheduleEntity } from '../../records/deployments/deployment-schedule.entity.js';
-import type { DeploymentEntity } from '../../records/deployments/deployment.entity.js';
+import type { DeploymentEntity, StoredFairness } from '../../records/deployments/deployment.entity.js';
 import type { ParametersByName, ScheduleCatchUp, ScheduleOverlap } from './deployment-options.js';
 
 /** A schedule as it is. */
@@ -19,6 +19,18 @@ export interface ScheduleView {
   readonly catchUpWindowMs: number | null;
 }
 
+/** How runs of a deployment take turns. */
+export interface FairnessView {
+  /** The path of the parameter that is the key of a run. */
+  readonly key: string;
+  readonly weights: Readonly<Record<string, number>>;
+  readonly defaultWeight: number;
+  /** How many runs of a key may go on at once; `null`: no limit. */
+  readonly concurrency: number | null;
+  /** How many runs of a key may begin in a period; `null`: no limit. */
+  readonly rate: { readonly limit: number; readonly periodMs: number } | null;
+}
+
 /** A deployment as it is. */
 export interface DeploymentView extends Pick<
   DeploymentEntity,
@@ -32,6 +44,8 @@ export interface DeploymentView extends Pick<
   readonly parameters: ParametersByName;
   /** What its flow takes, as a JSON schema; `null` when that is not known. */
   readonly parameterSchema: Readonly<Record<string, unknown>> | null;
+  /** How its runs take turns; `null`: those that have been due longest go first. */
+  readonly fairness: FairnessView | null;
   /** In the order in which they were made. */
   readonly schedules: readonly ScheduleView[];
 }
@@ -50,10 +64,21 @@ export async function deploymentView(
     ...{ id, created, updated, flowName, name, version, description, paused, pausedReason, managed, tags, labels },
     ...{ enforceParameterSchema, jobVariables, workPoolName, workQueueName },
     ...{ concurrencyLimit, concurrencyOptions, status, lastPolled },
+    fairness: row.fairness && fairnessView(row.fairness),
     parameters: (await decoded(row.parameters)) as ParametersByName,
     parameterSchema: row.parameterOpenapiSchema,
     schedules: await Promise.all(schedules.map((schedule) => scheduleView(schedule, decoded))),
   };
+}
+
+function fairnessView({
+  key,
+  weights,
+  default_weight: defaultWeight,
+  concurrency,
+  rate,
+}: StoredFairness): FairnessView {
+  return { key, weights, defaultWeight, concurrency, rate: rate && { limit: rate.limit, periodMs: rate.period_ms } };
 }
 
 async function scheduleView(

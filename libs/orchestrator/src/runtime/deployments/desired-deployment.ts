@@ -65,11 +65,12 @@ const FIELDS = {
   workQueueName: 'work_queue_name',
   concurrencyLimit: 'concurrency_limit',
   concurrencyOptions: 'concurrency_options',
+  fairness: 'fairness',
 } as const satisfies Partial<Record<keyof DeploymentConfiguration, string>>;
 
 const CONCERNS_RUNS: ReadonlySet<string> = new Set([
   ...['version', 'tags', 'labels', 'parameters', 'job_variables'],
-  ...['work_pool_name', 'work_queue_id', 'work_queue_name'],
+  ...['work_pool_name', 'work_queue_id', 'work_queue_name', 'fairness'],
 ]);
 
 /** @param encoded the parameters that are kept, in the form in which they are compared. */

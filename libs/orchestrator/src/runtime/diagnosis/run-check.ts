@@ -1,4 +1,5 @@
 import type { Instant } from '@nestor/core';
+import type { FairLinesRepository } from '../../records/fair-lines/fair-lines.repository.js';
 import type {
   LiveProcess,
   RunSituation,
@@ -12,6 +13,7 @@ export interface ExaminedRun extends RunSituation {
   /** See `DatabaseClock.leadUs`. */
   readonly leadUs: number;
   readonly records: RunSituationsRepository;
+  readonly lines: FairLinesRepository;
   /** The processes of its application that live. */
   readonly processes: () => Promise<readonly LiveProcess[]>;
   /** What a key of the input of the run keeps; `null` when it keeps nothing there. */

@@ -1,6 +1,7 @@
 import { formatInstant, type Instant } from '@nestor/core';
 import { Injectable } from '@nestjs/common';
 import { isId } from '../../persistence/ids.js';
+import { FairLinesRepository } from '../../records/fair-lines/fair-lines.repository.js';
 import { FlowRunNotFoundError } from '../../records/flow-runs/flow-run-not-found.error.js';
 import { RunSituationsRepository, type LiveProcess } from '../../records/flow-runs/run-situations.repository.js';
 import { RunInputNotFoundError } from '../inputs/input-errors.js';
@@ -18,6 +19,7 @@ import { paused } from './checks/paused.check.js';
 import { processes } from './checks/processes.check.js';
 import { queue } from './checks/queue.check.js';
 import { room } from './checks/room.check.js';
+import { share } from './checks/share.check.js';
 import { slots } from './checks/slots.check.js';
 import { turn } from './checks/turn.check.js';
 import { namedProcess, type ExaminedRun, type RunCheck } from './run-check.js';
@@ -26,7 +28,7 @@ import type { RunDiagnosis, RunReason } from './run-reason.js';
 /** In the order in which their reasons are told: what has happened, what is awaited, who could do it, what goes first. */
 const CHECKS: readonly RunCheck[] = [
   ...[ended, partOfRun, holder, paused, dueTime, turn],
-  ...[queue, room, slots, processes, line, deployment],
+  ...[queue, room, slots, processes, share, line, deployment],
 ];
 
 /** Reasons that are nothing in its way, and yet all there is to say. */
@@ -37,6 +39,7 @@ const EXPLAINED: readonly RunReason['code'][] = ['RUNNING', 'PART_OF_RUN'];
 export class RunDiagnoses {
   constructor(
     private readonly situations: RunSituationsRepository,
+    private readonly lines: FairLinesRepository,
     private readonly inputs: RunInputs,
     private readonly clock: DatabaseClock,
   ) {}
@@ -55,6 +58,7 @@ export class RunDiagnoses {
       now: this.clock.now(),
       leadUs: this.clock.leadUs,
       records: this.situations,
+      lines: this.lines,
       processes: () => (alive ??= this.situations.liveProcesses(row.app, DEATH_RULES)),
       input: (key) => this.input(row.id, key),
     };

@@ -73,6 +73,8 @@ export type RunReason =
   | Reason<'NO_WORKER', { app: string; pool: string | null; queue: string | null; processes: readonly NamedProcess[] }>
   /** All that could take it execute as many as they take at a time. */
   | Reason<'WORKERS_BUSY', { processes: readonly (NamedProcess & { runs: number; limit: number })[] }>
+  /** So many due runs of its key go first, and so many other keys have turns where it waits; 1,000 stands for as many or more. */
+  | Reason<'AWAITING_SHARE', { key: string; ahead: number; keys: number }>
   /** So many that are due go first where it waits; 1,000 stands for as many or more. */
   | Reason<'OTHERS_FIRST', { count: number }>
   /** Nothing is in its way: one of these takes it with its next look, within five seconds. */

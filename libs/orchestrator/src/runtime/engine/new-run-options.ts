@@ -22,7 +22,7 @@ type RunOptionName =
       | 'throttle'
       | 'batch'
     )
-  | ('workQueue' | 'priority');
+  | ('workQueue' | 'priority' | 'fairnessKey' | 'fairnessWeight');
 
 /** A run cannot be given that name or tag, that key or time. */
 export class InvalidRunOptionError extends OrchestratorError {

@@ -1,11 +1,13 @@
 import { addMs, type Instant } from '@nestor/core';
 import type { EntityManager, QueryRunner } from 'typeorm';
+import type { FairShare } from '../../records/flow-runs/waiting-flow-run-rows.js';
 import { checkedRunOptions, InvalidRunOptionError, type NewRunOptions } from '../engine/new-run-options.js';
 import { checkedDue, type DueOptions } from './due-options.js';
+import { checkedShare, type FairnessOptions } from './fair-share.js';
 import { checkedSharing, RESERVED, type Sharing, type SharingOptions } from './sharing.js';
 
 /** What a run that waits is given besides its arguments. */
-export interface EnqueueOptions extends NewRunOptions, DueOptions, SharingOptions {
+export interface EnqueueOptions extends NewRunOptions, DueOptions, SharingOptions, FairnessOptions {
   /**
    * Of the runs of a flow with this key one is created, ever: whoever asks again gets the same run, whatever has become of it.
    * 1 to 500 characters. It counts for as long as the run is kept. Default: none.
@@ -36,6 +38,8 @@ export interface EnqueueRequest extends NewRunOptions {
   readonly workPool: string | null;
   readonly workQueue: string | undefined;
   readonly priority: number;
+  /** `null` when it has no key of its own. */
+  readonly fairShare: FairShare | null;
   /** Whether a key, a time or a place to wait was given, which a run that begins at once has no use for. */
   readonly isDeferred: boolean;
   /** When it may be executed, as of now. */
@@ -51,7 +55,8 @@ const KEY = /^[^\0]{1,500}$/su;
  */
 export function checkedEnqueue(options: EnqueueOptions): EnqueueRequest {
   const { in: pause, at, idempotencyKey, transaction, singleton, debounce, throttle, ...more } = options;
-  const { workPool, workQueue, priority = 0, ...others } = more;
+  const { workPool, workQueue, priority = 0, fairnessKey, fairnessWeight, ...others } = more;
+  const fairShare = checkedShare(more);
   checkPlace(more);
   const due = { ...(pause !== undefined && { in: pause }), ...(at && { at }) };
   const sharing = checkedSharing({
@@ -77,9 +82,11 @@ export function checkedEnqueue(options: EnqueueOptions): EnqueueRequest {
     workPool: workPool ?? null,
     workQueue,
     priority,
-    isDeferred: [idempotencyKey, transaction, workPool, more.priority, sharing ?? undefined, pause, at].some(
-      (option) => option !== undefined,
-    ),
+    fairShare,
+    isDeferred: [
+      ...[idempotencyKey, transaction, workPool, more.priority, sharing ?? undefined, pause, at],
+      ...[fairnessKey, fairnessWeight],
+    ].some((option) => option !== undefined),
     dueAt: sharing ? (now) => addMs(now, sharing.delayMs) : dueAt,
   };
 }

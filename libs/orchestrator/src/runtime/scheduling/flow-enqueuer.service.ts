@@ -64,7 +64,7 @@ export class FlowEnqueuer {
   private requestOf(
     definition: FlowDefinition,
     args: readonly unknown[],
-    { name, tags, idempotencyKey, priority, dueAt }: EnqueueRequest,
+    { name, tags, idempotencyKey, priority, fairShare, dueAt }: EnqueueRequest,
   ): ScheduledRunRequest {
     const scope = currentScope();
     scope?.attempt.assertLive();
@@ -75,7 +75,7 @@ export class FlowEnqueuer {
       parameters: parametersOf(args, this.payloads.classes),
       tags: unionOf(definition.tags, tags ?? [], tagsInScope()),
       scheduledTime: dueAt(this.clock.now()),
-      origin: { idempotencyKey, priority },
+      origin: { idempotencyKey, priority, fairShare },
     };
   }
 

@@ -58,6 +58,7 @@ export interface ScheduledRun {
 
 /** What a transaction of the application writes to when it creates a run. */
 const RUN_TABLES = ['flow_run', 'flow_run_state', 'run_key'] as const;
+const KEYED_RUN_TABLES = [...RUN_TABLES, 'fair_news'] as const;
 
 /** Runs that are created by one statement: beyond some hundred rows the cost per row is flat. */
 const BATCH = 1_000;
@@ -75,6 +76,7 @@ const NO_ORIGIN: RunOrigin = {
   autoScheduled: false,
   scheduleId: null,
   awaitsTurn: false,
+  fairShare: null,
 };
 
 /** Creates flow runs that nobody executes yet, in `SCHEDULED`: whoever may take them does when they are due. */
@@ -122,10 +124,11 @@ export class ScheduledRuns {
     flow: ScheduledFlow,
     request: ScheduledRunRequest,
   ): Promise<ScheduledRun> {
-    const borrowed = await this.borrowed.open(transaction, `flow "${flow.name}"`, RUN_TABLES);
+    const tables = request.origin?.fairShare ? KEYED_RUN_TABLES : RUN_TABLES;
+    const borrowed = await this.borrowed.open(transaction, `flow "${flow.name}"`, tables);
     const waiting = await this.prepare(flow, request);
-    const { text } = this.runs.createStatement;
-    const rows = await borrowed.query<{ id: string }>(text, this.runs.parameters([waiting]));
+    const { statement, parameters } = this.runs.creation([waiting]);
+    const rows = await borrowed.query<{ id: string }>(statement.text, parameters);
     borrowed.afterCommit(() => this.announce());
     const key = waiting.origin.idempotencyKey;
     if (rows.length > 0 || key === null) return newRunOf(waiting);

@@ -2,6 +2,7 @@ import type { Transactions } from '../../persistence/transactions.js';
 import type {
   ClaimedFlowRun,
   FlowRunClaimsRepository,
+  NextRun,
   ServedQueues,
 } from '../../records/flow-runs/flow-run-claims.repository.js';
 
@@ -17,10 +18,14 @@ export interface Claimant {
   readonly leadUs: number;
 }
 
+/** Where runs wait in lines of keys there are soon more of them: for so long runs are taken in turn without asking again. */
+const IN_TURN_MS = 60_000;
+
 /** Where a process takes runs from, and how many of them it executes at a time. */
 export abstract class Lane {
   /** How many it executes, or holds. */
   size = 0;
+  private inTurnUntil = -Infinity;
 
   constructor(readonly limit: number) {}
 
@@ -33,10 +38,24 @@ export abstract class Lane {
   abstract execute(claimed: ClaimedFlowRun, isFresh: boolean): Promise<void>;
 
   /** Takes up to `limit` runs that are due, the first to go first. */
-  abstract claim(claimant: Claimant, limit: number): Promise<ClaimedFlowRun[]>;
+  claim(claimant: Claimant, limit: number): Promise<ClaimedFlowRun[]> {
+    return performance.now() < this.inTurnUntil ? this.claimInTurn(claimant, limit) : this.claimDue(claimant, limit);
+  }
 
   /** Milliseconds until the next one may be due; `null` when none waits. */
-  abstract nextDueInMs(claimant: Claimant): Promise<number | null>;
+  async nextDueInMs(claimant: Claimant): Promise<number | null> {
+    const { ms, inTurn } = await this.next(claimant);
+    if (inTurn) this.inTurnUntil = performance.now() + IN_TURN_MS;
+    return ms;
+  }
+
+  /** Takes runs where none has a key; none where some have. */
+  protected abstract claimDue(claimant: Claimant, limit: number): Promise<ClaimedFlowRun[]>;
+
+  /** Takes runs with and without keys in turn. */
+  protected abstract claimInTurn(claimant: Claimant, limit: number): Promise<ClaimedFlowRun[]>;
+
+  protected abstract next(claimant: Claimant): Promise<NextRun>;
 }
 
 /** Runs of no queue: those that are taken over from other processes, resumed, tried again, or enqueued without saying where. */
@@ -50,12 +69,16 @@ export class FreeLane extends Lane {
     super(limit);
   }
 
-  claim(claimant: Claimant, limit: number): Promise<ClaimedFlowRun[]> {
+  protected claimDue(claimant: Claimant, limit: number): Promise<ClaimedFlowRun[]> {
     return this.transactions.single((tx) => this.claims.claimFree(tx, { ...claimant, limit }));
   }
 
-  nextDueInMs(claimant: Claimant): Promise<number | null> {
-    return this.claims.nextFreeInMs(claimant);
+  protected claimInTurn(claimant: Claimant, limit: number): Promise<ClaimedFlowRun[]> {
+    return this.claims.claimFreeInTurn({ ...claimant, limit });
+  }
+
+  protected next(claimant: Claimant): Promise<NextRun> {
+    return this.claims.nextFree(claimant);
   }
 }
 
@@ -71,12 +94,16 @@ export class PoolLane extends Lane {
     super(limit);
   }
 
-  claim(claimant: Claimant, limit: number): Promise<ClaimedFlowRun[]> {
+  protected claimDue(claimant: Claimant, limit: number): Promise<ClaimedFlowRun[]> {
     return this.claims.claimQueued({ ...claimant, limit }, this.queues, this.prefetchMs * 1_000);
   }
 
-  async nextDueInMs(claimant: Claimant): Promise<number | null> {
-    const ms = await this.claims.nextQueuedInMs(claimant, this.queues);
-    return ms === null ? null : ms - this.prefetchMs;
+  protected claimInTurn(claimant: Claimant, limit: number): Promise<ClaimedFlowRun[]> {
+    return this.claims.claimQueuedInTurn({ ...claimant, limit }, this.queues, this.prefetchMs * 1_000);
+  }
+
+  protected async next(claimant: Claimant): Promise<NextRun> {
+    const { ms, inTurn } = await this.claims.nextQueued(claimant, this.queues);
+    return { ms: ms === null ? null : ms - this.prefetchMs, inTurn };
   }
 }

@@ -1,10 +1,10 @@
 import type { RunCheck } from '../run-check.js';
 import { ofWaiting } from '../waiting.js';
 
-/** Runs that are due go first where it waits, by priority and then by the time at which they were due. */
+/** Runs without a key that are due go first where it waits, by priority and then by the time at which they were due. */
 export const line: RunCheck = ofWaiting(async ({ row, now, leadUs, records }) => {
-  const { awaitsTurn, nextScheduledStartTime } = row;
-  if (awaitsTurn || (nextScheduledStartTime ?? now) > now) return [];
+  const { awaitsTurn, fairLineId, nextScheduledStartTime } = row;
+  if (awaitsTurn || fairLineId !== null || (nextScheduledStartTime ?? now) > now) return [];
   const count = await records.countBefore(row, leadUs);
   if (count === 0) return [];
   const message = `${count >= 1_000 ? '1,000 runs or more' : `${count} runs`} that wait in the same place go first.`;

@@ -6,10 +6,11 @@ import type { RunReason } from '../run-reason.js';
 /** Limits by name, of tags, of deployments: it waits for slots of some, or code of it does while it is running. */
 export const slots: RunCheck = async ({ row, leadUs, records }) => {
   const awaited = await records.awaitedLimits(row.id, leadUs);
-  return Promise.all(awaited.map((limit) => reasonOf(limit, records)));
+  return Promise.all(awaited.map((limit) => slotsReason(limit, records)));
 };
 
-async function reasonOf(awaited: AwaitedLimit, records: ExaminedRun['records']): Promise<RunReason> {
+/** What there is to say of a limit that a run waits for. */
+export async function slotsReason(awaited: AwaitedLimit, records: ExaminedRun['records']): Promise<RunReason> {
   const { id, name: limit, limit: allowed, slots: wanted, ahead, taskRunId, refillsAt } = awaited;
   const data = { limit, allowed, slots: wanted, ahead, taskRunId };
   const who = taskRunId === null ? 'It waits' : `Task run ${taskRunId} waits`;
