@@ -75,7 +75,7 @@ ${lines.join('\n')}
   --stored N  task runs that "history" stores beforehand (${DEFAULT_STORED})
   --help      this text
 
-  per_s        items a second; an item is a task, in "flows" a flow run, in "latency" a call
+  per_s        items a second; an item is a task, in "flows" and "fair" a flow run, in "latency" a call
   ms_each      milliseconds per item
   limit_per_s  rows a second that plain "pg" inserts: one by one, or where work is concurrent in batches on two connections
   ratio        per_s / limit_per_s; in "history" per_s / empty_per_s, the speed of the same work in an empty database`;

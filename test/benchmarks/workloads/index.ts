@@ -1,6 +1,7 @@
 import type { Workload } from '../workload.js';
 import { chain } from './chain.bench.js';
 import { dispatch } from './dispatch.bench.js';
+import { fair } from './fair.bench.js';
 import { fanout } from './fanout.bench.js';
 import { flows } from './flows.bench.js';
 import { history } from './history.bench.js';
@@ -18,6 +19,7 @@ export const workloads: readonly Workload[] = [
   latency,
   queue,
   dispatch,
+  fair,
   schedules,
   replay,
   history,
