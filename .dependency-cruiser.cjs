@@ -18,6 +18,7 @@ const mayImport = {
   api: ['libs/orchestrator', 'libs/core'],
   client: ['libs/core'],
   dashboard: ['libs/client', 'libs/core'],
+  schedule: ['libs/orchestrator', 'libs/core'],
   testing: ['libs/orchestrator', 'libs/core'],
 };
 

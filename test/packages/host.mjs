@@ -18,6 +18,7 @@ const templates = join(fileURLToPath(import.meta.url), '..', 'hosts');
 /** What an application that has a database and checks its input already brings along. */
 const OWN_PACKAGES = {
   11: {
+    '@nestjs/schedule': '6.1.3',
     '@nestjs/typeorm': '11.0.3',
     'class-transformer': '0.5.1',
     'class-validator': '0.14.3',
@@ -25,6 +26,7 @@ const OWN_PACKAGES = {
     typeorm: '1.1.1',
   },
   12: {
+    '@nestjs/schedule': '12.0.2',
     '@nestjs/typeorm': '12.0.2',
     'class-transformer': '0.5.1',
     'class-validator': '0.15.1',
@@ -35,10 +37,10 @@ const OWN_PACKAGES = {
 
 /** Packages that work only when everybody uses the same copy. */
 const SHARED = ['@nestjs/common', '@nestjs/core', '@nestjs/typeorm', 'nestor', 'reflect-metadata', 'rxjs', 'typeorm'];
-const SHARED_WHERE_USED = ['class-transformer', 'class-validator'];
+const SHARED_WHERE_USED = ['@nestjs/schedule', 'class-transformer', 'class-validator'];
 
 export function nameOf({ nest, modules, module, manager, typescript, ownPackages }) {
-  const kind = ownPackages ? ', with TypeORM and class-validator of its own' : '';
+  const kind = ownPackages ? ', with TypeORM, class-validator and schedules of its own' : '';
   return `Nest ${nest}, ${modules} (${module}), ${manager}, TypeScript ${typescript}${kind}`;
 }
 
@@ -72,13 +74,17 @@ export async function followQuickstart(host, folder, { quickstart, tarball, mana
   if (host.manager === 'npm') await manager('ls'); // fails when a peer is missing or of the wrong version
   assertOneCopyEach(host, folder);
 
-  for (const file of ['main.ts', 'probe.ts']) copyFileSync(join(templates, file), join(folder, 'src', file));
+  const probes = ['probe', host.ownPackages ? 'schedule-probe' : 'no-schedule-probe'];
+  for (const file of ['main.ts', ...probes.map((name) => `${name}.ts`)])
+    copyFileSync(join(templates, file), join(folder, 'src', file));
   for (const [file, text] of quickstart.files) writeFileSync(join(folder, 'src', file), text);
   await manager('run', 'build');
   await run(process.execPath, [join('dist', 'main.js')], { cwd: folder, timeoutMs: 60_000 });
   assertStopped(folder);
-  await run(process.execPath, [join('dist', 'probe.js')], { cwd: folder, timeoutMs: 60_000 });
-  assertStopped(folder);
+  for (const probe of probes) {
+    await run(process.execPath, [join('dist', `${probe}.js`)], { cwd: folder, timeoutMs: 60_000 });
+    assertStopped(folder);
+  }
 }
 
 /** What the Nest command line creates, with the versions of this host; gives the packages that are installed with it. */

@@ -11,6 +11,8 @@ const EXPECTED = [
 
 /** Modules that look for optional peers and do without them where they are not installed. */
 const TOLERANT = ['validator-packages.js'];
+/** What is imported by itself, by those who have an optional peer, and needs it. */
+const OPT_IN = [{ folder: 'dist/libs/schedule/', peer: '@nestjs/schedule' }];
 
 /**
  * The checks of an unpacked tarball, by name. Each throws when the package is not as hosts need it.
@@ -79,6 +81,7 @@ export function tarballChecks(folder, checkout) {
         named('.js').flatMap((path) =>
           undeclared(texts.get(path), /\b(?:require|import)\(["']([^."'][^"']*)["']\)/g, {
             tolerant: TOLERANT.some((name) => path.endsWith(`/${name}`)),
+            optedIn: OPT_IN.filter(({ folder }) => path.startsWith(folder)).map(({ peer }) => peer),
           }),
         ),
       ),
@@ -86,17 +89,21 @@ export function tarballChecks(folder, checkout) {
     'has declarations that need no types but those of its peers': () =>
       none(
         reachable(entries('.d.ts'), texts).flatMap((path) =>
-          undeclared(texts.get(path), /(?:from\s*|import\()["']([^."'][^"']*)["']/g, { typed: true }),
+          undeclared(texts.get(path), /(?:from\s*|import\()["']([^."'][^"']*)["']/g, {
+            typed: true,
+            optedIn: OPT_IN.filter(({ folder }) => path.startsWith(folder)).map(({ peer }) => peer),
+          }),
         ),
       ),
   };
 
   /** The packages that `text` imports without a right to: not declared, or declared and without types of their own. */
-  function undeclared(text, specifiers, { typed = false, tolerant = false } = {}) {
+  function undeclared(text, specifiers, { typed = false, tolerant = false, optedIn = [] } = {}) {
     const optional = (name) => manifest.peerDependenciesMeta?.[name]?.optional;
     const available = [
       ...Object.keys(manifest.peerDependencies).filter((name) => tolerant || !optional(name)),
       ...(typed ? [] : Object.keys(manifest.dependencies)),
+      ...optedIn,
     ];
     const code = text.replace(/\/\*.*?\*\//gs, ''); // an example in a comment imports nothing
     return Array.from(code.matchAll(specifiers), ([, specifier]) => specifier)

@@ -12,7 +12,7 @@ export class CompiledProgram {
   /** @param source where it is in the repository; whatever lies beside it is compiled as well. */
   constructor(private readonly source: `${string}/${string}.ts`) {
     const folder = source.slice(0, source.lastIndexOf('/'));
-    for (const directory of ['libs/core/src', 'libs/orchestrator/src', 'migrations', folder]) {
+    for (const directory of ['libs/core/src', 'libs/orchestrator/src', 'libs/schedule/src', 'migrations', folder]) {
       compile(join(REPOSITORY, directory), this.path);
     }
     symlinkSync(join(REPOSITORY, 'node_modules'), join(this.path, 'node_modules'), 'junction');

@@ -357,3 +357,9 @@ export { excerptOf } from './runtime/rehearsal/differences.js';
 export { callKey } from './runtime/rehearsal/rehearse.js';
 export { Rehearsals } from './runtime/rehearsal/rehearsals.service.js';
 export { DatabaseClock } from './runtime/transitions/database-clock.js';
+
+// For nestor/schedule, which adds what decorators of another package say; no part of what is promised.
+export { ScheduledMethods } from './authoring/scheduled-methods.js';
+export type { ProviderMethod, ScheduledMethod, ScheduledMethodReader } from './authoring/scheduled-methods.js';
+export { isPassive } from './runtime/passive-start.js';
+export { isIsolated } from './runtime/workers/isolation/isolated.js';

@@ -4,6 +4,7 @@ import { getDataSourceToken, TypeOrmModule } from '@nestjs/typeorm';
 import { migrations } from '../../../migrations/index.js';
 import { FlowExplorer } from './authoring/flow.explorer.js';
 import { FlowRegistrar } from './authoring/flow.registrar.js';
+import { ScheduledMethods } from './authoring/scheduled-methods.js';
 import {
   ASYNC_OPTIONS_TYPE,
   OPTIONS_TYPE,
@@ -106,13 +107,14 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
       ...settingsProviders,
       ...repositories,
       ...runtimeProviders,
+      ScheduledMethods,
       FlowExplorer,
       FlowRegistrar,
     ],
     exports: [
       ...[Flows, FlowRuns, BackgroundTasks, Results, RunControl, RunInputs, RunRecordings, DeployChecks, Readiness],
       ...[Artifacts, Variables, Blocks, Events, WorkPools, HandedOverRuns],
-      ...[ConcurrencyLimits, ConcurrencyLeases, Deployments],
+      ...[ConcurrencyLimits, ConcurrencyLeases, Deployments, ScheduledMethods],
     ],
   };
 }

@@ -3,7 +3,11 @@ import ts from 'typescript';
 import { composed } from './composed.js';
 import type { Snippet } from './snippets.js';
 
-const OURS: Record<string, string> = { nestor: '@nestor/orchestrator', 'nestor/testing': '@nestor/testing' };
+const OURS: Record<string, string> = {
+  nestor: '@nestor/orchestrator',
+  'nestor/schedule': '@nestor/schedule',
+  'nestor/testing': '@nestor/testing',
+};
 
 /**
  * Executes a snippet, with those of its page that it imports; gives what it printed.

@@ -63,6 +63,7 @@ function compilerOptions(): ts.CompilerOptions {
   const paths = {
     ...options.paths,
     nestor: ['./libs/orchestrator/src/index.ts'],
+    'nestor/schedule': ['./libs/schedule/src/index.ts'],
     'nestor/testing': ['./libs/testing/src/index.ts'],
   };
   return { ...options, ...asInAnApplication, paths, noEmit: true };

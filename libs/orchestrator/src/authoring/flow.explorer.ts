@@ -24,6 +24,8 @@ import { resolvedHooks } from './resolve-hooks.js';
 import { InvalidOptionError, resolvedName, resolvedSettings, resolvedVersion } from './resolve-options.js';
 import { resolvedTransactional } from './resolve-transactional.js';
 import { schedulesOf } from './schedule.decorator.js';
+import { scheduledFlow } from './scheduled-flow.js';
+import { ScheduledMethods } from './scheduled-methods.js';
 import { TASK_METADATA } from './task.decorator.js';
 import type { TaskOptions } from './task.options.js';
 
@@ -44,6 +46,7 @@ export class FlowExplorer {
     private readonly moduleRef: ModuleRef,
     private readonly contexts: RunContexts,
     private readonly enhancers: Enhancers,
+    private readonly scheduledMethods: ScheduledMethods,
   ) {}
 
   /**
@@ -51,6 +54,7 @@ export class FlowExplorer {
    * @throws {EnhancerNotAppliedError} when a method is decorated with a guard or its like that Nest would leave out.
    */
   explore(): readonly ExploredProvider[] {
+    this.scheduledMethods.prepare();
     return [
       ...this.exploreAll(this.discovery.getProviders(), (method) => this.enhancers.invocationOf(method)),
       // What is around the methods of controllers belongs to their requests: Nest applies it before a run begins.
@@ -88,10 +92,18 @@ export class FlowExplorer {
       const decorated = (prototype as Record<string, unknown>)[methodName];
       const method = typeof decorated === 'function' ? decoratedMethodOf(decorated)?.authored : undefined;
       const place = placeOf({ provider, methodName });
+      const scheduled =
+        typeof decorated === 'function'
+          ? this.scheduledMethods.find({ provider, methodName, method: decorated })
+          : null;
       const schedules = schedulesOf(prototype, methodName);
       const flow = method && (Reflect.getMetadata(FLOW_METADATA, decorated as object) as FlowOptions | undefined);
       if (schedules.length > 0 && !flow)
         throw new InvalidOptionError(place, '@Schedule()', 'is for flows; add @Flow().');
+      if (scheduled && !method) {
+        return scheduledFlow({ provider, methodName, method: decorated as AuthoredMethod, receiver }, scheduled);
+      }
+      if (scheduled && !flow) throw new InvalidOptionError(place, scheduled.decorator, 'is for flows; add @Flow().');
       if (!method) return [];
       const invoke = invocationOf({ wrapper, provider, methodName, decorated: decorated as AuthoredMethod, method });
       const common = { provider, methodName, method, invoke, receiver };
@@ -106,7 +118,11 @@ export class FlowExplorer {
           ...resolvedSettings(flow, place),
           hooks: resolvedHooks(flow, provider, place),
           onDivergence: flow.onDivergence,
-          deployments: resolvedDeployments(flow.deployments, schedules, name),
+          deployments: resolvedDeployments(
+            flow.deployments,
+            [...schedules, ...(scheduled?.schedule ? [scheduled.schedule] : [])],
+            name,
+          ),
           pinToBuild: flow.pinToBuild ?? false,
           parameters: parametersOfMethod({
             flowName: name,
