@@ -183,6 +183,9 @@ export {
   VariableExistsError,
   VariableNotFoundError,
 } from './runtime/variables/variable-errors.js';
+export { block, json, template, variable } from './runtime/references/reference.js';
+export type { Referable, ReferableParameters, Reference } from './runtime/references/reference.js';
+export { InvalidReferenceError, ReferenceUnresolvedError } from './runtime/references/reference-errors.js';
 export { ConcurrencyLimits } from './runtime/concurrency/concurrency-limits.service.js';
 export type { ConcurrencyLimit, SlotInUse } from './runtime/concurrency/concurrency-limits.service.js';
 export type { ConcurrencyLimitSettings } from './runtime/concurrency/limit-settings.js';

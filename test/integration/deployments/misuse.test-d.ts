@@ -1,10 +1,15 @@
 // What must not compile, and what must: checked by `npm run check:types`, never run.
-import { Flow, Schedule, type Deployments } from '@nestor/orchestrator';
+import { block, Flow, json, Schedule, template, variable, type Deployments, type Secret } from '@nestor/orchestrator';
 
 interface Order {
   readonly id: number;
   readonly items: string[];
   readonly speed?: 'slow' | 'fast';
+}
+
+declare class Server {
+  host: string;
+  key: Secret;
 }
 
 class Declared {
@@ -64,6 +69,41 @@ class Declared {
   @Flow({ deployments: [{ name: 'x', fairness: { key: 'id', rate: { limit: 1 } } }] })
   async rateWithoutPeriod(order: Order): Promise<void> {
     void order;
+  }
+
+  @Flow({
+    deployments: [
+      {
+        name: 'looked up',
+        parameters: { id: variable('id'), items: ['a', variable<string>('item'), template('{{ flow.name }}')] },
+        schedules: [
+          { cron: '@daily', parameters: { items: json<string[]>('["a"]'), speed: variable<'slow'>('speed') } },
+        ],
+      },
+    ],
+  })
+  @Schedule('@hourly', { parameters: { id: variable<number>('id') } })
+  async goodReferences(order: Order): Promise<void> {
+    void order;
+  }
+
+  @Flow({
+    deployments: [{ name: 'x', parameters: { server: block(Server, 'main'), key: block(Server, 'main', 'key') } }],
+  })
+  async goodBlocks(given: { server: Server; key: Secret }): Promise<void> {
+    void given;
+  }
+
+  // @ts-expect-error an id is a number
+  @Flow({ deployments: [{ name: 'x', parameters: { id: template('{{ variables.id }}') } }] })
+  async referenceOfAnotherType(order: Order): Promise<void> {
+    void order;
+  }
+
+  // @ts-expect-error a key is a secret
+  @Flow({ deployments: [{ name: 'x', parameters: { key: block(Server, 'main', 'key') } }] })
+  async secretForAText(given: { key: string }): Promise<void> {
+    void given;
   }
 
   @Flow<Declared['typed']>({ deployments: [{ name: 'typed', parameters: { id: 1 } }] })
@@ -150,6 +190,9 @@ class Declared {
   @Schedule('* * * * *', { timeZone: 'UTC' })
   async scheduledWithUnknownOption(): Promise<void> {}
 }
+
+// @ts-expect-error a server has no such field
+block(Server, 'main', 'keys');
 
 declare const deployments: Deployments;
 

@@ -1,5 +1,6 @@
 import type { DeploymentOptions, FairnessPath, ScheduleOptions } from '../runtime/deployments/deployment-options.js';
 import type { MethodParameters } from '../runtime/deployments/method-parameters.js';
+import type { Referable } from '../runtime/references/reference.js';
 import type { AsyncMethod } from './async-method.js';
 
 /** Deployments of any method; of which one is looked at where the method is known. */
@@ -47,7 +48,7 @@ type Wrong<Given, All> = Given extends unknown
       [
         Name in keyof Given
       ]: `${Name & (string | number)}` extends `${infer Known extends keyof All & (string | number)}`
-        ? Given[Name] extends Readable<All[Known]> | undefined
+        ? Given[Name] extends Referable<Readable<All[Known]>> | undefined
           ? never
           : Name
         : Name;

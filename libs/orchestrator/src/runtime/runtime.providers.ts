@@ -20,6 +20,8 @@ import { Notifier } from './notifications/notifier.service.js';
 import { payloadsProviders } from './payloads/payloads.providers.js';
 import { Readiness } from './readiness.service.js';
 import { recoveryProviders } from './recovery/recovery.providers.js';
+import { References } from './references/references.service.js';
+import { RunParameters } from './references/run-parameters.service.js';
 import { FlowRegistry } from './registry/flow-registry.js';
 import { rehearsalProviders } from './rehearsal/rehearsal.providers.js';
 import { Replays } from './replay/replays.service.js';
@@ -43,6 +45,8 @@ export const runtimeProviders = [
   TaskCache,
   ...hooksProviders,
   Replays,
+  References,
+  RunParameters,
   ...rehearsalProviders,
   FlowRegistry,
   ...inputsProviders,

@@ -285,6 +285,22 @@ export class FlowRunClaimsRepository {
     return row?.count ?? 0;
   }
 
+  /** Changes what a run is called with that a process holds under this epoch and has not begun; tells whether it does. */
+  async keepParameters(
+    tx: Tx,
+    { processId, id, leaseEpoch }: HeldFlowRun & { readonly processId: string },
+    parameters: string,
+  ): Promise<boolean> {
+    const rows = await tx.query(
+      `with kept as (
+         update ${this.schema}.flow_run set parameters = $4::json, updated = now()
+          where id = $1 and process_id = $2 and lease_epoch = $3 returning id
+       ) select id from kept`,
+      [id, processId, leaseEpoch, parameters],
+    );
+    return rows.length > 0;
+  }
+
   /** Lets go of runs that a process holds under these epochs; their states stay as they are. */
   async release(tx: Tx, processId: string, held: readonly HeldFlowRun[]): Promise<void> {
     const [ids, epochs] = [held.map(({ id }) => id), held.map(({ leaseEpoch }) => leaseEpoch)];

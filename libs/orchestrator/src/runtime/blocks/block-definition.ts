@@ -25,12 +25,21 @@ interface SecretFieldOptions {
   readonly optional: boolean;
 }
 
+/** By their slugs, for those who know no more of a block; of several with one slug the one that was decorated last. */
+const classes = new Map<string, BlockClass>();
+
 const OPTIONS = Symbol('nestor.block');
 const SECRETS = Symbol('nestor.block.secret-fields');
 
 /** Notes what a class says; `@Block()` does. */
 export function defineBlock(target: BlockClass, options: BlockOptions): void {
   Reflect.defineMetadata(OPTIONS, options, target);
+  classes.set(options.slug, target);
+}
+
+/** The class of a slug; `undefined` where this process has none. */
+export function blockClassOf(slug: string): BlockClass | undefined {
+  return classes.get(slug);
 }
 
 /** @throws {NotABlockError} when it says nothing; a subclass speaks for itself. */

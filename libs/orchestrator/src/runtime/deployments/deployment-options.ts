@@ -1,4 +1,5 @@
 import type { CronScheduleInput, Duration, Instant, IntervalScheduleInput, RRuleScheduleInput } from '@nestor/core';
+import type { ReferableParameters } from '../references/reference.js';
 
 /** Parameters of a run by name: the fields of the one object that the flow takes, else its arguments by position from `"0"`. */
 export type ParametersByName = Readonly<Record<string, unknown>>;
@@ -22,8 +23,8 @@ export interface ScheduleSettings<P = ParametersByName> {
   readonly slug?: string;
   /** Whether runs are made. Default: as it is; a new one is active. */
   readonly active?: boolean;
-  /** What its runs are called with in place of what the deployment says. Default: nothing. */
-  readonly parameters?: Partial<P>;
+  /** What its runs are called with in place of what the deployment says; references are looked up when a run begins. Default: nothing. */
+  readonly parameters?: ReferableParameters<P>;
   /** How many runs that are not due yet there are at most, from 1 to 100. Default: at least 3 and an hour ahead, at most 100. */
   readonly maxScheduledRuns?: number;
   /** No times before this one. Default: no bound. */
@@ -113,8 +114,11 @@ export interface DeploymentOptions<P = ParametersByName> {
   readonly tags?: readonly string[];
   /** Labels of its runs. Default: none. */
   readonly labels?: Readonly<Record<string, string | number | boolean>>;
-  /** What its runs are called with unless they say otherwise; at most 512 KB. Default: nothing. */
-  readonly parameters?: Partial<P>;
+  /**
+   * What its runs are called with unless they say otherwise; at most 512 KB. May hold references: {@link variable}, {@link template},
+   * {@link json}, {@link block}. Default: nothing.
+   */
+  readonly parameters?: ReferableParameters<P>;
   /** Whether parameters are checked by the schema of the flow when a run is made. Default `true`. */
   readonly enforceParameterSchema?: boolean;
   /** For the worker that executes its runs. Default: none. */

@@ -1,12 +1,19 @@
 import { schemaProblems } from '@nestor/core';
 import type { ParameterProblem } from '../parameters/parameter-problem.js';
+import { referencesIn } from '../references/referring-data.js';
 import type { ParametersByName } from './deployment-options.js';
 
 type Schema = Readonly<Record<string, unknown>>;
 
-/** What is wrong with the parameters that a run is to be called with. */
+/** What is wrong with the parameters that a run is to be called with; of what references refer to nothing is known. */
 export function parameterProblems(schema: Schema, parameters: ParametersByName): ParameterProblem[] {
-  return [...unknownPositions(schema, parameters), ...schemaProblems(schema, plain(parameters))];
+  const references = [...referencesIn(parameters).keys()];
+  const isKnown = ({ path }: ParameterProblem): boolean => !references.some((place) => isWithin(path, place));
+  return [...unknownPositions(schema, parameters), ...schemaProblems(schema, plain(parameters)).filter(isKnown)];
+}
+
+function isWithin(path: string, place: string): boolean {
+  return path === place || path.startsWith(`${place}.`) || path.startsWith(`${place}[`);
 }
 
 /** What is wrong with some of the parameters: those that are missing may come with the run. */

@@ -5,6 +5,7 @@ import { idOfCall } from '../engine/id-of-call.js';
 import { currentScope } from '../engine/run-scope.js';
 import { tagsInScope, unionOf } from '../engine/scoped-tags.js';
 import { Payloads } from '../payloads/payloads.service.js';
+import { References } from '../references/references.service.js';
 import { checkedEnqueue, type EnqueueOptions, type EnqueueRequest } from '../scheduling/enqueue-options.js';
 import { SharedRuns } from '../scheduling/shared-runs.service.js';
 import { ScheduledRuns, type ScheduledRun } from '../scheduling/scheduled-runs.service.js';
@@ -27,6 +28,9 @@ export interface DeploymentRunOptions extends EnqueueOptions {
 /** A run that somebody asks for, checked. */
 interface AskedRun {
   readonly request: EnqueueRequest;
+  /** As they were given. */
+  readonly asked: ParametersByName;
+  /** All of them, looked up. */
   readonly parameters: ParametersByName;
   readonly jobVariables: Readonly<Record<string, unknown>>;
 }
@@ -44,6 +48,7 @@ export class DeploymentRunner {
     private readonly queueIds: QueueIds,
     private readonly pools: WorkPools,
     private readonly payloads: Payloads,
+    private readonly references: References,
     private readonly clock: DatabaseClock,
   ) {}
 
@@ -56,7 +61,7 @@ export class DeploymentRunner {
     const name = `${flowName}/${deployment.name}`;
     if (calls.length > MOST_RUNS) throw new TooManyRunsError(name, MOST_RUNS, 'ask for them in several calls');
     const template = await this.deployed.templateOf(deployment, flowName);
-    const asked = calls.map((options) => this.checked(template, name, options));
+    const asked = await Promise.all(calls.map((options) => this.checked(template, name, options)));
     const requests = await Promise.all(asked.map((one) => this.requestOf(template, one)));
     const [first] = asked;
     const [only] = requests;
@@ -70,24 +75,24 @@ export class DeploymentRunner {
     throw new InvalidRunOptionError('singleton', 'and its like are for one run at a time.');
   }
 
-  private checked(
-    template: RunTemplate,
+  private async checked(
+    { deployment, flow, parameters: own }: RunTemplate,
     name: string,
-    { parameters = {}, jobVariables = {}, ...options }: DeploymentRunOptions,
-  ): AskedRun {
+    { parameters: asked = {}, jobVariables = {}, ...options }: DeploymentRunOptions,
+  ): Promise<AskedRun> {
     currentScope()?.attempt.assertLive();
-    const { deployment } = template;
+    const request = checkedEnqueue(options);
+    const parameters = await this.references.settled({ ...own, ...asked }, { flow, deployment });
     if (deployment.enforceParameterSchema && deployment.parameterOpenapiSchema) {
-      const merged = { ...template.parameters, ...parameters };
-      const problems = parameterProblems(deployment.parameterOpenapiSchema, merged);
+      const problems = parameterProblems(deployment.parameterOpenapiSchema, parameters);
       if (problems.length > 0) throw new DeploymentParametersError(name, problems);
     }
-    return { request: checkedEnqueue(options), parameters, jobVariables };
+    return { request, asked, parameters, jobVariables };
   }
 
   private async requestOf(
     template: RunTemplate,
-    { request, parameters, jobVariables }: AskedRun,
+    { request, asked, parameters, jobVariables }: AskedRun,
   ): Promise<ReturnType<DeployedRuns['requestOf']>> {
     const { deployment } = template;
     const { name: given, tags, idempotencyKey, priority, workPool, workQueue, fairShare, dueAt } = request;
@@ -95,7 +100,7 @@ export class DeploymentRunner {
     if (pool !== null) await this.pools.checkJobVariables(pool, deployment.jobVariables, jobVariables);
     const place = workPool === null ? null : await this.queueIds.placeIn(workPool, workQueue);
     return this.deployed.requestOf(template, {
-      id: idOfCall(`run:${deployment.id}`, [parameters], this.payloads.classes),
+      id: idOfCall(`run:${deployment.id}`, [asked], this.payloads.classes),
       name: given,
       parameters,
       jobVariables,

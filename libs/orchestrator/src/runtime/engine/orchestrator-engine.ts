@@ -6,6 +6,7 @@ import type { CallEngine } from '../registry/engine-bindings.js';
 import type { CallOptions } from '../registry/call-options.js';
 import { placeOf } from '../registry/definitions.js';
 import type { AuthoredMethod, FlowDefinition, ProviderClass, TaskDefinition } from '../registry/definitions.js';
+import { RunParameters } from '../references/run-parameters.service.js';
 import { FlowRegistry } from '../registry/flow-registry.js';
 import type { LiveFlowRun, LiveTaskRun } from '../transitions/live-run.js';
 import { ActiveCalls } from './active-calls.js';
@@ -65,6 +66,7 @@ export class OrchestratorEngine implements CallEngine {
     private readonly taskEngine: TaskEngine,
     private readonly activeRuns: ActiveFlowRuns,
     private readonly queue: TaskQueue,
+    private readonly parameters: RunParameters,
     @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
   ) {}
 
@@ -153,12 +155,23 @@ export class OrchestratorEngine implements CallEngine {
   }
 
   private async beginClaimed(claimed: ClaimedFlowRun, isFresh: boolean, waited: State): Promise<unknown> {
-    const live = this.flowEngine.adopt(claimed);
+    const live = this.flowEngine.adopt(await this.withParameters(claimed));
     const definition = this.registry.getFlowById(live.created.flowId);
     const receiver = await this.receiverFor(live, definition);
     const hasRecords = claimed.run.runCount > 0 || claimed.isFork;
     const reason = hasRecords ? reasonOf(waited) : null;
     return this.execute({ live, definition, receiver, reason, isFresh: isFresh && !hasRecords, outerGate: null });
+  }
+
+  /** What its parameters refer to has to be there before anything of it begins. */
+  private async withParameters(claimed: ClaimedFlowRun): Promise<ClaimedFlowRun> {
+    if (claimed.run.deploymentId == null) return claimed;
+    try {
+      return await this.parameters.settle(claimed);
+    } catch (error) {
+      await this.flowEngine.failUnbegun(this.flowEngine.adopt(claimed), error);
+      throw error;
+    }
   }
 
   private async receiverFor(live: LiveFlowRun, definition: FlowDefinition): Promise<object> {

@@ -1,4 +1,5 @@
 import { ClassRegistry, type ClassCodec, type ErrorClass } from '@nestor/core';
+import { REFERENCE_CODEC } from '../references/reference.js';
 import { HTTP_EXCEPTIONS } from './http-exceptions.js';
 import type { PayloadCodec } from './payload-codec.js';
 import { InvalidPayloadOptionError } from './payload-errors.js';
@@ -72,7 +73,7 @@ export function payloadSettings({ codecs, errors = [], payloads = {} }: GivenOpt
       throw new InvalidPayloadOptionError('payloads.store', `is called "${DATABASE_STORE}", as our table is`);
     }
   }
-  const classes = new ClassRegistry(codecs, [...errors, ...httpExceptionsBeside(errors)]);
+  const classes = new ClassRegistry([REFERENCE_CODEC, ...(codecs ?? [])], [...errors, ...httpExceptionsBeside(errors)]);
   return { classes, inlineLimit, maxBytes, store, codecs: payloadCodecs };
 }
 

@@ -18,6 +18,7 @@ import { Payloads } from '../../payloads/payloads.service.js';
 import type { FlowDefinition } from '../../registry/definitions.js';
 import type { CallEngine } from '../../registry/engine-bindings.js';
 import type { Replay } from '../../replay/replay.js';
+import { RunParameters } from '../../references/run-parameters.service.js';
 import { Replays, type ReplayReason } from '../../replay/replays.service.js';
 import type { Answer } from '../../transitions/decided.js';
 import type { LiveFlowRun } from '../../transitions/live-run.js';
@@ -40,6 +41,7 @@ export class FlowAttempts {
     private readonly endings: FlowRunEndings,
     private readonly transitions: TransitionService,
     private readonly replays: Replays,
+    private readonly parameters: RunParameters,
     private readonly payloads: Payloads,
     private readonly hooks: Hooks,
     private readonly logs: RunLogs,
@@ -123,8 +125,7 @@ export class FlowAttempts {
   }
 
   private isWorthRetrying(definition: FlowDefinition, live: LiveFlowRun, error: unknown): Promise<boolean> {
-    const args = async (): Promise<unknown[]> =>
-      argumentsOf((await this.replays.read(live.created.parameters)) as Record<string, unknown>);
+    const args = async (): Promise<unknown[]> => argumentsOf(await this.parameters.of(live));
     return isWorthRetrying(definition, live, error, args, (line) => this.logError(live, line));
   }
 

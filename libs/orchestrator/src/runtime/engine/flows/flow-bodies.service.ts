@@ -1,4 +1,4 @@
-import { failed } from '@nestor/core';
+import { failed, OrchestratorError } from '@nestor/core';
 import { Inject, Injectable } from '@nestjs/common';
 import { ENGINE_SETTINGS, type EngineSettings } from '../../engine-settings.js';
 import { ProcessLease } from '../../leases/process-lease.service.js';
@@ -6,7 +6,7 @@ import { Payloads } from '../../payloads/payloads.service.js';
 import type { CallEngine } from '../../registry/engine-bindings.js';
 import { AttemptInspector } from '../../rehearsal/attempt-inspector.js';
 import type { Replay } from '../../replay/replay.js';
-import { Replays } from '../../replay/replays.service.js';
+import { RunParameters } from '../../references/run-parameters.service.js';
 import { TransitionService } from '../../transitions/transition.service.js';
 import type { ActiveFlowRun } from '../active-flow-runs.js';
 import type { Attempt } from '../attempt.js';
@@ -22,7 +22,7 @@ import { persistsResult, type FlowExecution } from './flow-execution.js';
 export class FlowBodies {
   constructor(
     private readonly transitions: TransitionService,
-    private readonly replays: Replays,
+    private readonly parameters: RunParameters,
     private readonly process: ProcessLease,
     private readonly payloads: Payloads,
     private readonly services: EngineScopeServices,
@@ -38,10 +38,14 @@ export class FlowBodies {
     engine: CallEngine,
   ): Promise<Outcome> {
     // Every attempt gets what is recorded, the first one too: what would differ in a resumed run differs at once.
-    const parametersAnew = async (): Promise<Record<string, unknown>> =>
-      (await this.replays.read(live.created.parameters)) as Record<string, unknown>;
-    const argumentsAnew = async (): Promise<unknown[]> => argumentsOf(await parametersAnew());
-    const parameters = await parametersAnew();
+    const argumentsAnew = async (): Promise<unknown[]> => argumentsOf(await this.parameters.of(live));
+    let parameters: Record<string, unknown>;
+    try {
+      parameters = await this.parameters.of(live);
+    } catch (error) {
+      if (live.image.deploymentId == null || !(error instanceof OrchestratorError)) throw error;
+      return finalFailure(error); // what they refer to is not there, and will not be in a second
+    }
     const scope = new RunScope({
       engine,
       flowRun: live,
@@ -72,7 +76,12 @@ export class FlowBodies {
     const diverged = replay?.diverged ?? (await this.inspector.inspect(settled));
     if (!diverged) return outcome;
     // Whatever the body made of the error: a run that diverged did not do what it is recorded to have done.
-    const state = failed({ message: failureMessage(diverged), details: { retriable: false } });
-    return { kind: 'threw', error: diverged, timedOut: false, state };
+    return finalFailure(diverged);
   }
+}
+
+/** It is not tried again. */
+function finalFailure(error: unknown): Outcome {
+  const state = failed({ message: failureMessage(error), details: { retriable: false } });
+  return { kind: 'threw', error, timedOut: false, state };
 }

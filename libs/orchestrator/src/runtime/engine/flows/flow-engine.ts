@@ -1,7 +1,8 @@
-import { awaitingResume, crashed, isTerminal, StateType } from '@nestor/core';
+import { awaitingResume, crashed, failed, isTerminal, StateType } from '@nestor/core';
 import { Injectable } from '@nestjs/common';
 import type { ClaimedFlowRun } from '../../../records/flow-runs/flow-run-claims.repository.js';
 import { ProcessLease } from '../../leases/process-lease.service.js';
+import { Payloads } from '../../payloads/payloads.service.js';
 import { outcomeOfRun } from '../../outcome-of-run.js';
 import type { FlowDefinition } from '../../registry/definitions.js';
 import type { CallEngine } from '../../registry/engine-bindings.js';
@@ -10,6 +11,7 @@ import { isRoot, type LiveFlowRun } from '../../transitions/live-run.js';
 import { TransitionService } from '../../transitions/transition.service.js';
 import { ActiveFlowRuns } from '../active-flow-runs.js';
 import { Attempt } from '../attempt.js';
+import { failureMessage } from '../outcome.js';
 import { PauseGate } from '../pause-gate.js';
 import { currentScope } from '../run-scope.js';
 import { FlowAttempts } from './flow-attempts.service.js';
@@ -26,6 +28,7 @@ export class FlowEngine {
     private readonly replays: Replays,
     private readonly activeRuns: ActiveFlowRuns,
     private readonly process: ProcessLease,
+    private readonly payloads: Payloads,
   ) {}
 
   /** A run that this process has claimed. */
@@ -36,6 +39,17 @@ export class FlowEngine {
   /** Ends a claimed run that cannot be begun here. */
   async giveUp(live: LiveFlowRun, message: string): Promise<void> {
     await this.transitions.proposeForFlowRun(live, crashed({ message }));
+    this.process.release(live.lease);
+  }
+
+  /** Ends a claimed run that cannot be begun anywhere, with what kept it from that. */
+  async failUnbegun(live: LiveFlowRun, error: unknown): Promise<void> {
+    const message = failureMessage(error);
+    const context = { runId: live.created.id, subject: `error of "${live.created.name}"` };
+    const { stored } = await this.payloads.sealError(error, message, context);
+    await this.transitions.proposeForFlowRun(live, failed({ message, details: { retriable: false } }), {
+      result: stored,
+    });
     this.process.release(live.lease);
   }
 
