@@ -10,7 +10,7 @@ import { analyzeTsConfig } from 'ts-unused-exports';
 /** Files that others reach without an import of ours: what we publish, what Node, Jest or TypeORM starts. */
 const ROOTS = [
   /^libs\/[^/]+\/src\/index\.ts$/,
-  /^src\/(main|demo)\.ts$/,
+  /^src\/(main|demo|run\.application)\.ts$/,
   /^migrations\//,
   /\.(spec|test-d|bench)\.ts$/,
   /^test\/support\/(global-(setup|teardown)|lease-thread-file)\.ts$/,

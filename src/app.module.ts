@@ -1,8 +1,12 @@
+import { join } from 'node:path';
 import { Module, type DynamicModule } from '@nestjs/common';
 import { ApiModule } from '@nestor/api';
 import { OrchestratorModule } from '@nestor/orchestrator';
 import type { Settings } from './config/environment.js';
 import { DependencyAuditModule } from './examples/dependency-audit/dependency-audit.module.js';
+
+/** What is started for runs that get a process, or a thread, of their own. */
+const APPLICATION = join(__dirname, 'run.application.js');
 
 /** The bundled orchestrator: engine, API and the examples, in one process. */
 @Module({})
@@ -10,6 +14,8 @@ export class AppModule {
   static with(settings: Settings): DynamicModule {
     const { database, schema, app, buildId, secretKey, auth, host } = settings;
     const { drainMs, cancelGraceMs, maxStallMs, maxRecoveries, runHeartbeatMs, taskConcurrency } = settings;
+    const { workPools, unqueued, workerLimit, killGraceMs } = settings;
+    const worker = { pools: workPools, unqueued, limit: workerLimit, killGrace: killGraceMs, application: APPLICATION };
     return {
       module: AppModule,
       imports: [
@@ -17,6 +23,7 @@ export class AppModule {
           ...{ database, schema, app, maxRecoveries },
           ...{ drain: drainMs, cancelGrace: cancelGraceMs, maxStall: maxStallMs, runHeartbeat: runHeartbeatMs },
           backgroundTasks: taskConcurrency === 0 ? false : { concurrency: taskConcurrency },
+          worker: workerLimit === 0 ? false : worker,
           ...(buildId !== null && { buildId }),
           ...(secretKey !== null && { secretKey }),
         }),

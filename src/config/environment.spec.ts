@@ -15,6 +15,10 @@ const DEFAULTS: Settings = {
   maxRecoveries: 10,
   secretKey: null,
   taskConcurrency: 10,
+  workPools: [],
+  unqueued: true,
+  workerLimit: 200,
+  killGraceMs: 30_000,
   buildId: null,
 };
 
@@ -72,6 +76,21 @@ describe('reading the environment', () => {
     ['NESTOR_MAX_RECOVERIES, none', { NESTOR_MAX_RECOVERIES: '0' }, { maxRecoveries: 0 }],
     ['NESTOR_TASK_CONCURRENCY', { NESTOR_TASK_CONCURRENCY: '0' }, { taskConcurrency: 0 }],
     ['NESTOR_BUILD_ID', { NESTOR_BUILD_ID: '1f0c9e2' }, { buildId: '1f0c9e2' }],
+    ['NESTOR_WORK_POOLS', { NESTOR_WORK_POOLS: 'etl' }, { workPools: [{ name: 'etl', type: 'nest' }] }],
+    [
+      'NESTOR_WORK_POOLS, several, with types and limits',
+      { NESTOR_WORK_POOLS: 'etl, heavy : nest-process : 4,light:nest-thread' },
+      {
+        workPools: [
+          { name: 'etl', type: 'nest' },
+          { name: 'heavy', type: 'nest-process', limit: 4 },
+          { name: 'light', type: 'nest-thread' },
+        ],
+      },
+    ],
+    ['NESTOR_UNQUEUED', { NESTOR_UNQUEUED: 'false' }, { unqueued: false }],
+    ['NESTOR_WORKER_LIMIT', { NESTOR_WORKER_LIMIT: '0' }, { workerLimit: 0 }],
+    ['NESTOR_KILL_GRACE', { NESTOR_KILL_GRACE: '5s' }, { killGraceMs: 5_000 }],
     ['NESTOR_SECRET_KEY', { NESTOR_SECRET_KEY: KEY }, { secretKey: KEY }],
     [
       'NESTOR_SECRET_KEY, several',
@@ -100,6 +119,10 @@ describe('reading the environment', () => {
     'NESTOR_TASK_CONCURRENCY',
     'NESTOR_BUILD_ID',
     'NESTOR_SECRET_KEY',
+    'NESTOR_WORK_POOLS',
+    'NESTOR_UNQUEUED',
+    'NESTOR_WORKER_LIMIT',
+    'NESTOR_KILL_GRACE',
   ])('%s counts as not set when it is blank', (name) => {
     expect(readEnvironment({ [name]: '' })).toEqual(DEFAULTS);
     expect(readEnvironment({ [name]: '  ' })).toEqual(DEFAULTS);
@@ -116,6 +139,7 @@ describe('reading the environment', () => {
   const CANCEL_GRACE = 'NESTOR_CANCEL_GRACE must be a duration such as 10s, at most 24h';
   const MAX_STALL = 'NESTOR_MAX_STALL must be a duration such as 60s, at most 24h';
   const MAX_RECOVERIES = 'NESTOR_MAX_RECOVERIES must be a whole number from 0 to 1000';
+  const WORK_POOLS = expect.stringMatching(/^NESTOR_WORK_POOLS must name pools with commas between/) as string;
   const SECRET_KEY =
     'NESTOR_SECRET_KEY must be 32 random bytes in base64 (openssl rand -base64 32), or several such keys with commas between';
   it.each([
@@ -146,6 +170,15 @@ describe('reading the environment', () => {
     ['NESTOR_MAX_RECOVERIES', '2.5', MAX_RECOVERIES],
     ['NESTOR_MAX_RECOVERIES', 'often', MAX_RECOVERIES],
     ['NESTOR_TASK_CONCURRENCY', '1001', 'NESTOR_TASK_CONCURRENCY must be a whole number from 0 to 1000'],
+    ['NESTOR_WORK_POOLS', 'etl,', WORK_POOLS],
+    ['NESTOR_WORK_POOLS', 'etl:docker', WORK_POOLS],
+    ['NESTOR_WORK_POOLS', 'etl:nest:0', WORK_POOLS],
+    ['NESTOR_WORK_POOLS', 'etl:nest:4:5', WORK_POOLS],
+    ['NESTOR_WORK_POOLS', 'a/b', WORK_POOLS],
+    ['NESTOR_WORK_POOLS', 'etl,etl:nest', 'NESTOR_WORK_POOLS names "etl" twice'],
+    ['NESTOR_UNQUEUED', 'no', 'NESTOR_UNQUEUED must be true or false'],
+    ['NESTOR_WORKER_LIMIT', '-1', 'NESTOR_WORKER_LIMIT must be a whole number from 0 to 10000'],
+    ['NESTOR_KILL_GRACE', 'later', 'NESTOR_KILL_GRACE must be a duration such as 30s, at most 24h'],
     ['NESTOR_DIRECT_URL', URL, 'NESTOR_DIRECT_URL leads past the pooler of DATABASE_URL, which is not set'],
     ['NESTOR_DRAIN', `${'9'.repeat(400)}s`, DRAIN],
     ['NESTOR_SECRET_KEY', 'hunter2', SECRET_KEY],

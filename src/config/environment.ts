@@ -2,10 +2,13 @@ import 'reflect-metadata';
 import { plainToInstance, Type } from 'class-transformer';
 import { IsInt, IsOptional, IsString, Matches, Max, Min, MinLength, validateSync } from 'class-validator';
 import { durationMs, InvalidDurationError, OrchestratorError, type Duration } from '@nestor/core';
+import { servedPools, workPoolProblems, type ServedWorkPool } from './work-pools.js';
 
 const PORT_RANGE = { message: 'NESTOR_PORT must be a whole number from 0 to 65535' };
 const MAX_RECOVERIES_RANGE = { message: 'NESTOR_MAX_RECOVERIES must be a whole number from 0 to 1000' };
 const TASK_CONCURRENCY_RANGE = { message: 'NESTOR_TASK_CONCURRENCY must be a whole number from 0 to 1000' };
+const WORKER_LIMIT_RANGE = { message: 'NESTOR_WORKER_LIMIT must be a whole number from 0 to 10000' };
+const UNQUEUED_WORDS = { message: 'NESTOR_UNQUEUED must be true or false' };
 const POOL_SIZE_RANGE = { message: 'NESTOR_POOL_SIZE must be a whole number from 1 to 1000' };
 /** 32 bytes in hexadecimal or base64, with an id and a colon before them or without. */
 const SECRET_KEY = /^(?:[\w.:-]{1,100}:)?(?:[0-9a-f]{64}|[\w+/-]{43}=?)$/i;
@@ -93,6 +96,26 @@ class Environment {
   @Max(1_000, TASK_CONCURRENCY_RANGE)
   NESTOR_TASK_CONCURRENCY: number = 10;
 
+  /** The work pools that this process serves, and makes where they are not there: `etl,heavy:nest-process:4`. */
+  @IsOptional()
+  @IsString()
+  NESTOR_WORK_POOLS?: string;
+
+  /** Whether this process executes waiting runs of no work pool. */
+  @Matches(/^(true|false)$/, UNQUEUED_WORDS)
+  NESTOR_UNQUEUED: string = 'true';
+
+  /** How many waiting runs this process executes at a time; 0 for none. */
+  @Type(() => Number)
+  @IsInt(WORKER_LIMIT_RANGE)
+  @Min(0, WORKER_LIMIT_RANGE)
+  @Max(10_000, WORKER_LIMIT_RANGE)
+  NESTOR_WORKER_LIMIT: number = 200;
+
+  /** How long what was started for a run may take to end by itself before it is ended by force; at most a day. */
+  @IsString()
+  NESTOR_KILL_GRACE: string = '30s';
+
   /** How often a flow run that is running says so in an event, from a second to a day. */
   @IsString()
   NESTOR_RUN_HEARTBEAT: string = '3m';
@@ -121,6 +144,10 @@ export interface Settings {
   readonly secretKey: string | null;
   readonly runHeartbeatMs: number;
   readonly taskConcurrency: number;
+  readonly workPools: readonly ServedWorkPool[];
+  readonly unqueued: boolean;
+  readonly workerLimit: number;
+  readonly killGraceMs: number;
   readonly buildId: string | null;
 }
 
@@ -133,10 +160,13 @@ export class InvalidEnvironmentError extends OrchestratorError {
   }
 }
 
-type DurationVariable = 'NESTOR_DRAIN' | 'NESTOR_CANCEL_GRACE' | 'NESTOR_MAX_STALL' | 'NESTOR_RUN_HEARTBEAT';
+type DurationVariable = `NESTOR_${'DRAIN' | 'CANCEL_GRACE' | 'MAX_STALL' | 'RUN_HEARTBEAT' | 'KILL_GRACE'}`;
 
 /** The variables without a default. */
-const OPTIONAL = ['DATABASE_URL', 'NESTOR_DIRECT_URL', 'NESTOR_AUTH', 'NESTOR_SECRET_KEY', 'NESTOR_BUILD_ID'];
+const OPTIONAL = [
+  ...['DATABASE_URL', 'NESTOR_DIRECT_URL', 'NESTOR_AUTH', 'NESTOR_SECRET_KEY', 'NESTOR_BUILD_ID'],
+  'NESTOR_WORK_POOLS',
+];
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|::1)$/;
 
 /**
@@ -160,12 +190,14 @@ export function readEnvironment(variables: NodeJS.ProcessEnv = process.env): Set
   const cancelGraceMs = durationOf('NESTOR_CANCEL_GRACE');
   const maxStallMs = durationOf('NESTOR_MAX_STALL');
   const runHeartbeatMs = durationOf('NESTOR_RUN_HEARTBEAT');
+  const killGraceMs = durationOf('NESTOR_KILL_GRACE');
   const isDuration = durationMsOf(environment.NESTOR_RUN_HEARTBEAT, 'NESTOR_RUN_HEARTBEAT') !== null;
   if (isDuration && runHeartbeatMs < 1_000) problems.push('NESTOR_RUN_HEARTBEAT must be at least 1s');
   const { DATABASE_URL: url, NESTOR_DIRECT_URL: directUrl } = environment;
   if (directUrl !== undefined && url === undefined) {
     problems.push('NESTOR_DIRECT_URL leads past the pooler of DATABASE_URL, which is not set');
   }
+  problems.push(...workPoolProblems(environment.NESTOR_WORK_POOLS));
   const keys = environment.NESTOR_SECRET_KEY?.split(',') ?? [];
   if (!keys.every((key) => SECRET_KEY.test(key.trim()))) {
     problems.push(
@@ -198,6 +230,10 @@ export function readEnvironment(variables: NodeJS.ProcessEnv = process.env): Set
     secretKey: environment.NESTOR_SECRET_KEY ?? null,
     runHeartbeatMs,
     taskConcurrency: environment.NESTOR_TASK_CONCURRENCY,
+    workPools: servedPools(environment.NESTOR_WORK_POOLS),
+    unqueued: environment.NESTOR_UNQUEUED === 'true',
+    workerLimit: environment.NESTOR_WORKER_LIMIT,
+    killGraceMs,
     buildId: environment.NESTOR_BUILD_ID ?? null,
   };
 }

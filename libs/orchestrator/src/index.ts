@@ -231,8 +231,10 @@ export {
   WorkQueueExistsError,
   WorkQueueNotFoundError,
 } from './runtime/work-pools/work-pool-errors.js';
+export { executeHandedOver } from './run-handed-over.js';
 export { BaseWorker } from './runtime/workers/base-worker.js';
 export type { HandedLease, JobEnd, WorkerJob } from './runtime/workers/base-worker.js';
+export { InvalidPushRequestError, PushFailedError } from './runtime/workers/push/push-errors.js';
 export { HandedOverRuns, RunNotHandedOverError } from './runtime/workers/handed-over-runs.service.js';
 export { WorkerTypeUnknownError } from './runtime/workers/worker-types.service.js';
 export type { WorkerOptions, WorkerPoolOptions } from './runtime/workers/worker-settings.js';

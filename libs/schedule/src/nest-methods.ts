@@ -1,5 +1,5 @@
 import { Logger } from '@nestjs/common';
-import { ModulesContainer } from '@nestjs/core';
+import type { ModulesContainer } from '@nestjs/core';
 import {
   InvalidOptionError,
   type ProviderMethod,

@@ -30,7 +30,7 @@ function once(time: unknown, fail: Fail): RRuleScheduleInput {
 function timezoneOf({ timeZone, utcOffset }: CronMetadata, fail: Fail): string {
   if (timeZone !== undefined && timeZone !== null) {
     if (utcOffset !== undefined && utcOffset !== null) return fail('has both timeZone and utcOffset; give one of them');
-    return String(timeZone);
+    return typeof timeZone === 'string' ? timeZone : fail('has a timeZone that is no text');
   }
   // As with the package: the zone of the process. Processes of one application should be told the same.
   if (utcOffset === undefined || utcOffset === null) return new Intl.DateTimeFormat().resolvedOptions().timeZone;

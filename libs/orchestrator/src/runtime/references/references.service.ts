@@ -58,13 +58,13 @@ export class References {
     if (Array.isArray(data)) return Promise.all(data.map((item) => this.revealedIn(item)));
     if (typeof data !== 'object' || data === null) return data;
     const fields = Object.entries(data).map(async ([name, field]) => [name, await this.revealedIn(field)] as const);
-    return Object.fromEntries(await Promise.all(fields)) as unknown;
+    return Object.fromEntries(await Promise.all(fields));
   }
 
   private async revealed(text: string): Promise<unknown> {
     if (!text.includes('{{')) return text;
     const parts = await Promise.all(
-      partsOfTemplate(text).map((part) => (typeof part === 'string' ? part : this.looked(part, text))),
+      partsOfTemplate(text).map(async (part) => (typeof part === 'string' ? part : this.looked(part, text))),
     );
     return parts.length === 1
       ? parts[0]

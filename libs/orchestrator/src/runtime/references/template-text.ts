@@ -1,7 +1,7 @@
 import { InvalidReferenceError } from './reference-errors.js';
 
 /** A piece of a template: text as it is, or the steps of a path to a value. */
-export type TemplatePart = string | readonly [string, ...string[]];
+type TemplatePart = string | readonly [string, ...string[]];
 
 const OPEN = '{{';
 const CLOSE = '}}';

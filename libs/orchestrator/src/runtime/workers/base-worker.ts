@@ -50,6 +50,11 @@ export interface JobEnd {
    * died, as long as `maxRecoveries` of them remain. Otherwise, and when they are used up, it is `CRASHED`. Default `false`.
    */
   readonly goesOn?: boolean;
+  /**
+   * Whether nothing is known of how it ended, and nothing is to be noted: it goes on without this process, and has the run by its own
+   * lease. Default `false`.
+   */
+  readonly unattended?: boolean;
 }
 
 /**

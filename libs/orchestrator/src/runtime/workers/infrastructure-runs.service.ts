@@ -85,7 +85,8 @@ export class InfrastructureRuns {
       if (!live.lease.lost)
         this.logger.error(`What became of flow run ${live.created.id} could not be noted: ${String(error)}`);
     } finally {
-      this.jobs.delete(live.created.id);
+      // A run that was taken back may be here again by now.
+      if (this.jobs.get(live.created.id) === job) this.jobs.delete(live.created.id);
       this.process.release(live.lease);
       job.end();
     }
@@ -137,7 +138,7 @@ export class InfrastructureRuns {
     } catch (error) {
       end = { exitCode: null, message: `Its infrastructure could not be started: ${String(error)}` };
     }
-    await this.conclude(job, end);
+    if (end.unattended !== true) await this.conclude(job, end);
   }
 
   private async describe(job: Job): Promise<WorkerJob> {

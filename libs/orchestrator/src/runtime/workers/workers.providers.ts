@@ -2,6 +2,7 @@ import { HandedOverRuns } from './handed-over-runs.service.js';
 import { InfrastructureRuns } from './infrastructure-runs.service.js';
 import { NestProcessWorker } from './isolation/nest-process.worker.js';
 import { NestThreadWorker } from './isolation/nest-thread.worker.js';
+import { HttpPushWorker } from './push/http-push.worker.js';
 import { PoolWorkers } from './pool-workers.service.js';
 import { WorkerTypes } from './worker-types.service.js';
 
@@ -11,6 +12,7 @@ export const workersProviders = [
   WorkerTypes,
   NestProcessWorker,
   NestThreadWorker,
+  HttpPushWorker,
   InfrastructureRuns,
   HandedOverRuns,
 ];
