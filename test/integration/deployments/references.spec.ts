@@ -105,14 +105,13 @@ describe('parameters of deployments that refer to something', () => {
       database,
       `select table_name as name from information_schema.tables where table_schema = 'nestor' and table_type = 'BASE TABLE'`,
     );
-    const counts = await Promise.all(
-      tables.map(({ name }) =>
-        sql<{ count: number }>(database, `select count(*)::int as count from nestor.${name} t where t::text like $1`, [
-          `%${text}%`,
-        ]),
-      ),
-    );
-    return counts.reduce((sum, [row]) => sum + row!.count, 0);
+    let found = 0;
+    for (const { name } of tables) {
+      const statement = `select count(*)::int as count from nestor.${name} t where t::text like $1`;
+      const [row] = await sql<{ count: number }>(database, statement, [`%${text}%`]);
+      found += row!.count;
+    }
+    return found;
   };
 
   it('are looked up for each run that is asked for, and kept with it: variables, templates, JSON [D05]', async () => {

@@ -264,14 +264,32 @@ describe('pools whose runs are pushed to a URL', () => {
     expect(target.posts).toEqual([]);
   });
 
-  it('take what has begun for accepted, although nobody answered in time [R06]', async () => {
+  it('take what has begun for accepted, although nobody has answered [R06]', async () => {
     await startNode();
-    await configure({ timeout_seconds: 5 });
-    target.answers.push((_, __, start) => void start());
+    await configure({ timeout_seconds: 600 });
+    let breakOff: () => void = () => undefined;
+    target.answers.push((_, response, start) => {
+      start();
+      breakOff = () => response.destroy();
+    });
     const id = await enqueue();
     expect(await result(id)).toMatchObject({ word: 'yes' });
+    breakOff();
     await waitFor(() => nodes[0]!.get(RunClaimer, { strict: false }).size === 0);
     expect(target.posts).toHaveLength(1);
+  });
+
+  it('are answered in time, or post again [R06]', async () => {
+    await startNode();
+    await configure({ timeout_seconds: 0.1 });
+    target.answers.push(() => undefined);
+    const id = await enqueue();
+    await waitFor(() => target.posts.length > 1);
+    expect(
+      loggers[0]!.lines.some(({ message }) => message.includes('was not answered in time. It is pushed again')),
+    ).toBe(true);
+    await client.get(RunControl).cancel(id);
+    await entered(id, 'CANCELLED');
   });
 
   it('keep to the limit of the pool [R06]', async () => {
