@@ -1,25 +1,28 @@
-import { Flows, OrchestratorModule, RunControl, RunControlRefusedError } from '@nestor/orchestrator';
+import { OrchestratorModule, RunControl, RunControlRefusedError } from '@nestor/orchestrator';
 import { Module, type INestApplicationContext } from '@nestjs/common';
 import { ModuleRef, NestFactory } from '@nestjs/core';
+import { BodyWitness } from './loads/body-witness.js';
+import { applicationOf } from './loads/application-of.js';
+import type { Users } from './loads/kinds.js';
 import type { EngineSettings, News, Order } from './messages.js';
 import { Random } from './random.js';
 import { countRefusals } from './refusals.js';
 import { Witness } from './witness.js';
-import { BodyWitness } from './workload/body-witness.js';
-import { ChaosFlows } from './workload/chaos-flows.js';
-import { Clients } from './workload/client.js';
 
 /**
- * Runs an application with everything at its default but the place of the database, and clients that use it.
+ * Runs an application with everything at its default but the place of the database and what its load needs, and those who use
+ * it.
  *
  * @param leave called when it has stopped: from then on the process ends by itself, if nothing holds it.
  */
-export async function runEngine({ url, witnessFile, seed }: EngineSettings, leave: () => void): Promise<void> {
+export async function runEngine(settings: EngineSettings, leave: () => void): Promise<void> {
+  const { url, witnessFile, seed } = settings;
   const witness = new Witness(witnessFile);
   countRefusals((count) => tell({ kind: 'refused', count }));
+  const loaded = applicationOf(settings);
 
   @Module({
-    imports: [OrchestratorModule.forRoot({ database: { url } })],
+    imports: [OrchestratorModule.forRoot({ database: { url }, ...loaded.options }), ...(loaded.imports ?? [])],
     providers: [
       { provide: Witness, useValue: witness },
       {
@@ -27,7 +30,7 @@ export async function runEngine({ url, witnessFile, seed }: EngineSettings, leav
         inject: [Witness, ModuleRef],
         useFactory: (file: Witness, modules: ModuleRef) => new BodyWitness(file, modules),
       },
-      ChaosFlows,
+      ...loaded.providers,
     ],
   })
   class ChaosModule {}
@@ -36,23 +39,22 @@ export async function runEngine({ url, witnessFile, seed }: EngineSettings, leav
     logger: ['fatal', 'error', 'warn'],
     abortOnError: false,
   });
-  const clients = new Clients(app.get(Flows), app.get(RunControl), witness, new Random(seed), console.error);
-  process.on('message', (order: Order) => void obey(order, app, clients, leave));
+  const users = loaded.serve({ app, witness, random: new Random(seed), report: console.error });
+  process.on('message', (order: Order) => void obey(order, app, users, leave));
   tell({ kind: 'ready' });
-  clients.start();
 }
 
-async function obey(order: Order, app: INestApplicationContext, clients: Clients, leave: () => void): Promise<void> {
+async function obey(order: Order, app: INestApplicationContext, users: Users, leave: () => void): Promise<void> {
   switch (order.kind) {
     case 'block':
       return block(order.forMs);
     case 'quiesce':
-      return clients.quiesce();
+      return users.quiesce();
     case 'resume':
       for (const id of order.flowRunIds) await resume(app.get(RunControl), id);
       return;
     case 'stop':
-      clients.quiesce();
+      users.quiesce();
       await app.close();
       leave();
       process.disconnect();

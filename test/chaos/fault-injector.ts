@@ -5,7 +5,7 @@ import type { ChaosServer } from './server.js';
 
 /** Something that was done to a process or to the server, in milliseconds since 1970. */
 export interface Injected {
-  readonly kind: Fault['kind'];
+  readonly kind: Fault['kind'] | 'blackout';
   readonly from: number;
   /** When it was over: the process went on, or the server accepted connections again. */
   until: number;
@@ -64,6 +64,15 @@ export class FaultInjector {
     );
   }
 
+  /** Kills all processes at once, and lets nobody be there for that long. */
+  async blackOut(ms: number): Promise<void> {
+    await this.fleet.allUp();
+    const start = pause(ms);
+    await Promise.all(this.fleet.slots.map((slot) => this.afflict('blackout', slot, () => this.fleet.kill(slot))));
+    await start;
+    for (const slot of this.fleet.slots) this.fleet.launch(slot);
+  }
+
   private async kill(slot: Slot): Promise<void> {
     const well = this.fleet.slots.filter(({ condition }) => condition === 'up');
     const slots = new Map(well.map((other) => [other, other.incarnation]));
@@ -101,7 +110,7 @@ export class FaultInjector {
     entry.until = Date.now();
   }
 
-  private async afflict(kind: Fault['kind'], slot: Slot, work: (slot: Slot) => Promise<unknown>): Promise<void> {
+  private async afflict(kind: Injected['kind'], slot: Slot, work: (slot: Slot) => Promise<unknown>): Promise<void> {
     slot.condition = 'afflicted';
     const pid = slot.child?.pid ?? null;
     const held = pid === null ? null : await this.heldBy(pid);

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import type { LoadSettings } from './loads/load-settings.js';
 import type { EngineSettings, News, Order } from './messages.js';
 import type { Random } from './random.js';
 import type { Sabotage } from './sabotage/sabotage.js';
@@ -20,6 +21,15 @@ export interface Slot {
   incarnation: number;
 }
 
+/** What all engine processes have in common. */
+interface FleetSettings {
+  /** Where they write things down. */
+  readonly home: string;
+  readonly random: Random;
+  readonly load: LoadSettings;
+  readonly sabotage: Sabotage | null;
+}
+
 const RELAUNCH_AFTER_MS = 300;
 const READY_WITHIN_MS = 60_000;
 /** The drain of the application, with what comes before and after. */
@@ -35,21 +45,11 @@ export class Fleet {
 
   private constructor(
     private readonly server: ChaosServer,
-    private readonly home: string,
-    private readonly random: Random,
-    private readonly sabotage: Sabotage | null,
+    private readonly settings: FleetSettings,
   ) {}
 
-  static async start(
-    server: ChaosServer,
-    {
-      home,
-      processes,
-      random,
-      sabotage,
-    }: { home: string; processes: number; random: Random; sabotage: Sabotage | null },
-  ): Promise<Fleet> {
-    const fleet = new Fleet(server, home, random, sabotage);
+  static async start(server: ChaosServer, processes: number, settings: FleetSettings): Promise<Fleet> {
+    const fleet = new Fleet(server, settings);
     for (let index = 0; index < processes; index += 1) {
       const role = `engine_${index}`;
       const url = await server.createLogin(role);
@@ -66,13 +66,15 @@ export class Fleet {
     slot.incarnation += 1;
     slot.condition = 'starting';
     const name = `${slot.index}-${slot.incarnation}`;
+    const { home, random, load, sabotage } = this.settings;
     const settings: EngineSettings = {
       url: slot.url,
-      witnessFile: join(this.home, `${name}.witness`),
-      seed: this.random.integer(0, 2 ** 32 - 1),
-      sabotage: this.sabotage,
+      witnessFile: join(home, `${name}.witness`),
+      seed: random.integer(0, 2 ** 32 - 1),
+      load,
+      sabotage,
     };
-    const log = openSync(join(this.home, `${name}.log`), 'a');
+    const log = openSync(join(home, `${name}.log`), 'a');
     const child = fork(join(__dirname, 'engine-process.js'), [JSON.stringify(settings)], {
       stdio: ['ignore', log, log, 'ipc'],
     });

@@ -4,20 +4,25 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { ChaosArguments } from './arguments.js';
-import { gatherEvidence, linesOf } from './checker/evidence.js';
-import type { Findings } from './checker/violation.js';
+import { linesOf, readWitnesses } from './checker/evidence.js';
+import type { Findings, Violation } from './checker/violation.js';
 import { FaultInjector } from './fault-injector.js';
 import { Fleet } from './fleet.js';
+import { measureHandOvers } from './hand-overs.js';
+import type { LoadSettings } from './loads/load-settings.js';
+import { LOADS } from './loads/loads.js';
 import { measure } from './measurements.js';
 import { Random } from './random.js';
 import { reportOf, type Report } from './report.js';
+import { giveOneSlotMore } from './sabotage/slots.js';
 import { planFaults } from './schedule.js';
 import { ChaosServer } from './server.js';
 import { settle } from './settle.js';
 
-const PROCESSES = 4;
 const PROGRESS_EVERY_MS = 5_000;
 const MAX_FINDINGS_BYTES = 256 * 1024 * 1024;
+/** Of a long run there are millions of rows. */
+const CHECKER_MEGABYTES = 8_192;
 
 const run = promisify(execFile);
 
@@ -35,13 +40,18 @@ export class Harness {
   }
 
   async run(): Promise<Report> {
-    const { seed, seconds, kills, sabotage } = this.args;
+    const { seed, seconds, kills, faults, nodes, blackout, sabotage } = this.args;
     const { home, note } = this;
     const random = new Random(seed);
-    const schedule = planFaults(random, { seconds, kills, processes: PROCESSES });
-    note(`seed ${seed}: ${PROCESSES} processes, ${seconds} s, ${schedule.length} faults`);
+    const schedule = planFaults(random, { seconds, kills, processes: nodes }).filter(({ kind }) => faults.has(kind));
+    note(`seed ${seed}: ${this.args.load}, ${nodes} processes, ${seconds} s, ${schedule.length} faults`);
     const server = (this.server = await ChaosServer.open(home));
-    const fleet = (this.fleet = await Fleet.start(server, { home, processes: PROCESSES, random, sabotage }));
+    const serverUpSince = Date.now();
+    const kind = LOADS[this.args.load];
+    await kind.prepare(server);
+    if (sabotage === 'slot-count') await giveOneSlotMore(server);
+    const load = kind.settings(this.args);
+    const fleet = (this.fleet = await Fleet.start(server, nodes, { home, random, load, sabotage }));
 
     const injector = new FaultInjector(fleet, server);
     const progress = setInterval(() => note(progressOf(injector, fleet)), PROGRESS_EVERY_MS);
@@ -50,20 +60,32 @@ export class Harness {
     } finally {
       clearInterval(progress);
     }
+    if (blackout > 0) {
+      note(`${progressOf(injector, fleet)}; now nobody is there for ${blackout} s`);
+      await injector.blackOut(blackout * 1_000);
+    }
     note(`${progressOf(injector, fleet)}; settling`);
     writeFileSync(join(home, 'faults.json'), JSON.stringify(injector.injected, null, 2)); // for those who look into it
-    await settle(fleet, server, note);
+    const claimsLeft = await settle(fleet, server, note);
     await fleet.stop();
 
-    const findings = await this.check(server);
-    const measurements = await server.administer(async (client) =>
-      measure(client, injector.injected, linesOf(await gatherEvidence(client, home), 'flow')),
-    );
-    const mishaps = fleet.mishaps.map((what) => ({ invariant: 'I9' as const, what }));
+    const findings = await this.check(server, load);
+    const lines = readWitnesses(home);
+    const { injected } = injector;
+    const [measurements, handOvers] = await server.administer(async (client) => [
+      await measure(client, injected, linesOf({ lines }, 'flow'), serverUpSince),
+      load.name === 'limits' ? await measureHandOvers(client, injected, linesOf({ lines }, 'acquired')) : null,
+    ]);
+    const seen: Violation[] = fleet.mishaps.map((what) => ({ invariant: 'I9', what }));
+    if (claimsLeft > 0) {
+      const what = `${claimsLeft} claims of slots were there, and nobody asked for any more`;
+      seen.push({ invariant: 'I4', what });
+    }
     return reportOf(this.args, {
-      findings: { ...findings, violations: [...findings.violations, ...mishaps] },
+      findings: { ...findings, violations: [...findings.violations, ...seen] },
       measurements,
-      faults: injector.injected,
+      handOvers,
+      faults: injected,
       staleWritesRefused: fleet.staleWritesRefused,
     });
   }
@@ -76,11 +98,11 @@ export class Harness {
     else rmSync(this.home, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
   }
 
-  private async check(server: ChaosServer): Promise<Findings> {
+  private async check(server: ChaosServer, load: LoadSettings): Promise<Findings> {
     const program = join(__dirname, 'checker', 'check.js');
-    const { stdout } = await run(process.execPath, [program, server.superuserUrl, this.home], {
-      maxBuffer: MAX_FINDINGS_BYTES,
-    });
+    const memory = `--max-old-space-size=${CHECKER_MEGABYTES}`;
+    const args = [memory, program, server.superuserUrl, this.home, JSON.stringify(load)];
+    const { stdout } = await run(process.execPath, args, { maxBuffer: MAX_FINDINGS_BYTES });
     return JSON.parse(stdout) as Findings;
   }
 }

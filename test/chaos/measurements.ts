@@ -1,6 +1,7 @@
 import type { Client } from 'pg';
 import { DEATH_RULES, HEARTBEAT_MS } from '../../libs/orchestrator/src/runtime/leases/lease-settings.js';
 import type { LineOf } from './checker/evidence.js';
+import { percentiles, type Percentiles } from './checker/percentiles.js';
 import type { Injected } from './fault-injector.js';
 
 const { leaseMs: LEASE_MS } = DEATH_RULES;
@@ -8,13 +9,6 @@ const { leaseMs: LEASE_MS } = DEATH_RULES;
 const RECONNECTED_MS = 2_000;
 /** A process that goes on needs a moment until its heartbeat is there. */
 const REVIVAL_MS = HEARTBEAT_MS + 1_000;
-
-/** Milliseconds from a fault until a run that the process held began somewhere else. */
-interface Latencies {
-  readonly runs: number;
-  readonly p50_ms: number | null;
-  readonly p99_ms: number | null;
-}
 
 /** A run that a process held when it was hit, and that began somewhere else. */
 interface Resumption {
@@ -28,12 +22,13 @@ export interface Measurements {
   readonly takeovers: number;
   /** Processes that were fenced although they were alive, and neither stopped past their lease nor killed. */
   readonly takeoversOfLive: readonly FencedProcess[];
-  readonly killToResume: Latencies;
-  readonly stopToResume: Latencies;
+  /** From a fault until a run that the process held began somewhere else. */
+  readonly killToResume: Percentiles;
+  readonly stopToResume: Percentiles;
   /** Of killed and stopped processes, away from restarts of the server. */
   readonly resumptions: readonly Resumption[];
   /** Of processes killed while, or less than a lease before or after, the server was down: nobody is taken for dead then. */
-  readonly killToResumeAroundRestart: Latencies;
+  readonly killToResumeAroundRestart: Percentiles;
 }
 
 interface FencedProcess {
@@ -42,10 +37,12 @@ interface FencedProcess {
   readonly fencedAt: number;
 }
 
+/** @param serverUpSince when the server was there first, in milliseconds since 1970. */
 export async function measure(
   client: Client,
   faults: readonly Injected[],
   began: readonly LineOf<'flow'>[],
+  serverUpSince: number,
 ): Promise<Measurements> {
   const { rows: fenced } = await client.query<FencedProcess>(
     `select id, pid, (extract(epoch from fenced_at) * 1000)::float8 as "fencedAt" from nestor.process where fenced_at is not null`,
@@ -54,9 +51,12 @@ export async function measure(
   const pidOf = new Map(processes.map(({ id, pid }) => [id, pid]));
   const all = faults
     .filter(({ kind }) => kind === 'kill' || kind === 'stop')
-    .flatMap((fault) => resumptionsAfter(fault, faults, began, pidOf));
-  const resumed = (kind: 'kill' | 'stop', aroundRestart: boolean): Latencies =>
-    latencies(all.filter((one) => one.fault.kind === kind && one.aroundRestart === aroundRestart).map(({ ms }) => ms));
+    .flatMap((fault) => resumptionsAfter(fault, faults, began, pidOf))
+    .map((one) => (one.fault.from < serverUpSince + LEASE_MS ? { ...one, aroundRestart: true } : one));
+  const resumed = (kind: 'kill' | 'stop', aroundRestart: boolean): Percentiles =>
+    percentiles(
+      all.filter((one) => one.fault.kind === kind && one.aroundRestart === aroundRestart).map(({ ms }) => ms),
+    );
   return {
     takeovers: fenced.length,
     takeoversOfLive: fenced.filter((process) => !hadIt(process, faults)),
@@ -72,7 +72,7 @@ function hadIt({ pid, fencedAt }: FencedProcess, faults: readonly Injected[]): b
   return faults.some(
     (fault) =>
       fault.pid === pid &&
-      ((fault.kind === 'kill' && fencedAt >= fault.from) ||
+      (((fault.kind === 'kill' || fault.kind === 'blackout') && fencedAt >= fault.from) ||
         (fault.kind === 'stop' && fencedAt >= deadFrom(fault, faults) && fencedAt <= fault.until + REVIVAL_MS)),
   );
 }
@@ -111,10 +111,4 @@ function resumptionsAfter(
     );
     return [{ run, fault, ms: next.at - fault.from, aroundRestart }];
   });
-}
-
-function latencies(ms: readonly number[]): Latencies {
-  const sorted = [...ms].sort((one, other) => one - other);
-  const percentile = (share: number): number | null => sorted[Math.ceil(sorted.length * share) - 1] ?? null;
-  return { runs: sorted.length, p50_ms: percentile(0.5), p99_ms: percentile(0.99) };
 }

@@ -1,3 +1,4 @@
+import type { LoadSettings } from './loads/load-settings.js';
 import type { Sabotage } from './sabotage/sabotage.js';
 
 /** What an engine process is started with. */
@@ -7,13 +8,14 @@ export interface EngineSettings {
   readonly witnessFile: string;
   /** Decides what its clients do. */
   readonly seed: number;
+  readonly load: LoadSettings;
   readonly sabotage: Sabotage | null;
 }
 
 /** What the harness tells an engine process. */
 export type Order =
   | { readonly kind: 'block'; readonly forMs: number }
-  /** Start no more runs. */
+  /** Start no more runs, and ask for nothing. */
   | { readonly kind: 'quiesce' }
   | { readonly kind: 'resume'; readonly flowRunIds: readonly string[] }
   | { readonly kind: 'stop' };

@@ -1,11 +1,15 @@
 import type { ChaosArguments } from './arguments.js';
+import type { Percentiles } from './checker/percentiles.js';
 import type { Findings, Violation } from './checker/violation.js';
 import type { Injected } from './fault-injector.js';
+import type { HandOvers } from './hand-overs.js';
 import type { Measurements } from './measurements.js';
 
 /** Killed processes: heartbeat and lock tell. Stopped ones: the lease has to run out. */
 const KILL_TO_RESUME_MS = 3_000;
 const STOP_TO_RESUME_MS = 15_000;
+/** A slot that becomes free is in other hands. */
+const HAND_OVER_MS = 20;
 
 export interface Report {
   readonly ok: boolean;
@@ -16,29 +20,31 @@ export interface Report {
 }
 
 export function reportOf(
-  { seed, seconds, sabotage }: ChaosArguments,
+  { load, nodes, seed, seconds, blackout, sabotage, untimed }: ChaosArguments,
   {
     findings,
     measurements,
+    handOvers,
     faults,
     staleWritesRefused,
   }: {
     readonly findings: Findings;
     readonly measurements: Measurements;
+    readonly handOvers: HandOvers | null;
     readonly faults: readonly Injected[];
     readonly staleWritesRefused: number;
   },
 ): Report {
   const count = (kind: Injected['kind']): number => faults.filter((fault) => fault.kind === kind).length;
   const { violations } = findings;
-  const problems = [
-    ...violations.map(({ invariant, what }) => `${invariant}: ${what}`),
-    ...missedTargets(measurements),
-  ];
+  const missed = [...missedTargets(measurements), ...(handOvers ? slowHandOvers(handOvers) : [])];
   const line = {
-    ok: problems.length === 0,
+    ok: violations.length === 0 && (untimed || missed.length === 0),
+    load,
+    nodes,
     seed,
     seconds,
+    blackout,
     sabotage,
     kills: count('kill'),
     stops: count('stop'),
@@ -55,12 +61,28 @@ export function reportOf(
     stale_writes_refused: staleWritesRefused,
     takeovers: measurements.takeovers,
     takeovers_of_live_processes: measurements.takeoversOfLive.length,
-    kill_to_resume: measurements.killToResume,
-    stop_to_resume: measurements.stopToResume,
-    kill_to_resume_around_restart: measurements.killToResumeAroundRestart,
+    kill_to_resume: ofRuns(measurements.killToResume),
+    stop_to_resume: ofRuns(measurements.stopToResume),
+    kill_to_resume_around_restart: ofRuns(measurements.killToResumeAroundRestart),
+    ...findings.figures,
+    ...(handOvers && {
+      hand_over: handOvers.undisturbed,
+      hand_over_disturbed: handOvers.disturbed,
+      hand_over_after_kills: handOvers.afterKills,
+    }),
     violations: countsByInvariant(violations),
   };
+  const problems = [...violations.map(({ invariant, what }) => `${invariant}: ${what}`), ...missed];
   return { ok: line.ok, problems, line: JSON.stringify(line) };
+}
+
+function ofRuns({ n, ...times }: Percentiles): object {
+  return { runs: n, ...times };
+}
+
+function slowHandOvers({ undisturbed: { p99_ms: p99 } }: HandOvers): string[] {
+  if (p99 === null || p99 <= HAND_OVER_MS) return [];
+  return [`target: slots were handed over after ${p99} ms (p99), allowed are ${HAND_OVER_MS} ms`];
 }
 
 function missedTargets(measurements: Measurements): string[] {
@@ -90,7 +112,7 @@ function timeOf(at: number): string {
 }
 
 function countsByInvariant(violations: readonly Violation[]): Record<Violation['invariant'], number> {
-  const counts = { I1: 0, I2: 0, I3: 0, I6: 0, I7: 0, I9: 0 };
+  const counts = { I1: 0, I2: 0, I3: 0, I4: 0, I5: 0, I6: 0, I7: 0, I9: 0 };
   for (const { invariant } of violations) counts[invariant] += 1;
   return counts;
 }

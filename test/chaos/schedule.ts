@@ -7,6 +7,10 @@ export type Fault = { readonly atMs: number; readonly slot: number } & (
   | { readonly kind: 'restart' | 'crash'; readonly downMs: number }
 );
 
+export type FaultKind = Fault['kind'];
+
+export const FAULT_KINDS = ['kill', 'stop', 'cut', 'block', 'restart', 'crash'] as const satisfies readonly FaultKind[];
+
 /** One of each per minute, one after another: so each has time to show what it does without the next one. */
 const MAJOR = ['restart', 'stop', 'crash'] as const;
 const CUT_EVERY_MS = 10_000;

@@ -32,6 +32,11 @@ export class ChaosServer {
     return server;
   }
 
+  /** How an application reaches the database that nothing is done to. */
+  get url(): string {
+    return this.embedded.url;
+  }
+
   /** How the checker reaches the database. */
   get superuserUrl(): string {
     return this.urlOf(SUPERUSER, String(this.superuser.password));

@@ -39,6 +39,14 @@ export type WitnessLine = { readonly at: number } & (
   | { readonly kind: 'end'; readonly exec: string }
   /** Whoever waited for a run got its result. */
   | { readonly kind: 'result'; readonly run: string; readonly saw: readonly Token[] }
+  /** Code has the slots that it asked for. */
+  | { readonly kind: 'acquired'; readonly claim: string; readonly process: string; readonly pid: number }
+  /** Somebody is about to ask for runs with these marks among their parameters. */
+  | { readonly kind: 'asked'; readonly marks: readonly string[]; readonly how: string }
+  /** Somebody asked for the run with a key, and got this one. */
+  | { readonly kind: 'keyed'; readonly key: string; readonly run: string }
+  /** A transaction in which a run was asked for has been rolled back. */
+  | { readonly kind: 'rolled-back'; readonly mark: string }
 );
 
 type WitnessRecord = WitnessLine extends infer Line ? (Line extends unknown ? Omit<Line, 'at'> : never) : never;

@@ -55,7 +55,10 @@ export interface Evidence {
 
 export type LineOf<Kind extends WitnessLine['kind']> = Extract<WitnessLine, { kind: Kind }>;
 
-export function linesOf<Kind extends WitnessLine['kind']>({ lines }: Evidence, kind: Kind): LineOf<Kind>[] {
+export function linesOf<Kind extends WitnessLine['kind']>(
+  { lines }: Pick<Evidence, 'lines'>,
+  kind: Kind,
+): LineOf<Kind>[] {
   return lines.filter((line): line is LineOf<Kind> => line.kind === kind);
 }
 
@@ -77,8 +80,11 @@ export function tokensIn(outcome: unknown): Token[] {
   return isToken ? [outcome as Token] : [];
 }
 
-/** The last line of a process that was killed may be half a line; nobody was told that it is written. */
-function readWitnesses(home: string): WitnessLine[] {
+/**
+ * What was written down, in the order in which it happened. The last line of a process that was killed may be half a line; nobody
+ * was told that it is written.
+ */
+export function readWitnesses(home: string): WitnessLine[] {
   const files = readdirSync(home).filter((name) => name.endsWith('.witness'));
   const lines = files.flatMap((name) => {
     const complete = readFileSync(join(home, name), 'utf8').split('\n').slice(0, -1);

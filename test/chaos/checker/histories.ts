@@ -4,6 +4,7 @@ import {
   decide,
   flowRunPolicy,
   forcedFlowRunPolicy,
+  markLateFlowRunPolicy,
   nativeTaskRunPolicy,
   parseInstant,
   StateType,
@@ -49,13 +50,14 @@ const INSTANTS = ['scheduledTime', 'pauseTimeout'] as const;
 export function findIllegalHistories({ flowRuns, taskRuns, flowStates, taskStates }: Evidence): Violation[] {
   const flows = [...flowRuns.values()].flatMap((run) => {
     const history = flowStates.get(run.id) ?? [];
-    return [...chainProblems(run, history, FLOW_MOVES), ...refusedByFlowRules(run, history)].map(
-      (problem) => `flow run ${run.id}: ${problem} (${pathOf(history)})`,
-    );
+    return [
+      ...chainProblems(run, history, FLOW_MOVES, ['PENDING', 'SCHEDULED']),
+      ...refusedByFlowRules(run, history),
+    ].map((problem) => `flow run ${run.id}: ${problem} (${pathOf(history)})`);
   });
   const tasks = [...taskRuns.values()].flatMap((run) => {
     const history = taskStates.get(run.id) ?? [];
-    return [...chainProblems(run, history, TASK_MOVES), ...refusedByTaskRules(run, history)].map(
+    return [...chainProblems(run, history, TASK_MOVES, ['PENDING']), ...refusedByTaskRules(run, history)].map(
       (problem) => `task run ${run.id} of ${run.flowRunId}: ${problem} (${pathOf(history)})`,
     );
   });
@@ -71,9 +73,9 @@ export async function findUnevenEvents(client: Client): Promise<Violation[]> {
   const { rows } = await client.query<{ problem: string; id: string }>(
     `with states as (select id from nestor.flow_run_state union all select id from nestor.task_run_history),
           events as (select id from nestor.event_feed where event like 'prefect.%-run.%')
-     select 'no event for' as problem, id from states where id not in (select id from events)
+     select 'no event for' as problem, id from states s where not exists (select from events e where e.id = s.id)
      union all
-     select 'event without' as problem, id from events where id not in (select id from states)
+     select 'event without' as problem, id from events e where not exists (select from states s where s.id = e.id)
      union all
      select 'several events for' as problem, id from events group by id having count(*) > 1`,
   );
@@ -84,6 +86,7 @@ function chainProblems(
   { stateId, stateType }: StoredFlowRun | StoredTaskRun,
   history: readonly StoredState[],
   moves: Readonly<Record<StateType, readonly string[]>>,
+  firsts: readonly string[],
 ): string[] {
   const last = history.at(-1);
   if (!last) return ['it has no history'];
@@ -92,7 +95,7 @@ function chainProblems(
   for (const [index, state] of history.entries()) {
     const before = history[index - 1];
     if (state.follows !== (before?.id ?? null)) problems.push(`${state.name} does not follow the state before it`);
-    const allowed = before ? moves[before.type] : ['PENDING'];
+    const allowed = before ? moves[before.type] : firsts;
     if (!allowed.includes(state.type)) problems.push(`it went from ${before?.type ?? 'nothing'} to ${state.type}`);
     if (before && before.timestamp >= state.timestamp)
       problems.push(`${state.name} is not later than the state before it`);
@@ -156,8 +159,12 @@ function refusedByTaskRules(stored: StoredTaskRun, history: readonly StoredState
   return problems;
 }
 
-/** A paused run may be cancelled although the rules of the contract know no way: its process looks. See `RunControl.cancel`. */
-function policyFor({ state }: FlowRun, { type }: State): Policy<FlowRun> {
+/**
+ * A paused run may be cancelled although the rules of the contract know no way: its process looks. See `RunControl.cancel`. Who
+ * says that runs are late is held to rules of its own.
+ */
+function policyFor({ state }: FlowRun, { type, name }: State): Policy<FlowRun> {
+  if (name === 'Late') return markLateFlowRunPolicy;
   const isCancelledInPause = state?.type === StateType.Paused && type === StateType.Cancelling;
   return isCancelledInPause ? forcedFlowRunPolicy : flowRunPolicy;
 }

@@ -1,5 +1,5 @@
 import { isTerminal, StateType } from '@nestor/core';
-import { LEFT_SUSPENDED } from '../workload/left-suspended.js';
+import { LEFT_SUSPENDED } from '../loads/engine/left-suspended.js';
 import { linesOf, type Evidence, type StoredFlowRun } from './evidence.js';
 import type { Findings, Violation } from './violation.js';
 

@@ -1,8 +1,11 @@
 /** A promise of the design (`I1` to `I9`) that was broken, and by what. */
 export interface Violation {
-  readonly invariant: 'I1' | 'I2' | 'I3' | 'I6' | 'I7' | 'I9';
+  readonly invariant: 'I1' | 'I2' | 'I3' | 'I4' | 'I5' | 'I6' | 'I7' | 'I9';
   readonly what: string;
 }
+
+/** Numbers that a load has besides those of all, for the line of results. */
+type Figures = Readonly<Record<string, unknown>>;
 
 /** What the checker found. */
 export interface Findings {
@@ -16,4 +19,11 @@ export interface Findings {
   readonly executions: number;
   /** Executions of a call that began after its completion was recorded. */
   readonly reExecuted: number;
+  readonly figures: Figures;
+}
+
+/** What one check found. */
+export interface Checked {
+  readonly violations: readonly Violation[];
+  readonly figures: Figures;
 }

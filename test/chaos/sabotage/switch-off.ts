@@ -11,5 +11,19 @@ export async function switchOff(sabotage: Sabotage): Promise<void> {
       return (await import('./sweeper.js')).switchOffSweeper();
     case 'replay':
       return (await import('./replay.js')).switchOffReplay();
+    case 'instants':
+      return (await import('./schedules.js')).leaveInstantsOut();
+    case 'schedule-keys':
+      return (await import('./schedules.js')).switchOffScheduleKeys();
+    case 'slot-count':
+      return; // it is one of the database: see `giveOneSlotMore`
+    case 'slot-keeper':
+      return (await import('./slots.js')).switchOffSlotKeeper();
+    case 'enqueue':
+      return (await import('./queue.js')).loseEnqueuedRuns();
+    case 'pool-lock':
+      return (await import('./queue.js')).switchOffPoolLock();
+    case 'host-transaction':
+      return (await import('./queue.js')).leaveHostTransactions();
   }
 }

@@ -6,8 +6,8 @@ import {
   type Flows,
   type RunControl,
 } from '@nestor/orchestrator';
-import type { Random } from '../random.js';
-import type { Token, Witness } from '../witness.js';
+import type { Random } from '../../random.js';
+import type { Token, Witness } from '../../witness.js';
 import { ChaosFlows } from './chaos-flows.js';
 import { LEFT_SUSPENDED } from './left-suspended.js';
 

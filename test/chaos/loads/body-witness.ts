@@ -24,8 +24,13 @@ export class BodyWitness {
 
   /** Notes that the body of a flow begins; it does not wait, because that would be no part of the flow. */
   flowBegins(): void {
-    const { flowRunId, attempt } = currentRun();
-    if (flowRunId !== null) void this.witness.write({ kind: 'flow', run: flowRunId, attempt, process: this.process });
+    void this.flowHasBegun();
+  }
+
+  /** The same, and resolves when it is written: what completes after that has surely begun. */
+  async flowHasBegun(): Promise<void> {
+    const { flowRunId: run, attempt } = currentRun();
+    if (run !== null) await this.witness.write({ kind: 'flow', run, attempt, process: this.process });
   }
 
   /** Does the work of a task between two lines; gives the token of this execution. */

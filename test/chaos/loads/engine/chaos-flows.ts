@@ -1,8 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { branch, currentRun, Flow, mapTasks, Task } from '@nestor/orchestrator';
 import { Injectable } from '@nestjs/common';
-import type { Token } from '../witness.js';
-import { BodyWitness, type Call } from './body-witness.js';
+import type { Token } from '../../witness.js';
+import { BodyWitness, type Call } from '../body-witness.js';
 
 interface Chain {
   readonly length: number;
