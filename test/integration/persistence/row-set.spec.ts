@@ -60,7 +60,10 @@ describe('rows as a statement takes them', () => {
     await database.drop();
   });
 
-  const numbered = rows.source(1, 'r').replace(' as r(', ' with ordinality as r(').replace(/\)$/, ', n)');
+  const numbered = rows
+    .source(1, 'r')
+    .replace(' as element(', ' with ordinality as element(')
+    .replace(/\)\) as r$/, ', n)) as r');
   /** What PostgreSQL makes of rows, in their order, everything as text. */
   const read = (sent: readonly Row[]): Promise<Record<string, unknown>[]> =>
     store.dataSource.query(

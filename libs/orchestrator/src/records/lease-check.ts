@@ -1,3 +1,5 @@
+import { unnested } from './row-set.js';
+
 /** On whose behalf something is written: a root run and the epoch of its lease, or no run's (`null`). */
 export interface LeaseClaim {
   readonly rootFlowRunId: string | null;
@@ -34,7 +36,7 @@ export const leaseCheck = (schema: string): string => `
               where r.id = l.root and r.lease_epoch = l.epoch and (r.process_id = me.id or r.process_id is null)
               limit 1) is true order by l.n) as leases
       from me
-      cross join unnest($2::uuid[], $3::integer[]) with ordinality as l(root, epoch, n)
+      cross join (${unnested(2, ['uuid', 'integer'], 'root, epoch, n', true)}) as l
   )`;
 
 /** The same for one claim. */

@@ -23,7 +23,8 @@ describe('a set of rows', () => {
 
   it('is a relation of one array per column, numbered from the parameter it is told', () => {
     expect(rows.source(4, 't')).toBe(
-      'unnest($4::uuid[], $5::integer[], $6::text[], $7::boolean[]) as t(id, count, text, is_new)',
+      '(select element.* from (select $4::uuid[] as a0, $5::integer[] as a1, $6::text[] as a2, $7::boolean[] as a3 offset 0) as given ' +
+        'cross join unnest(given.a0, given.a1, given.a2, given.a3) as element(id, count, text, is_new)) as t',
     );
   });
 

@@ -27,10 +27,10 @@ export class RowSet<Row> {
     return this.columns.length;
   }
 
-  /** The rows as a relation: `unnest($4::uuid[], …) as t(id, …)`; `first` is the number of its first parameter. */
+  /** The rows as a relation `t(id, …)`; `first` is the number of its first parameter. See {@link unnested}. */
   source(first: number, alias: string): string {
-    const parameters = this.columns.map(([, type], index) => `$${first + index}::${type}[]`);
-    return `unnest(${parameters.join(', ')}) as ${alias}(${this.names})`;
+    const types = this.columns.map(([, type]) => type);
+    return `(${unnested(first, types, this.names)}) as ${alias}`;
   }
 
   /** A given number of rows as a relation of single parameters: `(values ($4::uuid, …), …) as t(id, …)`. */
@@ -51,6 +51,22 @@ export class RowSet<Row> {
       isBare(type) ? bareArray(rows, value) : quotedArray(rows, value as (row: Row) => string | null),
     );
   }
+}
+
+/**
+ * The elements of array parameters as rows, of which the planner cannot see how many there are.
+ *
+ * Otherwise it plans a prepared statement anew for every execution as long as the arrays are short: a plan for one row looks
+ * cheaper than one for the ten that it takes unknown arrays to have. On tables with partitions that took several times as long as the
+ * execution. The plan for ten, made once, is the one for many rows as well. (`offset 0` keeps the parameters from being put in their places.)
+ *
+ * @param names what the columns are called; one more than types where the rows are to be numbered, from 1.
+ */
+export function unnested(first: number, types: readonly ColumnType[], names: string, numbered = false): string {
+  const arrays = types.map((type, index) => `$${first + index}::${type}[] as a${index}`).join(', ');
+  const elements = types.map((_, index) => `given.a${index}`).join(', ');
+  const order = numbered ? ' with ordinality' : '';
+  return `select element.* from (select ${arrays} offset 0) as given cross join unnest(${elements})${order} as element(${names})`;
 }
 
 function isBare(type: ColumnType): boolean {

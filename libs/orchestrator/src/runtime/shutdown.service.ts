@@ -54,8 +54,9 @@ export class Shutdown implements BeforeApplicationShutdown {
 
   async beforeApplicationShutdown(): Promise<void> {
     this.engine.stopAccepting();
+    const nothingIsClaimed = this.claimer.stop();
     await Promise.all([
-      this.claimer.stop(),
+      nothingIsClaimed,
       this.poolWorkers.stop(),
       this.taskClaimer.stop(),
       this.sweeper.stop(),
@@ -66,7 +67,7 @@ export class Shutdown implements BeforeApplicationShutdown {
       this.turnGiver.stop(),
       this.lateRuns.stop(),
       this.delivery.stop(),
-      this.engine.drain(),
+      this.engine.drain(nothingIsClaimed),
       this.infrastructure.drain(),
       this.hooks.drain(),
     ]);

@@ -1,4 +1,5 @@
 import { areLinesAwake, nextLine } from '../fair-lines/fair-line-statements.js';
+import { unnested } from '../row-set.js';
 import { SEED_KEY } from '../run-values/run-values.repository.js';
 
 // How waiting runs are taken, and which is the next to be due.
@@ -263,7 +264,7 @@ export const releaseFlowRuns = (schema: string): string => `
   with held as materialized (
     select r.id
       from ${schema}.flow_run r
-      join unnest($2::uuid[], $3::integer[]) as h(id, epoch) on h.id = r.id
+      join (${unnested(2, ['uuid', 'integer'], 'id, epoch')}) as h on h.id = r.id
      where r.lease_epoch = h.epoch and r.process_id = $1::uuid
      order by r.id
        for no key update of r

@@ -114,6 +114,8 @@ export class FlowRunClaimsRepository {
   private readonly freeInTurnStatement: PreparedStatement;
   private readonly queuedInTurnStatement: PreparedStatement;
   private readonly takenStatement: PreparedStatement;
+  private readonly nextFreeStatement: PreparedStatement;
+  private readonly nextQueuedStatement: PreparedStatement;
   private readonly schema: string;
 
   constructor(
@@ -127,6 +129,8 @@ export class FlowRunClaimsRepository {
     this.freeInTurnStatement = preparedStatement('take_free_flow_runs', takeFreeFlowRuns(this.schema));
     this.queuedInTurnStatement = preparedStatement('take_queued_flow_runs', takeQueuedFlowRuns(this.schema));
     this.takenStatement = preparedStatement('taken_flow_runs', takenFlowRuns(this.schema));
+    this.nextFreeStatement = preparedStatement('next_free_flow_run', nextFreeFlowRun(this.schema));
+    this.nextQueuedStatement = preparedStatement('next_queued_flow_run', nextQueuedFlowRun(this.schema));
   }
 
   /**
@@ -237,11 +241,8 @@ export class FlowRunClaimsRepository {
   }
 
   /** When the next run of no queue is due that could be taken. */
-  async nextFree({ app, flowIds, buildId = null, leadUs = 0 }: Executable): Promise<NextRun> {
-    const rows = await this.dataSource.query<NextRun[]>(nextFreeFlowRun(this.schema), [
-      ...[app, flowIds, leadUs, buildId],
-    ]);
-    return rows[0] ?? NOTHING_WAITS;
+  nextFree({ app, flowIds, buildId = null, leadUs = 0 }: Executable): Promise<NextRun> {
+    return this.next(this.nextFreeStatement, [app, flowIds, leadUs, buildId]);
   }
 
   /** The same in milliseconds alone. */
@@ -250,13 +251,15 @@ export class FlowRunClaimsRepository {
   }
 
   /** When the next run of queues is due that could be taken. */
-  async nextQueued(
+  nextQueued(
     { app, flowIds, buildId = null, leadUs = 0 }: Executable,
     { poolName, poolType, queueNames }: ServedQueues,
   ): Promise<NextRun> {
-    const rows = await this.dataSource.query<NextRun[]>(nextQueuedFlowRun(this.schema), [
-      ...[app, flowIds, leadUs, poolName, poolType, queueNames, buildId],
-    ]);
+    return this.next(this.nextQueuedStatement, [app, flowIds, leadUs, poolName, poolType, queueNames, buildId]);
+  }
+
+  private async next(statement: PreparedStatement, parameters: readonly unknown[]): Promise<NextRun> {
+    const rows = await this.transactions.single((tx) => tx.query<NextRun>(statement, parameters));
     return rows[0] ?? NOTHING_WAITS;
   }
 

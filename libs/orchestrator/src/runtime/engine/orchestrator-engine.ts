@@ -218,16 +218,20 @@ export class OrchestratorEngine implements CallEngine {
   /**
    * Lets what is running end, for at most as long as the drain may take, and cuts off the rest: runs are handed back, for
    * another process or a later one to go on with. Always resolves.
+   *
+   * @param nothingIsClaimed resolves when this process claims no runs any more: it would take back what it hands back.
    */
-  async drain(): Promise<void> {
+  async drain(nothingIsClaimed: Promise<void>): Promise<void> {
     const { drainMs } = this.settings;
     if (!(await this.active.idleWithin(drainMs))) {
       const names = this.activeRuns.all().map(({ live }) => live.created.name);
       const some = names.length > 5 ? `${names.slice(0, 5).join(', ')}, …` : names.join(', ');
       this.logger.warn(`${this.active.size} runs did not end within ${drainMs} ms and are handed back: ${some}`);
     }
+    const cutOffAt = performance.now();
+    await nothingIsClaimed;
     this.application.end('the application shut down', 'handed-back');
-    await this.active.idleWithin(LAST_WRITES_MS);
+    await this.active.idleWithin(LAST_WRITES_MS - (performance.now() - cutOffAt));
   }
 
   private async callFlow({ definition, receiver, args, options }: FlowCall): Promise<unknown> {
