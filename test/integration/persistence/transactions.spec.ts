@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import type { TestDatabase } from '@nestor/testing';
 import { testDatabase } from '../../support/database.js';
 import { sql } from '../../support/sql.js';
+import { waitFor } from '../../support/wait-for.js';
 import { openStore, type Store } from './support/store.js';
 
 describe('statements that are run together', () => {
@@ -60,5 +61,38 @@ describe('statements that are run together', () => {
     ]);
     expect(outcome).toMatchObject({ status: 0, stderr: '' });
     expect(await values()).toEqual([13, 4]);
+  });
+
+  describe('with a hint behind them', () => {
+    const hints = {
+      'of one statement': (work: ReturnType<typeof add>, hint: ReturnType<typeof add>) =>
+        store.transactions.single(work, hint),
+      'of several': (work: ReturnType<typeof add>, hint: ReturnType<typeof add>) =>
+        store.transactions.together([work, add(2, 4)], hint).then(([first]) => first),
+    };
+
+    it.each(Object.entries(hints))('%s: it comes after the commit', async (_, ask) => {
+      const seen: unknown[] = [];
+      const hint: ReturnType<typeof add> = async (tx) => {
+        const rows = await tx.query<{ value: number; isCommitted: boolean }>(
+          `select value, pg_visible_in_snapshot(xmin::text::xid8, pg_current_snapshot()) as "isCommitted" from counter where id = 1`,
+        );
+        seen.push(...rows);
+        return rows;
+      };
+      expect(await ask(add(1, 3), hint)).toEqual([{ value: 3 }]);
+      await waitFor(() => seen.length > 0); // nobody waits for a hint
+      expect(seen).toEqual([{ value: 3, isCommitted: true }]);
+    });
+
+    it.each(Object.entries(hints))('%s: its failure is nobody’s', async (_, ask) => {
+      expect(await ask(add(1, 3), (tx) => tx.query('nonsense'))).toEqual([{ value: 3 }]);
+      expect((await values())[0]).toBe(3);
+      expect(await store.transactions.single(add(1, 1))).toEqual([{ value: 4 }]); // and the connection is as good as new
+    });
+
+    it.each(Object.entries(hints))('%s: their own failure is theirs', async (_, ask) => {
+      await expect(ask(add(1, 100), add(1, 0))).rejects.toMatchObject({ code: '23514' });
+    });
   });
 });

@@ -35,6 +35,9 @@ export interface Tx {
   query<Row>(statement: string | PreparedStatement, parameters?: readonly unknown[]): Promise<Row[]>;
 }
 
+/** Issues a statement that tells others of what was committed. */
+export type Hint = (tx: Tx) => Promise<unknown>;
+
 /** Opens transactions at PostgreSQL's default isolation, `read committed`: our statements lock what they depend on. */
 @Injectable()
 export class Transactions {
@@ -67,9 +70,10 @@ export class Transactions {
    * that nobody waits for locks of a process whose event loop stands still in between; besides, it is one round trip.
    *
    * @param works issue exactly one statement each, at once, that needs none of the others' answers.
+   * @param hint issues one more, right behind the commit: see {@link single}.
    * @throws the error of the statement that failed first.
    */
-  async together<T>(works: readonly ((tx: Tx) => Promise<T>)[]): Promise<T[]> {
+  async together<T>(works: readonly ((tx: Tx) => Promise<T>)[], hint: Hint | null = null): Promise<T[]> {
     return this.withClient(async (client) => {
       const tx = this.txOf(client);
       // For these alone: everything else waits for its answers anyway.
@@ -79,7 +83,8 @@ export class Transactions {
       const results = works.map((work) => work(tx));
       // Where one has failed, the server takes nothing more and makes this a rollback.
       const ended = client.query('commit');
-      const settled = await Promise.allSettled([begun, ...results, ended]);
+      const hinted = hint?.(tx).catch(() => undefined);
+      const settled = await Promise.allSettled([begun, ...results, ended, hinted]);
       connection.pipeline = false;
       for (const one of settled) if (one.status === 'rejected') throw one.reason;
       return Promise.all(results);
@@ -91,9 +96,25 @@ export class Transactions {
    * `run` costs three, which is most of what a lone transition takes.
    *
    * @param work issues exactly one statement.
+   * @param hint issues one more, right behind it in a transaction of its own: the server comes to it as soon as the first one is
+   *   committed. What becomes of it is nobody's concern, and nobody waits for it.
    */
-  async single<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
-    return this.withClient((client) => work(this.txOf(client)));
+  async single<T>(work: (tx: Tx) => Promise<T>, hint: Hint | null = null): Promise<T> {
+    return hint ? this.hinting(work, hint) : this.withClient((client) => work(this.txOf(client)));
+  }
+
+  private hinting<T>(work: (tx: Tx) => Promise<T>, hint: Hint): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      this.withClient(async (client) => {
+        const tx = this.txOf(client);
+        const connection = client as unknown as { pipeline: boolean };
+        connection.pipeline = true;
+        const result = work(tx);
+        result.then(resolve, reject);
+        await Promise.allSettled([result, hint(tx)]);
+        connection.pipeline = false;
+      }).catch(reject);
+    });
   }
 
   /** With a connection of TypeORM's pool; a query runner around it, which we have no use for, costs time. */

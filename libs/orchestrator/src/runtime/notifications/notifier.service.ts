@@ -2,6 +2,7 @@ import { Inject, Injectable, Logger } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { schemaOf } from '../../persistence/schema-of.js';
 import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
+import { preparedStatement, Transactions, type Hint } from '../../persistence/transactions.js';
 import { channelOf } from './channel.js';
 
 /** What processes tell each other. */
@@ -26,6 +27,8 @@ export type Topic =
 /** PostgreSQL takes less than 8,000 bytes. */
 const MAX_PAYLOAD = 7_000;
 
+const NOTIFY = preparedStatement('notify', 'select pg_notify($1, $2)');
+
 /**
  * Tells the other processes what they would find out later by themselves. Only a hint: it is sent after the commit, at once
  * for all that comes up in one turn of the event loop, and a failure to send it is no failure. Transactions that are hot
@@ -37,7 +40,10 @@ export class Notifier {
   private readonly topics = new Set<Topic>();
   private sending = false;
 
-  constructor(@Inject(ORCHESTRATOR_DATA_SOURCE) private readonly dataSource: DataSource) {}
+  constructor(
+    @Inject(ORCHESTRATOR_DATA_SOURCE) private readonly dataSource: DataSource,
+    private readonly transactions: Transactions,
+  ) {}
 
   notify(topic: Topic): void {
     this.topics.add(topic);
@@ -46,12 +52,18 @@ export class Notifier {
     setImmediate(() => void this.send());
   }
 
+  /** The same as a statement, for whoever can have it sent right behind what it tells of: see `Transactions.single`. */
+  hintOf(topic: Topic): Hint {
+    return (tx) => tx.query(NOTIFY, [channelOf(schemaOf(this.dataSource)), topic]);
+  }
+
   private async send(): Promise<void> {
     const channel = channelOf(schemaOf(this.dataSource));
     try {
       while (this.topics.size > 0) {
         const payload = this.nextPayload();
-        if (this.dataSource.isInitialized) await this.dataSource.query('select pg_notify($1, $2)', [channel, payload]);
+        if (!this.dataSource.isInitialized) continue;
+        await this.transactions.single((tx) => tx.query(NOTIFY, [channel, payload]));
       }
     } catch (error) {
       this.logger.debug(`A notification could not be sent; others find out by looking. ${String(error)}`);

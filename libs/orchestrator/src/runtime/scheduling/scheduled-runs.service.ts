@@ -109,7 +109,7 @@ export class ScheduledRuns {
    */
   async create(flow: ScheduledFlow, request: ScheduledRunRequest): Promise<ScheduledRun> {
     const run = await this.put(flow, await this.prepare(flow, request));
-    this.announce();
+    this.claimer.wake(); // others were told right behind the commit
     return run;
   }
 
@@ -148,7 +148,7 @@ export class ScheduledRuns {
       const batch = requests.slice(first, first + BATCH);
       const waiting = await Promise.all(batch.map((request) => this.prepare(flow, request)));
       created.push(...(await this.putAll(flow, waiting)));
-      this.announce();
+      this.claimer.wake();
     }
     return created;
   }
@@ -202,7 +202,9 @@ export class ScheduledRuns {
   private async putAll(flow: ScheduledFlow, waiting: readonly WaitingFlowRun[]): Promise<ScheduledRun[]> {
     const known = new Map<WaitingFlowRun, ScheduledRun>();
     for (let left = waiting; left.length > 0; left = left.filter((one) => !known.has(one))) {
-      const there = await this.journal.patiently(() => this.transactions.single((tx) => this.runs.create(tx, left)));
+      const there = await this.journal.patiently(() =>
+        this.transactions.single((tx) => this.runs.create(tx, left), this.notifier.hintOf('due')),
+      );
       const refused = left.filter((one) => !there.has(one.created.id));
       const keys = refused.flatMap(({ origin }) => origin.idempotencyKey ?? []);
       const others = keys.length > 0 ? await this.journal.patiently(() => this.runs.findByKeys(flow.id, keys)) : null;

@@ -10,6 +10,7 @@ import { OwedHooksRepository } from '../../records/owed-hooks/owed-hooks.reposit
 import { RunValuesRepository } from '../../records/run-values/run-values.repository.js';
 import { TaskQueueRepository } from '../../records/task-queue/task-queue.repository.js';
 import { TaskRunsRepository } from '../../records/task-runs/task-runs.repository.js';
+import { Notifier } from '../notifications/notifier.service.js';
 import type { JournalBatch } from './journal-batch.js';
 
 /** What a flush wrote: of which claims, which flow runs moved, and which task runs and waiting flow runs are there. */
@@ -35,6 +36,7 @@ export class BatchWriter {
     private readonly inputs: FlowRunInputsRepository,
     private readonly taskQueue: TaskQueueRepository,
     private readonly runSlots: RunSlotsRepository,
+    private readonly notifier: Notifier,
   ) {}
 
   /** Writes all of a batch, in one transaction where that takes more than one statement. */
@@ -84,7 +86,10 @@ export class BatchWriter {
     }
 
     const only = statements.length === 1 ? statements[0] : undefined;
-    const written = only ? [await this.transactions.single(only)] : await this.transactions.together(statements);
+    const hint = batch.waitingRuns.length > 0 ? this.notifier.hintOf('due') : null;
+    const written = only
+      ? [await this.transactions.single(only, hint)]
+      : await this.transactions.together(statements, hint);
     const held = written.flatMap((one) => (one.held === undefined ? [] : [one.held]));
     return {
       // A claim that one statement finds lost is lost, although a lease may be lost between two statements. What is put into
