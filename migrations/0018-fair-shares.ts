@@ -119,7 +119,7 @@ async function createTables(runner: QueryRunner, schema: string): Promise<void> 
   await runner.query(`
     comment on table ${schema}.fair_news is
       'Lines that have new runs; and, without a line, keys of deployments (all of them where it is null) that may do more.'`);
-  await runner.query(`create index fair_news_app_idx on ${schema}.fair_news (app)`);
+  await runner.query(`create index fair_news_app_idx on ${schema}.fair_news (app, id)`);
 }
 
 const SIGNATURES = [
@@ -243,7 +243,11 @@ const functions = (schema: string): readonly string[] => [
        insert into ${schema}.fair_app (app) values (the_app) on conflict do nothing;
        perform from ${schema}.fair_app a where a.app = the_app for no key update;
      end if;
-     with gone as (delete from ${schema}.fair_news n where n.app = the_app returning n as one)
+     -- The oldest first, and not all at once: there may be any number when nobody took runs for days.
+     with gone as (
+       delete from ${schema}.fair_news n
+        where n.id in (select o.id from ${schema}.fair_news o where o.app = the_app order by o.id limit 5000)
+       returning n as one)
      select coalesce(array_agg(gone.one), '{}') into news from gone;
      if cardinality(news) > 0 then
        insert into ${schema}.fair_line as l (id, app, lane, priority, flow_id, deployment_id, key, weight, wakes_at)

@@ -13,6 +13,7 @@ import { startApp } from '../../support/app.js';
 import { testDatabase } from '../../support/database.js';
 import { sql } from '../../support/sql.js';
 import { waitFor } from '../../support/wait-for.js';
+import { makeDue } from '../deployments/support/deployed.js';
 import { counts, enqueue, Taker, Tenants } from './support/tenants.js';
 
 const APP = 'tenants';
@@ -162,17 +163,19 @@ describe('runs with keys', () => {
   });
 
   describe('that are not due', () => {
-    it('are taken when they are, and go before nobody who waits by then', async () => {
-      await enqueue(app, 'later', 10, { in: '400ms' });
+    it('are taken when they are, in turn with those who wait by then', async () => {
+      await enqueue(app, 'later', 10, { in: '1h' });
       await enqueue(app, 'now', 40);
-      const due = Date.now() + 400;
       expect(await taker.tenants(10)).toEqual(Array(10).fill('now'));
       expect(await lines()).toEqual([
         { key: 'later', asleep: true },
         { key: 'now', asleep: false },
       ]);
-      await waitFor(() => Date.now() > due);
-      expect(counts(await taker.tenants(22)).later).toBe(10);
+      await sql(database, `update nestor.flow_run set next_scheduled_start_time = now() where fairness_key = 'later'`);
+      await sql(database, `update nestor.fair_line set wakes_at = now() where key = 'later'`);
+      const taken = await taker.tenants(22);
+      expect(taken.indexOf('now')).toBeLessThan(3);
+      expect(counts(taken).later).toBe(10);
     });
 
     it('let whoever takes runs sleep until they are', async () => {
@@ -182,6 +185,18 @@ describe('runs with keys', () => {
       const ms = (await nextInMs())!;
       expect(ms).toBeGreaterThan(3_590_000);
       expect(ms).toBeLessThanOrEqual(3_600_100);
+    });
+
+    it('stay in their line when they are late', async () => {
+      const { id } = await app
+        .get(Flows)
+        .with({ fairnessKey: 'a' })
+        .enqueue(Tenants, 'serve', { tenant: 'a', number: 1 });
+      await makeDue(database, [id], 60);
+      const stored = app.get(FlowRunsRepository);
+      await waitFor(async () => (await stored.find(id))!.stateName === 'Late');
+      expect((await stored.find(id))!.fairLineId).not.toBeNull();
+      expect(await taker.tenants(1)).toEqual(['a']);
     });
 
     it('leave their line when somebody ends them', async () => {

@@ -7,7 +7,7 @@ import { InstantColumn } from '../../persistence/columns/instant.column.js';
   comment:
     'Lines that have new runs; and, without a line, keys of deployments (all of them where it is null) that may do more.',
 })
-@Index('fair_news_app_idx', ['app'])
+@Index('fair_news_app_idx', ['app', 'id'])
 export class FairNewsEntity {
   @PrimaryGeneratedColumn('identity', {
     type: 'bigint',

@@ -83,7 +83,7 @@ const CLAIMED_COLUMNS = `
               r.id, r.flow_id, r.app, r.root_flow_run_id, r.parent_task_run_id, r.deployment_id, r.work_queue_id,
               r.name, r.flow_version, r.build_id, r.encoding_version, r.parameters, r.tags, r.empirical_policy,
               r.infrastructure_pid, r.job_variables, r.state_timestamp, r.run_count, r.expected_start_time,
-              r.next_scheduled_start_time, r.start_time, r.end_time, r.total_run_time_us, r.lease_epoch`;
+              r.next_scheduled_start_time, r.start_time, r.end_time, r.total_run_time_us, r.lease_epoch, r.fairness_key`;
 
 const claimedSelection = (schema: string): string => `
          c.id, c.flow_id as "flowId", c.app, c.root_flow_run_id as "rootFlowRunId",
@@ -93,7 +93,7 @@ const claimedSelection = (schema: string): string => `
          c.job_variables as "jobVariables", c.run_count as "runCount", c.expected_start_time as "expectedStartTime",
          c.next_scheduled_start_time as "nextScheduledStartTime", c.start_time as "startTime", c.end_time as "endTime",
          c.total_run_time_us as "totalRunTimeUs", c.lease_epoch as "leaseEpoch",
-         due.is_limited as "isLimited",
+         due.is_limited or (c.fairness_key is not null and c.deployment_id is not null) as "isLimited",
          c.run_count = 0 and exists (
            select from ${schema}.run_value v where v.flow_run_id = c.id and v.key = '${SEED_KEY}') as "isFork",
          s.id as "stateId", s.type as "stateType", s.name as "stateName", s.message as "stateMessage",

@@ -62,7 +62,7 @@ export interface ClaimedFlowRun {
   readonly state: State;
   readonly leaseEpoch: number;
   readonly workQueueId: string | null;
-  /** Whether it counts against a limit of its queue or its pool. */
+  /** Whether it counts against a limit of its queue or its pool, or may count against one of its key: others wait for its end. */
   readonly isLimited: boolean;
   /** What is said of its infrastructure beyond the template of its pool and its deployment. */
   readonly jobVariables: Readonly<Record<string, unknown>> | null;
