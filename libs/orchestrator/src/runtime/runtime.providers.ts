@@ -8,6 +8,7 @@ import { controlProviders } from './control/control.providers.js';
 import { deploymentsProviders } from './deployments/deployments.providers.js';
 import { RunDiagnoses } from './diagnosis/run-diagnoses.service.js';
 import { engineProviders } from './engine/engine.providers.js';
+import { EventWriter } from './events/event-writer.service.js';
 import { Events } from './events/events.service.js';
 import { FlowRuns } from './flow-runs.service.js';
 import { Flows } from './flows.service.js';
@@ -67,6 +68,7 @@ export const runtimeProviders = [
   Artifacts,
   Variables,
   Blocks,
+  EventWriter,
   Events,
   ...workPoolsProviders,
   ...workersProviders,

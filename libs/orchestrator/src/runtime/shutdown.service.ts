@@ -6,6 +6,7 @@ import { SlotKeeper } from './concurrency/slot-keeper.service.js';
 import { RunObserver } from './control/run-observer.service.js';
 import { OrchestratorEngine } from './engine/orchestrator-engine.js';
 import { RunLogs } from './engine/run-logs.js';
+import { EventWriter } from './events/event-writer.service.js';
 import { HookCaller } from './hooks/hook-caller.service.js';
 import { HookDelivery } from './hooks/hook-delivery.service.js';
 import { SettledHooks } from './hooks/settled-hooks.service.js';
@@ -46,6 +47,7 @@ export class Shutdown implements BeforeApplicationShutdown {
     private readonly settledHooks: SettledHooks,
     private readonly journal: Journal,
     private readonly logs: RunLogs,
+    private readonly events: EventWriter,
     private readonly process: ProcessLease,
     private readonly slots: SlotBlocks,
     private readonly slotKeeper: SlotKeeper,
@@ -77,6 +79,7 @@ export class Shutdown implements BeforeApplicationShutdown {
       this.settledHooks.close(LAST_WRITES_MS),
       this.journal.close(LAST_WRITES_MS),
       this.logs.close(LAST_WRITES_MS),
+      this.events.close(LAST_WRITES_MS),
     ]);
     await this.process.leave();
   }

@@ -4,7 +4,8 @@ import { DataSource } from 'typeorm';
 import { schemaOf } from '../../persistence/schema-of.js';
 import { storableJson, storableText } from '../../persistence/storable-json.js';
 import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
-import type { Tx } from '../../persistence/transactions.js';
+import { preparedStatement, type PreparedStatement, type Tx } from '../../persistence/transactions.js';
+import { RowSet } from '../row-set.js';
 
 type Labels = Readonly<Record<string, string>>;
 
@@ -34,24 +35,23 @@ export interface NewEvent extends Pick<FeedEvent, 'id' | 'occurred' | 'event' | 
 @Injectable()
 export class EventsRepository {
   private readonly schema: string;
+  private readonly insertStatement: PreparedStatement;
 
   constructor(@Inject(ORCHESTRATOR_DATA_SOURCE) private readonly dataSource: DataSource) {
     this.schema = schemaOf(dataSource);
+    this.insertStatement = preparedStatement('insert_events', insertEvents(this.schema));
   }
 
   /** Stores an event that no state change is. One whose id is there already changes nothing, whatever else it says. */
-  async insert(tx: Tx, { id, occurred, event, resource, related, payload, follows = null }: NewEvent): Promise<void> {
-    await tx.query(
-      `with receipt as (insert into ${this.schema}.event_receipt (id) values ($1) on conflict do nothing returning id)
-       insert into ${this.schema}.event
-         (id, occurred, event, resource_id, resource, related_resource_ids, related, payload, follows)
-       select id, $2::timestamptz, $3::text, $4::text, $5::jsonb, $6::jsonb, $7::jsonb, $8::jsonb, $9::uuid from receipt`,
-      [
-        ...[id, formatInstant(occurred), storableText(event), storableText(resource[RESOURCE_ID])],
-        ...[resource, related.map((one) => one[RESOURCE_ID]), related, payload].map(storableJson),
-        follows,
-      ],
-    );
+  insert(tx: Tx, event: NewEvent): Promise<void> {
+    return this.insertAll(tx, [event]);
+  }
+
+  /** The same for many, with one statement. Of several with the same id the first counts. */
+  async insertAll(tx: Tx, events: readonly NewEvent[]): Promise<void> {
+    const first = new Map<string, NewEvent>();
+    for (const event of events) if (!first.has(event.id)) first.set(event.id, event);
+    await tx.query(this.insertStatement, eventRows.parameters([...first.values()]));
   }
 
   /** The state events of one flow run or task run, oldest first. */
@@ -63,3 +63,29 @@ export class EventsRepository {
     );
   }
 }
+
+const eventRows = new RowSet<NewEvent>([
+  ['id', 'uuid', ({ id }) => id],
+  ['occurred', 'timestamptz', ({ occurred }) => formatInstant(occurred)],
+  ['event', 'text', ({ event }) => storableText(event)],
+  ['resource_id', 'text', ({ resource }) => storableText(resource[RESOURCE_ID])],
+  ['resource', 'jsonb', ({ resource }) => storableJson(resource)],
+  ['related_resource_ids', 'jsonb', ({ related }) => storableJson(related.map((one) => one[RESOURCE_ID]))],
+  ['related', 'jsonb', ({ related }) => storableJson(related)],
+  ['payload', 'jsonb', ({ payload }) => storableJson(payload)],
+  ['follows', 'uuid', ({ follows }) => follows ?? null],
+]);
+
+/**
+ * The receipts first, in the order of their ids, so that two batches that have ids in common wait for each other in that order
+ * alone; then the events whose receipts are new. Locks nothing else.
+ */
+const insertEvents = (schema: string): string => `
+  with receipt as (
+    insert into ${schema}.event_receipt (id)
+    select id from ${eventRows.source(1, 'r')} order by id
+    on conflict do nothing
+    returning id
+  )
+  insert into ${schema}.event (${eventRows.names})
+  select ${eventRows.names.replace(/^id, /, 'e.id, ')} from ${eventRows.source(1, 'e')} join receipt on receipt.id = e.id`;

@@ -1,15 +1,9 @@
-import { Injectable, Logger } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { newId } from '../../persistence/ids.js';
-import { Transactions } from '../../persistence/transactions.js';
 import type { LimitOfClaim } from '../../records/concurrency-limits/concurrency-claims.repository.js';
-import { EventsRepository, type NewEvent } from '../../records/events/events.repository.js';
 import { labelsOf, type Labels } from '../events/event-content.js';
+import { EventWriter } from '../events/event-writer.service.js';
 import { DatabaseClock } from '../transitions/database-clock.js';
-import { Journal } from '../transitions/journal.js';
-
-const MAX_BATCH = 100;
-/** More than that is not kept while the database is away. */
-const MAX_BUFFERED = 10_000;
 
 /**
  * Says which slots were taken and given back: one event for each limit. They are written in batches right after it happened;
@@ -17,16 +11,15 @@ const MAX_BUFFERED = 10_000;
  */
 @Injectable()
 export class SlotEvents {
-  private readonly logger = new Logger(SlotEvents.name);
-  private buffer: NewEvent[] = [];
-  private writing: Promise<void> | null = null;
-
   constructor(
-    private readonly events: EventsRepository,
-    private readonly transactions: Transactions,
-    private readonly journal: Journal,
+    private readonly writer: EventWriter,
     private readonly clock: DatabaseClock,
   ) {}
+
+  /** Resolves when there is room for the events of further slots; at once, most of the time. */
+  whenRoom(): Promise<void> {
+    return this.writer.whenRoom();
+  }
 
   /**
    * @param related what it has to do with besides the limits.
@@ -41,12 +34,12 @@ export class SlotEvents {
     follows: ReadonlyMap<string, string> | null = null,
   ): ReadonlyMap<string, string> {
     const ids = new Map<string, string>();
-    for (const limit of limits) {
+    const events = limits.map((limit) => {
       const id = newId();
       ids.set(limit.id, id);
       const others = limits.filter((other) => other !== limit).map((other) => labelsOf(resourceOf(other), ROLE));
       const labels = { 'slots-acquired': String(slots), limit: String(limit.limit) };
-      this.buffer.push({
+      return {
         id,
         occurred: this.clock.now(),
         event: `prefect.concurrency-limit.${phase}`,
@@ -54,33 +47,15 @@ export class SlotEvents {
         related: [...others, ...related],
         payload: {},
         follows: follows?.get(limit.id) ?? null,
-      });
-    }
-    if (this.buffer.length > MAX_BUFFERED) this.buffer = this.buffer.slice(-MAX_BUFFERED);
-    this.writing ??= this.write();
+      };
+    });
+    this.writer.append(events);
     return ids;
   }
 
   /** Resolves when what was appended is written, or cannot be. Never rejects. */
-  async settled(): Promise<void> {
-    await this.writing;
-  }
-
-  private async write(): Promise<void> {
-    await new Promise((resolve) => setImmediate(resolve)); // all of this turn go along
-    try {
-      while (this.buffer.length > 0) {
-        const batch = this.buffer.splice(0, MAX_BATCH);
-        const inserts = batch.map(
-          (event) => (tx: Parameters<EventsRepository['insert']>[0]) => this.events.insert(tx, event),
-        );
-        await this.journal.patiently(() => this.transactions.together(inserts));
-      }
-    } catch (error) {
-      this.logger.warn(`Events of concurrency limits could not be written: ${String(error)}`);
-    } finally {
-      this.writing = null;
-    }
+  settled(): Promise<void> {
+    return this.writer.settled();
   }
 }
 

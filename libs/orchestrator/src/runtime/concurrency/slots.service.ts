@@ -168,6 +168,7 @@ export class Slots {
   ): Promise<ClaimAnswer> {
     const mayWait = request.maxRetries === null && request.timeoutMs !== 0;
     const claim = { ...request, id, mayWait, processId, flowRunId, taskRunId, holder: null };
+    if (!request.isSilent) await this.events.whenRoom();
     const answer = await this.journal.patiently(() =>
       this.transactions.single((tx) => this.claims.acquire(tx, claim, this.clock.leadUs)),
     );

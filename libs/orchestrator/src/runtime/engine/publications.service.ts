@@ -48,6 +48,11 @@ export class Publications {
     return derivedId(run, scope.branch.keyOf(`publish:${kind}`, content, this.payloads.classes));
   }
 
+  /** Whether the code that asks is part of a run, which waits while the database is away. */
+  get isWithinRun(): boolean {
+    return currentScope() !== undefined;
+  }
+
   /** The run around the code that asks; neither outside any run. */
   get publisher(): Publisher {
     const { flowRun = null, taskRun = null } = currentScope()?.place ?? {};
@@ -61,6 +66,6 @@ export class Publications {
 
   /** Asks the database for something that may be asked twice; within a run it waits while the database is away. */
   patientlyInRuns<T>(work: () => Promise<T>): Promise<T> {
-    return currentScope() ? this.journal.patiently(work) : work();
+    return this.isWithinRun ? this.journal.patiently(work) : work();
   }
 }

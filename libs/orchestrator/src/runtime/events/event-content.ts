@@ -65,8 +65,12 @@ export function allRelated(resource: Labels, given: readonly Labels[], ofRun: re
   return [...given, ...ofRun.filter((labels) => !known.has(labels[RESOURCE_ID]))];
 }
 
-/** @throws {InvalidEventError} when a part of it is missing, of another kind, too long or too much. */
-export function checkEvent(emitted: EmittedEvent, resource: Labels, related: readonly Labels[]): void {
+/**
+ * Gives the bytes that it takes as JSON.
+ *
+ * @throws {InvalidEventError} when a part of it is missing, of another kind, too long or too much.
+ */
+export function checkEvent(emitted: EmittedEvent, resource: Labels, related: readonly Labels[]): number {
   const { event, id, follows, payload } = emitted;
   const problem =
     (typeof event !== 'string' || event.trim() === '' ? 'it has no name' : null) ??
@@ -79,9 +83,9 @@ export function checkEvent(emitted: EmittedEvent, resource: Labels, related: rea
     (follows !== undefined && !isId(follows) ? `what it follows, ${JSON.stringify(follows)}, is no UUID` : null) ??
     (payload !== undefined && (typeof payload !== 'object' || payload === null || Array.isArray(payload))
       ? 'its payload is no object'
-      : null) ??
-    problemOfSize({ event, resource, related, payload });
+      : null);
   if (problem) throw new InvalidEventError(String(event), problem);
+  return checkedSize(event, { event, resource, related, payload });
 }
 
 /** When it happened. @throws {InvalidEventError} when that is no time. */
@@ -100,11 +104,16 @@ function problemOfLabels(labels: Labels, what: string): string | null {
   return entries.length > MAX_LABELS ? `${what} has ${entries.length} labels, more than ${MAX_LABELS}` : null;
 }
 
-function problemOfSize(content: object): string | null {
+function checkedSize(event: string, content: object): number {
+  const bytes = Buffer.byteLength(jsonOf(event, content));
+  if (bytes > MAX_BYTES) throw new InvalidEventError(event, `it has ${bytes} bytes as JSON, more than ${MAX_BYTES}`);
+  return bytes;
+}
+
+function jsonOf(event: string, content: object): string {
   try {
-    const bytes = Buffer.byteLength(JSON.stringify(content));
-    return bytes > MAX_BYTES ? `it has ${bytes} bytes as JSON, more than ${MAX_BYTES}` : null;
+    return JSON.stringify(content);
   } catch (error) {
-    return `its payload cannot be written as JSON (${String(error)})`;
+    throw new InvalidEventError(event, `its payload cannot be written as JSON (${String(error)})`);
   }
 }

@@ -1,18 +1,19 @@
 import { Injectable } from '@nestjs/common';
-import { EventsRepository } from '../../records/events/events.repository.js';
 import { Publications } from '../engine/publications.service.js';
 import { DatabaseClock } from '../transitions/database-clock.js';
 import { allRelated, checkEvent, labelsOf, occurredAt, type EmittedEvent } from './event-content.js';
+import { EventWriter } from './event-writer.service.js';
 import { relatedToRun } from './related-to-run.js';
 
 /**
  * Says what happened, for whoever wants to know: people, automations, other systems. Inside a run an event is related to the
  * flow run, the task run, the flow and the tags by itself.
  *
- * An event is durable when the call resolves. Code that runs again does not emit it again: in the body of a flow, what says
+ * An event is durable when the call resolves; those that are emitted at the same time are written together, and none is dropped: a
+ * burst waits in memory for its turn, so that whoever emits many awaits them. Code that runs again does not emit it again: in the body of a flow, what says
  * the same at the same place is emitted once, whether the run is resumed or tried again. In a task that holds for each
  * attempt; one that says something else when it runs again, after its process died, is emitted besides: at least once. Within
- * a run the call waits while the database is away.
+ * a run the call waits while the database is away; outside of one it is rejected with what went wrong.
  *
  * @example
  * ```ts
@@ -22,7 +23,7 @@ import { relatedToRun } from './related-to-run.js';
 @Injectable()
 export class Events {
   constructor(
-    private readonly events: EventsRepository,
+    private readonly writer: EventWriter,
     private readonly publications: Publications,
     private readonly clock: DatabaseClock,
   ) {}
@@ -39,7 +40,7 @@ export class Events {
       const given = (emitted.related ?? []).map((one) => labelsOf(one, one.role));
       const related = allRelated(resource, given, relatedToRun());
       const occurred = occurredAt(emitted);
-      checkEvent(emitted, resource, related);
+      const bytes = checkEvent(emitted, resource, related);
       const id = emitted.id ?? this.publications.idOf('event', [event, resource, given, payload, follows]);
       const row = {
         id: id.toLowerCase(),
@@ -50,7 +51,7 @@ export class Events {
         payload,
         follows,
       };
-      await this.publications.write((tx) => this.events.insert(tx, row));
+      await this.writer.write(row, { bytes, isPatient: this.publications.isWithinRun });
       return row.id;
     });
   }

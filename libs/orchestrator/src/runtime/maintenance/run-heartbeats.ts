@@ -52,9 +52,8 @@ export class RunHeartbeats implements OnApplicationBootstrap, BeforeApplicationS
     if (running.length === 0) return;
     const now = this.clock.now();
     try {
-      await this.transactions.run(async (tx) => {
-        for (const { live } of running) await this.events.insert(tx, heartbeat(live, now));
-      });
+      const beats = running.map(({ live }) => heartbeat(live, now));
+      await this.transactions.single((tx) => this.events.insertAll(tx, beats));
     } catch (error) {
       this.logger.warn(`The heartbeats of ${running.length} flow runs are left out: ${String(error)}`);
     }
