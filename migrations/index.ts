@@ -15,6 +15,7 @@ import { WorkPools1764979200000 } from './0014-work-pools.js';
 import { ConcurrencyLimits1765065600000 } from './0015-concurrency-limits.js';
 import { Builds1765238400000 } from './0017-builds.js';
 import { FairShares1765324800000 } from './0018-fair-shares.js';
+import { Retention1765411200000 } from './0019-retention.js';
 
 /** Every migration, oldest first. A list, not a glob: it works the same compiled, in tests and inside a bundle. */
 export const migrations = [
@@ -35,4 +36,5 @@ export const migrations = [
   ConcurrencyLimits1765065600000,
   Builds1765238400000,
   FairShares1765324800000,
+  Retention1765411200000,
 ] as const;

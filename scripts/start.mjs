@@ -1,6 +1,6 @@
 /**
- * `npm start`: the bundled orchestrator. `npm run demo`: the guided tour. `npm run deploy-check`: whether this code could be
- * deployed. Builds first when that is needed.
+ * `npm start`: the bundled orchestrator; `npm start -- services`: what it does for all of its processes, in a process of its own.
+ * `npm run demo`: the guided tour. `npm run deploy-check`: whether this code could be deployed. Builds first when that is needed.
  *
  * The application is loaded into this very process, so that signals, the exit code and the memory are its own.
  */
@@ -24,7 +24,7 @@ if (reason) {
 }
 
 const [node, , ...args] = process.argv;
-const isNamed = args[0] === 'demo' || args[0] === 'deploy-check';
+const isNamed = ['demo', 'deploy-check', 'services'].includes(args[0]);
 const program = join(root, 'dist', 'src', `${isNamed ? args[0] : 'main'}.js`);
 process.argv = [node, program, ...(isNamed ? args.slice(1) : args)];
 await import(pathToFileURL(program).href);

@@ -11,19 +11,21 @@ const APPLICATION = join(__dirname, 'run.application.js');
 /** The bundled orchestrator: engine, API and the examples, in one process. */
 @Module({})
 export class AppModule {
-  static with(settings: Settings): DynamicModule {
+  /** @param onlyServices whether it executes no waiting runs, and does nothing but services. */
+  static with(settings: Settings, { onlyServices = false } = {}): DynamicModule {
     const { database, schema, app, buildId, secretKey, auth, host } = settings;
     const { drainMs, cancelGraceMs, maxStallMs, maxRecoveries, runHeartbeatMs, taskConcurrency } = settings;
     const { workPools, unqueued, workerLimit, killGraceMs } = settings;
     const worker = { pools: workPools, unqueued, limit: workerLimit, killGrace: killGraceMs, application: APPLICATION };
+    const { services, retention } = settings;
     return {
       module: AppModule,
       imports: [
         OrchestratorModule.forRoot({
-          ...{ database, schema, app, maxRecoveries },
+          ...{ database, schema, app, maxRecoveries, services, retention },
           ...{ drain: drainMs, cancelGrace: cancelGraceMs, maxStall: maxStallMs, runHeartbeat: runHeartbeatMs },
-          backgroundTasks: taskConcurrency === 0 ? false : { concurrency: taskConcurrency },
-          worker: workerLimit === 0 ? false : worker,
+          backgroundTasks: taskConcurrency === 0 || onlyServices ? false : { concurrency: taskConcurrency },
+          worker: workerLimit === 0 || onlyServices ? false : worker,
           ...(buildId !== null && { buildId }),
           ...(secretKey !== null && { secretKey }),
         }),

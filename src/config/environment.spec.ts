@@ -1,3 +1,4 @@
+import { SERVICE_NAMES } from '@nestor/orchestrator';
 import { InvalidEnvironmentError, readEnvironment, type Settings } from './environment.js';
 
 const DEFAULTS: Settings = {
@@ -19,8 +20,18 @@ const DEFAULTS: Settings = {
   unqueued: true,
   workerLimit: 200,
   killGraceMs: 30_000,
+  services: {},
+  retention: {
+    runs: false,
+    events: '7d',
+    eventsByType: { 'prefect.flow-run.heartbeat': '7d' },
+    artifacts: false,
+    logs: false,
+  },
   buildId: null,
 };
+
+const NO_SERVICES = Object.fromEntries(SERVICE_NAMES.map((name) => [name, false]));
 
 function problemsOf(variables: Record<string, string>): readonly string[] {
   try {
@@ -75,6 +86,33 @@ describe('reading the environment', () => {
     ['NESTOR_MAX_RECOVERIES', { NESTOR_MAX_RECOVERIES: '1000' }, { maxRecoveries: 1_000 }],
     ['NESTOR_MAX_RECOVERIES, none', { NESTOR_MAX_RECOVERIES: '0' }, { maxRecoveries: 0 }],
     ['NESTOR_TASK_CONCURRENCY', { NESTOR_TASK_CONCURRENCY: '0' }, { taskConcurrency: 0 }],
+    ['NESTOR_SERVICES, none', { NESTOR_SERVICES: 'none' }, { services: false }],
+    [
+      'NESTOR_SERVICES, some',
+      { NESTOR_SERVICES: 'sweeper, retention' },
+      { services: { ...NO_SERVICES, sweeper: true, retention: true } },
+    ],
+    ['NESTOR_RETENTION_RUNS', { NESTOR_RETENTION_RUNS: '90d' }, { retention: { ...DEFAULTS.retention, runs: '90d' } }],
+    [
+      'NESTOR_RETENTION_EVENTS',
+      { NESTOR_RETENTION_EVENTS: 'off' },
+      { retention: { ...DEFAULTS.retention, events: false } },
+    ],
+    [
+      'NESTOR_RETENTION_EVENTS_BY_TYPE',
+      { NESTOR_RETENTION_EVENTS_BY_TYPE: 'shop.stock.*=1d, shop.ping=1h' },
+      { retention: { ...DEFAULTS.retention, eventsByType: { 'shop.stock.*': '1d', 'shop.ping': '1h' } } },
+    ],
+    [
+      'NESTOR_RETENTION_EVENTS_BY_TYPE, none',
+      { NESTOR_RETENTION_EVENTS_BY_TYPE: 'off' },
+      { retention: { ...DEFAULTS.retention, eventsByType: {} } },
+    ],
+    [
+      'NESTOR_RETENTION_ARTIFACTS and NESTOR_RETENTION_LOGS',
+      { NESTOR_RETENTION_ARTIFACTS: '30d', NESTOR_RETENTION_LOGS: '12h' },
+      { retention: { ...DEFAULTS.retention, artifacts: '30d', logs: '12h' } },
+    ],
     ['NESTOR_BUILD_ID', { NESTOR_BUILD_ID: '1f0c9e2' }, { buildId: '1f0c9e2' }],
     ['NESTOR_WORK_POOLS', { NESTOR_WORK_POOLS: 'etl' }, { workPools: [{ name: 'etl', type: 'nest' }] }],
     [
@@ -123,6 +161,12 @@ describe('reading the environment', () => {
     'NESTOR_UNQUEUED',
     'NESTOR_WORKER_LIMIT',
     'NESTOR_KILL_GRACE',
+    'NESTOR_SERVICES',
+    'NESTOR_RETENTION_RUNS',
+    'NESTOR_RETENTION_EVENTS',
+    'NESTOR_RETENTION_EVENTS_BY_TYPE',
+    'NESTOR_RETENTION_ARTIFACTS',
+    'NESTOR_RETENTION_LOGS',
   ])('%s counts as not set when it is blank', (name) => {
     expect(readEnvironment({ [name]: '' })).toEqual(DEFAULTS);
     expect(readEnvironment({ [name]: '  ' })).toEqual(DEFAULTS);
@@ -142,7 +186,21 @@ describe('reading the environment', () => {
   const WORK_POOLS = expect.stringMatching(/^NESTOR_WORK_POOLS must name pools with commas between/) as string;
   const SECRET_KEY =
     'NESTOR_SECRET_KEY must be 32 random bytes in base64 (openssl rand -base64 32), or several such keys with commas between';
+  const SERVICES =
+    'NESTOR_SERVICES must be all, none, or some of scheduler, lateRuns, sweeper, slots, foreman, hooks, housekeeping, retention with commas between';
+  const RUNS = 'NESTOR_RETENTION_RUNS must be a duration such as 30d, from 1m to 36525d, or off';
+  const LOGS = RUNS.replace('RUNS', 'LOGS');
+  const BY_TYPE =
+    'NESTOR_RETENTION_EVENTS_BY_TYPE must be off, or names of events with durations and commas between, such as shop.stock.*=1d,shop.ping=1h';
   it.each([
+    ['NESTOR_SERVICES', 'sweeper,cleaner', SERVICES],
+    ['NESTOR_SERVICES', 'all,sweeper', SERVICES],
+    ['NESTOR_RETENTION_RUNS', 'forever', RUNS],
+    ['NESTOR_RETENTION_RUNS', '59s', RUNS],
+    ['NESTOR_RETENTION_LOGS', '36526d', LOGS],
+    ['NESTOR_RETENTION_EVENTS_BY_TYPE', 'shop.ping', BY_TYPE],
+    ['NESTOR_RETENTION_EVENTS_BY_TYPE', 'shop.ping=1d,=2d', BY_TYPE],
+    ['NESTOR_RETENTION_EVENTS_BY_TYPE', 'shop.*.ping=1d', BY_TYPE],
     ['NESTOR_PORT', 'http', PORT],
     ['NESTOR_PORT', '-1', PORT],
     ['NESTOR_PORT', '65536', PORT],

@@ -2,6 +2,8 @@ import 'reflect-metadata';
 import { plainToInstance, Type } from 'class-transformer';
 import { IsInt, IsOptional, IsString, Matches, Max, Min, MinLength, validateSync } from 'class-validator';
 import { durationMs, InvalidDurationError, OrchestratorError, type Duration } from '@nestor/core';
+import type { RetentionOptions, ServiceOptions } from '@nestor/orchestrator';
+import { RETENTION_DEFAULTS, retentionOf, servicesOf } from './retention-variables.js';
 import { servedPools, workPoolProblems, type ServedWorkPool } from './work-pools.js';
 
 const PORT_RANGE = { message: 'NESTOR_PORT must be a whole number from 0 to 65535' };
@@ -120,6 +122,30 @@ class Environment {
   @IsString()
   NESTOR_RUN_HEARTBEAT: string = '3m';
 
+  /** What this process does for all processes of the application: `all`, `none`, or some by name with commas between. */
+  @IsString()
+  NESTOR_SERVICES: string = 'all';
+
+  /** How long runs are kept after their end, such as `90d`; `off` for ever. */
+  @IsString()
+  NESTOR_RETENTION_RUNS: string = RETENTION_DEFAULTS.NESTOR_RETENTION_RUNS;
+
+  /** How long events are kept; `off` for ever. */
+  @IsString()
+  NESTOR_RETENTION_EVENTS: string = RETENTION_DEFAULTS.NESTOR_RETENTION_EVENTS;
+
+  /** How long events of some names are kept, where that is less: `name=7d`, with commas between; a name may end with `*`. */
+  @IsString()
+  NESTOR_RETENTION_EVENTS_BY_TYPE: string = RETENTION_DEFAULTS.NESTOR_RETENTION_EVENTS_BY_TYPE;
+
+  /** How long artifacts are kept, where that is less than their runs; `off` as long as those. */
+  @IsString()
+  NESTOR_RETENTION_ARTIFACTS: string = RETENTION_DEFAULTS.NESTOR_RETENTION_ARTIFACTS;
+
+  /** How long log lines are kept, where that is less than their runs; `off` as long as those. */
+  @IsString()
+  NESTOR_RETENTION_LOGS: string = RETENTION_DEFAULTS.NESTOR_RETENTION_LOGS;
+
   /** Names the code that runs, such as a git commit; kept with every run. */
   @IsOptional()
   @IsString()
@@ -148,6 +174,8 @@ export interface Settings {
   readonly unqueued: boolean;
   readonly workerLimit: number;
   readonly killGraceMs: number;
+  readonly services: ServiceOptions | false;
+  readonly retention: RetentionOptions;
   readonly buildId: string | null;
 }
 
@@ -209,6 +237,8 @@ export function readEnvironment(variables: NodeJS.ProcessEnv = process.env): Set
       `NESTOR_HOST is "${environment.NESTOR_HOST}", which others can reach; set NESTOR_AUTH=user:password as well, or keep 127.0.0.1`,
     );
   }
+  const services = servicesOf(environment.NESTOR_SERVICES, problems);
+  const retention = retentionOf(environment, problems);
   if (problems.length > 0) throw new InvalidEnvironmentError(problems);
 
   const poolSize = environment.NESTOR_POOL_SIZE;
@@ -234,6 +264,8 @@ export function readEnvironment(variables: NodeJS.ProcessEnv = process.env): Set
     unqueued: environment.NESTOR_UNQUEUED === 'true',
     workerLimit: environment.NESTOR_WORKER_LIMIT,
     killGraceMs,
+    services,
+    retention,
     buildId: environment.NESTOR_BUILD_ID ?? null,
   };
 }

@@ -237,6 +237,9 @@ export type { HandedLease, JobEnd, WorkerJob } from './runtime/workers/base-work
 export { InvalidPushRequestError, PushFailedError } from './runtime/workers/push/push-errors.js';
 export { HandedOverRuns, RunNotHandedOverError } from './runtime/workers/handed-over-runs.service.js';
 export { WorkerTypeUnknownError } from './runtime/workers/worker-types.service.js';
+export type { RetentionOptions } from './runtime/retention/retention-settings.js';
+export { SERVICE_NAMES } from './runtime/services/service-settings.js';
+export type { ServiceOptions } from './runtime/services/service-settings.js';
 export type { WorkerOptions, WorkerPoolOptions } from './runtime/workers/worker-settings.js';
 export type { JsonValue } from './persistence/storable-json.js';
 

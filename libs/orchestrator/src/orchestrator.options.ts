@@ -6,6 +6,11 @@ import type { BackgroundSettings, BackgroundTaskOptions } from './runtime/backgr
 import type { PayloadOptions } from './runtime/payloads/payload-options.js';
 import { isIsolated } from './runtime/workers/isolation/isolated.js';
 import { NEST_TYPE } from './runtime/workers/worker-types.service.js';
+import {
+  retentionSettings,
+  type RetentionOptions,
+  type RetentionSettings,
+} from './runtime/retention/retention-settings.js';
 import { AesKeyRing } from './runtime/secrets/aes-key-ring.js';
 import { secretKeysOf, type SecretKeyOption } from './runtime/secrets/secret-key-option.js';
 import {
@@ -16,6 +21,7 @@ import {
   type WorkerPoolOptions,
   type WorkerSettings,
 } from './runtime/workers/worker-settings.js';
+import { serviceSettings, type ServiceOptions, type ServiceSettings } from './runtime/services/service-settings.js';
 import type { SecretKeySettings } from './runtime/secrets/secret-keys.service.js';
 
 /** Your own server. */
@@ -97,6 +103,13 @@ export interface OrchestratorOptions {
    * taken over from a process that died. From `1s`; default `10m`.
    */
   readonly pendingTimeout?: Duration;
+  /**
+   * What this process does for all processes of its application besides executing runs; `false`: nothing, which other processes then
+   * have to do. Default: everything, in every process.
+   */
+  readonly services?: ServiceOptions | false;
+  /** How long what has happened is kept; `false`: for ever. Default: events for `7d`, and runs for ever. */
+  readonly retention?: RetentionOptions | false;
   /** How parameters, results and errors are kept. */
   readonly payloads?: PayloadOptions;
   /** Whether results are kept where neither task nor flow says so (`persistResult`). Default `true`. */
@@ -143,6 +156,8 @@ interface ResolvedOptions {
   readonly pendingTimeoutMs: number;
   readonly backgroundTasks: BackgroundSettings | null;
   readonly worker: WorkerSettings | null;
+  readonly services: ServiceSettings;
+  readonly retention: RetentionSettings;
 }
 
 export const DEFAULT_OPTIONS = {
@@ -172,12 +187,12 @@ const MAX_PREFETCH_MS = 300_000;
 /** Of a heartbeat: more often than once a second serves nobody, and timers are not made for more than some weeks. */
 const HEARTBEAT_MS = { least: 1_000, most: 24 * 60 * 60 * 1_000 };
 
-/** Where an application was started for one run alone, it takes no other, and what is left of that is handed back at once. */
-const FOR_ONE_RUN = { worker: false, backgroundTasks: false, drain: 0 } as const;
+/** Where an application was started for one run alone, it looks after no other, and what is left of that is handed back at once. */
+const FOR_ONE_RUN = { worker: false, backgroundTasks: false, services: false, drain: 0 } as const;
 
 /**
- * @throws {InvalidDurationError} when `drain`, `cancelGrace`, `maxStall` or `runHeartbeat` is no duration.
- * @throws {InvalidOptionError} when `maxRecoveries`, `poolSize`, `runHeartbeat` or `concurrency` cannot be meant.
+ * @throws {InvalidDurationError} when `drain`, `cancelGrace`, `maxStall`, `runHeartbeat` or an age of `retention` is no duration.
+ * @throws {InvalidOptionError} when another option, or an age, cannot be meant.
  */
 export function resolveOptions(given: OrchestratorOptions): ResolvedOptions {
   const options = isIsolated() ? { ...given, ...FOR_ONE_RUN } : given;
@@ -200,6 +215,8 @@ export function resolveOptions(given: OrchestratorOptions): ResolvedOptions {
     maxRecoveries: wholeNumber(options.maxRecoveries ?? DEFAULT_OPTIONS.maxRecoveries, 'maxRecoveries', 0),
     backgroundTasks: backgroundSettings(options.backgroundTasks ?? {}),
     worker: workerSettings(options.worker ?? {}),
+    services: serviceSettings(options.services ?? {}, invalidOption),
+    retention: retentionSettings(options.retention ?? {}, invalidOption),
     persistResults: options.persistResults ?? true,
     cache: { refresh: options.cache?.refresh ?? false, isDisabled: options.cache?.disabled ?? false },
     pendingTimeoutMs: pendingTimeoutMs(options.pendingTimeout ?? DEFAULT_OPTIONS.pendingTimeout),
@@ -218,6 +235,10 @@ export function secretKeySettings(options: OrchestratorOptions): SecretKeySettin
   const invalid = (problem: string): Error => new InvalidOptionError('OrchestratorModule', 'secretKey', `${problem}.`);
   if (options.secretKey !== undefined) new AesKeyRing(keys, invalid);
   return { keys, file: 'home' in database ? join(database.home, 'secret.key') : null };
+}
+
+function invalidOption(option: string, problem: string): InvalidOptionError {
+  return new InvalidOptionError('OrchestratorModule', option, problem);
 }
 
 function heartbeatMs(duration: Duration): number {

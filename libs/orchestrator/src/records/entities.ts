@@ -26,6 +26,7 @@ import { ProcessEntity } from './processes/process.entity.js';
 import { RunValueEntity } from './run-values/run-value.entity.js';
 import { PayloadEntity } from './payloads/payload.entity.js';
 import { ScheduleWatchEntity } from './deployments/schedule-watch.entity.js';
+import { RetentionPassEntity } from './retention/retention-pass.entity.js';
 import { TaskCacheEntity } from './task-cache/task-cache.entity.js';
 import { QueuedTaskEntity } from './task-queue/queued-task.entity.js';
 import { TaskRunStateEntity } from './task-runs/task-run-state.entity.js';
@@ -73,4 +74,5 @@ export const entities = [
   FairAppEntity,
   FairLineEntity,
   FairNewsEntity,
+  RetentionPassEntity,
 ] as const;

@@ -22,6 +22,13 @@ import { LogsRepository } from './logs/logs.repository.js';
 import { OwedHooksRepository } from './owed-hooks/owed-hooks.repository.js';
 import { PayloadsRepository } from './payloads/payloads.repository.js';
 import { ProcessesRepository } from './processes/processes.repository.js';
+import { ExpiredArtifactsRepository } from './retention/expired-artifacts.repository.js';
+import { ExpiredEventsRepository } from './retention/expired-events.repository.js';
+import { ExpiredFlowRunsRepository } from './retention/expired-flow-runs.repository.js';
+import { ExpiredLogsRepository } from './retention/expired-logs.repository.js';
+import { ExpiredTaskRunsRepository } from './retention/expired-task-runs.repository.js';
+import { PartitionsRepository } from './retention/partitions.repository.js';
+import { RetentionPassesRepository } from './retention/retention-passes.repository.js';
 import { RunValuesRepository } from './run-values/run-values.repository.js';
 import { TaskCacheRepository } from './task-cache/task-cache.repository.js';
 import { TaskQueueRepository } from './task-queue/task-queue.repository.js';
@@ -57,6 +64,13 @@ export const repositories = [
   OwedHooksRepository,
   PayloadsRepository,
   ProcessesRepository,
+  ExpiredArtifactsRepository,
+  ExpiredEventsRepository,
+  ExpiredFlowRunsRepository,
+  ExpiredLogsRepository,
+  ExpiredTaskRunsRepository,
+  PartitionsRepository,
+  RetentionPassesRepository,
   RunValuesRepository,
   TaskCacheRepository,
   TaskQueueRepository,

@@ -27,6 +27,7 @@ import { FlowRegistry } from './registry/flow-registry.js';
 import { rehearsalProviders } from './rehearsal/rehearsal.providers.js';
 import { Replays } from './replay/replays.service.js';
 import { Results } from './results.service.js';
+import { retentionProviders } from './retention/retention.providers.js';
 import { schedulerProviders } from './scheduler/scheduler.providers.js';
 import { schedulingProviders } from './scheduling/scheduling.providers.js';
 import { SecretKeys } from './secrets/secret-keys.service.js';
@@ -63,6 +64,7 @@ export const runtimeProviders = [
   ...controlProviders,
   ...nestProviders,
   ...maintenanceProviders,
+  ...retentionProviders,
   RunDiagnoses,
   SecretKeys,
   Artifacts,

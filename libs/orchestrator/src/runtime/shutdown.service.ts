@@ -12,6 +12,7 @@ import { HookDelivery } from './hooks/hook-delivery.service.js';
 import { SettledHooks } from './hooks/settled-hooks.service.js';
 import { ProcessLease } from './leases/process-lease.service.js';
 import { Foreman } from './maintenance/foreman.service.js';
+import { Retention } from './retention/retention.service.js';
 import { RunClaimer } from './recovery/run-claimer.service.js';
 import { LateRuns } from './scheduler/late-runs.service.js';
 import { Scheduler } from './scheduler/scheduler.service.js';
@@ -37,6 +38,7 @@ export class Shutdown implements BeforeApplicationShutdown {
     private readonly taskClaimer: TaskClaimer,
     private readonly sweeper: Sweeper,
     private readonly foreman: Foreman,
+    private readonly retention: Retention,
     private readonly scheduler: Scheduler,
     private readonly turnGiver: TurnGiver,
     private readonly lateRuns: LateRuns,
@@ -65,6 +67,7 @@ export class Shutdown implements BeforeApplicationShutdown {
       this.slotKeeper.stop(),
       this.limitedTags.stop(),
       this.foreman.stop(),
+      this.retention.stop(),
       this.scheduler.stop(),
       this.turnGiver.stop(),
       this.lateRuns.stop(),

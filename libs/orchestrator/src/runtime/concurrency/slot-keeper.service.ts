@@ -7,6 +7,7 @@ import { WakeableLoop } from '../recovery/wakeable-loop.js';
 import { DatabaseClock } from '../transitions/database-clock.js';
 import { HandOver } from './hand-over.service.js';
 import { RunSlots } from './run-slots.service.js';
+import { SERVICE_SETTINGS, type ServiceSettings } from '../services/service-settings.js';
 
 /** Slots of leases that ran out are free this much later at the latest. */
 const EVERY_MS = 2_500;
@@ -31,9 +32,11 @@ export class SlotKeeper implements OnApplicationBootstrap {
     private readonly runSlots: RunSlots,
     private readonly lines: FairLinesRepository,
     @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
+    @Inject(SERVICE_SETTINGS) private readonly services: ServiceSettings,
   ) {}
 
   onApplicationBootstrap(): void {
+    if (!this.services.has('slots')) return;
     this.loop.start();
   }
 

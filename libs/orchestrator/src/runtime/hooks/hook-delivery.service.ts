@@ -13,6 +13,7 @@ import { FlowRegistry } from '../registry/flow-registry.js';
 import { hookedFlowRun, hookedTaskRun, type HookCall } from './hook-call.js';
 import { HookCaller } from './hook-caller.service.js';
 import { SettledHooks } from './settled-hooks.service.js';
+import { SERVICE_SETTINGS, type ServiceSettings } from '../services/service-settings.js';
 
 /** How many states have their hooks called at a time. */
 const MOST_UNDER_WAY = 50;
@@ -44,9 +45,11 @@ export class HookDelivery implements OnApplicationBootstrap {
     private readonly process: ProcessLease,
     private readonly notifier: Notifier,
     @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
+    @Inject(SERVICE_SETTINGS) private readonly services: ServiceSettings,
   ) {}
 
   onApplicationBootstrap(): void {
+    if (!this.services.has('hooks')) return;
     const { flowIds, taskKeys } = this.callable();
     if (flowIds.length + taskKeys.length === 0) return;
     this.process.listen(whenTold('hooks', () => this.loop.wake()));

@@ -18,6 +18,7 @@ import { DatabaseClock } from '../transitions/database-clock.js';
 import { StoredRuns } from '../transitions/stored-runs.service.js';
 import { PoolStatuses, POLLED_WITHIN_MS } from '../work-pools/pool-statuses.service.js';
 import { WORKER_SETTINGS, type WorkerSettings } from '../workers/worker-settings.js';
+import { SERVICE_SETTINGS, type ServiceSettings } from '../services/service-settings.js';
 
 const EVERY_MS = 15_000;
 const AFTER_FAILURE_MS = 1_000;
@@ -51,9 +52,11 @@ export class Foreman implements OnApplicationBootstrap {
     private readonly clock: DatabaseClock,
     @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
     @Inject(WORKER_SETTINGS) private readonly worker: WorkerSettings | null,
+    @Inject(SERVICE_SETTINGS) private readonly services: ServiceSettings,
   ) {}
 
   onApplicationBootstrap(): void {
+    if (!this.services.has('foreman')) return;
     this.clock.onSkip(() => this.loop.wake());
     this.loop.start();
   }

@@ -11,6 +11,7 @@ import { schemaOf } from '../../persistence/schema-of.js';
 import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
 import { Transactions } from '../../persistence/transactions.js';
 import { TaskCacheRepository } from '../../records/task-cache/task-cache.repository.js';
+import { SERVICE_SETTINGS, type ServiceSettings } from '../services/service-settings.js';
 
 /** Partitions exist three weeks ahead, and an expired outcome is found by nobody: a few missed rounds do no harm. */
 const EVERY_MS = 6 * 60 * 60 * 1_000;
@@ -33,9 +34,11 @@ export class Housekeeping implements OnApplicationBootstrap, BeforeApplicationSh
     private readonly transactions: Transactions,
     private readonly cache: TaskCacheRepository,
     @Inject(ORCHESTRATOR_DATA_SOURCE) private readonly dataSource: DataSource,
+    @Inject(SERVICE_SETTINGS) private readonly services: ServiceSettings,
   ) {}
 
   onApplicationBootstrap(): void {
+    if (!this.services.has('housekeeping')) return;
     this.timer = setInterval(() => {
       this.round = this.clean();
     }, EVERY_MS);

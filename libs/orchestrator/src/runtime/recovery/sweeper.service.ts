@@ -31,6 +31,7 @@ import { StoredRuns } from '../transitions/stored-runs.service.js';
 import { DatabaseClock } from '../transitions/database-clock.js';
 import { RunClaimer } from './run-claimer.service.js';
 import { WakeableLoop } from './wakeable-loop.js';
+import { SERVICE_SETTINGS, type ServiceSettings } from '../services/service-settings.js';
 
 /** How many runs of dead processes are dealt with at a time. */
 const BATCH = 200;
@@ -67,9 +68,11 @@ export class Sweeper implements OnApplicationBootstrap {
     private readonly orphanedTasks: OrphanedTasks,
     private readonly slots: SlotKeeper,
     @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
+    @Inject(SERVICE_SETTINGS) private readonly services: ServiceSettings,
   ) {}
 
   onApplicationBootstrap(): void {
+    if (!this.services.has('sweeper')) return;
     this.process.listen({
       deadPeers: (ids) => {
         for (const id of ids) this.suspects.add(id);

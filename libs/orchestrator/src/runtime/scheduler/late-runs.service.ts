@@ -5,6 +5,7 @@ import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { WakeableLoop } from '../recovery/wakeable-loop.js';
 import { DatabaseClock } from '../transitions/database-clock.js';
 import { StoredRuns } from '../transitions/stored-runs.service.js';
+import { SERVICE_SETTINGS, type ServiceSettings } from '../services/service-settings.js';
 
 // As in the contract.
 const LATE_AFTER_MS = 15_000;
@@ -28,9 +29,11 @@ export class LateRuns implements OnApplicationBootstrap {
     private readonly storedRuns: StoredRuns,
     private readonly clock: DatabaseClock,
     @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
+    @Inject(SERVICE_SETTINGS) private readonly services: ServiceSettings,
   ) {}
 
   onApplicationBootstrap(): void {
+    if (!this.services.has('lateRuns')) return;
     this.clock.onSkip(() => this.loop.wake());
     this.loop.start();
   }

@@ -6,6 +6,7 @@ import { WakeableLoop } from '../recovery/wakeable-loop.js';
 import { DatabaseClock } from '../transitions/database-clock.js';
 import { ScheduleFiller } from './schedule-filler.service.js';
 import { ScheduleNews } from './schedule-news.service.js';
+import { SERVICE_SETTINGS, type ServiceSettings } from '../services/service-settings.js';
 
 /** Without a wake-up, a schedule may have been changed elsewhere for this long: its runs are there within five seconds. */
 const IDLE_MS = 4_000;
@@ -35,9 +36,11 @@ export class Scheduler implements OnApplicationBootstrap {
     private readonly news: ScheduleNews,
     private readonly clock: DatabaseClock,
     @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
+    @Inject(SERVICE_SETTINGS) private readonly services: ServiceSettings,
   ) {}
 
   onApplicationBootstrap(): void {
+    if (!this.services.has('scheduler')) return;
     this.news.listen(() => this.loop.wake());
     this.loop.start();
   }

@@ -15,6 +15,7 @@ import { DatabaseClock } from '../transitions/database-clock.js';
 import { StoredRuns } from '../transitions/stored-runs.service.js';
 import { ScheduleNews } from './schedule-news.service.js';
 import { decideTurns, type Turns } from './turns.js';
+import { SERVICE_SETTINGS, type ServiceSettings } from '../services/service-settings.js';
 
 /** Between two looks at a run that others wait for, and that may be executed elsewhere. */
 const BLOCKED_MS = 500;
@@ -43,9 +44,11 @@ export class TurnGiver implements OnApplicationBootstrap {
     private readonly news: ScheduleNews,
     private readonly clock: DatabaseClock,
     @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
+    @Inject(SERVICE_SETTINGS) private readonly services: ServiceSettings,
   ) {}
 
   onApplicationBootstrap(): void {
+    if (!this.services.has('scheduler')) return;
     this.news.listen(() => this.loop.wake());
     this.loop.start();
   }

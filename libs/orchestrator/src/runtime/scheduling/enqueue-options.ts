@@ -10,7 +10,7 @@ import { checkedSharing, RESERVED, type Sharing, type SharingOptions } from './s
 export interface EnqueueOptions extends NewRunOptions, DueOptions, SharingOptions, FairnessOptions {
   /**
    * Of the runs of a flow with this key one is created, ever: whoever asks again gets the same run, whatever has become of it.
-   * 1 to 500 characters. It counts for as long as the run is kept. Default: none.
+   * 1 to 500 characters. It counts for as long as the run is kept (option `retention`). Default: none.
    */
   readonly idempotencyKey?: string;
   /**

@@ -1,0 +1,146 @@
+import { formatInstant, instantOfMs } from '@nestor/core';
+import { Inject, Injectable } from '@nestjs/common';
+import { Transactions } from '../../persistence/transactions.js';
+import { ExpiredArtifactsRepository } from '../../records/retention/expired-artifacts.repository.js';
+import { ExpiredFlowRunsRepository, type SurveyedRuns } from '../../records/retention/expired-flow-runs.repository.js';
+import { ExpiredTaskRunsRepository } from '../../records/retention/expired-task-runs.repository.js';
+import type { PartitionedTable, WeekPartition } from '../../records/retention/partitions.repository.js';
+import { PAYLOAD_SETTINGS, type PayloadSettings } from '../payloads/payload-options.js';
+import { ExpiredRuns } from './expired-runs.service.js';
+import type { RetentionPass } from './retention-pass.js';
+import { Weeks } from './weeks.service.js';
+
+/** Runs that are looked at with one statement. */
+const PAGE = 5_000;
+const BATCH = 5_000;
+
+/** Clocks of processes, which give runs their ids, and that of the database are not further apart. */
+const SKEW_MS = 86_400_000;
+/** Who ended so long before the end of its week has nothing in the next one. */
+const LATE_MS = 3_600_000;
+
+/** What is kept with runs by the week; the runs themselves go first, so that none is ever there without what belongs to it. */
+const TABLES: readonly PartitionedTable[] = [
+  ...(['flow_run', 'task_run', 'flow_run_state', 'task_run_state', 'log'] as const),
+  ...(['run_value', 'flow_run_input', 'payload', 'artifact'] as const),
+];
+
+/**
+ * Drops weeks of runs as a whole: those of which everything may go, and before which nothing is left that may not.
+ *
+ * A run that stays keeps its week, and those after it, in which some of it may be: what else is in them is removed row by row, and
+ * once nothing is left of a week it is dropped.
+ */
+@Injectable()
+export class ExpiredWeeks {
+  constructor(
+    private readonly flowRuns: ExpiredFlowRunsRepository,
+    private readonly taskRuns: ExpiredTaskRunsRepository,
+    private readonly artifacts: ExpiredArtifactsRepository,
+    private readonly runs: ExpiredRuns,
+    private readonly transactions: Transactions,
+    private readonly weeks: Weeks,
+    @Inject(PAYLOAD_SETTINGS) private readonly payloads: PayloadSettings,
+  ) {}
+
+  /** Drops weeks all of whose runs may go. */
+  async drop(pass: RetentionPass, ageMs: number): Promise<void> {
+    if (await this.areSomeElsewhere()) return;
+    const groups = await this.expired(pass, ageMs);
+    for (const fromMs of [...groups.keys()].sort((one, other) => one - other)) {
+      const group = groups.get(fromMs) ?? [];
+      if (!(await this.mayGo(pass, fromMs, ageMs)) || !(await this.dropGroup(pass, fromMs, group))) return;
+    }
+  }
+
+  /** Drops weeks of which nothing is left. */
+  async dropEmpty(pass: RetentionPass, ageMs: number): Promise<void> {
+    for (const group of (await this.expired(pass, ageMs)).values()) {
+      for (const week of group) if (!(await this.weeks.hasRows(week.name))) await this.weeks.drop(week, pass);
+    }
+  }
+
+  /** The weeks that are old enough, by when they begin. */
+  private async expired(pass: RetentionPass, ageMs: number): Promise<Map<number, WeekPartition[]>> {
+    const groups = new Map<number, WeekPartition[]>();
+    for (const table of TABLES) {
+      for (const week of await this.weeks.of(table)) {
+        if (!pass.isBefore(week.untilMs + SKEW_MS, ageMs)) break;
+        groups.set(week.fromMs, [...(groups.get(week.fromMs) ?? []), week]);
+      }
+    }
+    return groups;
+  }
+
+  /** Whether something of the runs of a week may be where nobody would find it: in a store, or among what is of no week. */
+  private async areSomeElsewhere(): Promise<boolean> {
+    if (this.payloads.store !== null) return true;
+    return (await this.weeks.hasRows('flow_run_default')) || (await this.weeks.hasRows('task_run_default'));
+  }
+
+  /** Whether all runs up to the end of a week may go. What of them is in the week after is removed. */
+  private async mayGo(pass: RetentionPass, fromMs: number, ageMs: number): Promise<boolean> {
+    const untilMs = fromMs + WEEK_MS;
+    const until = textOf(untilMs + SKEW_MS);
+    const late = textOf(untilMs - LATE_MS);
+    const scan = { app: pass.holder.app, before: pass.before(ageMs), limit: PAGE };
+    const taskRuns = (after: string | null) =>
+      this.transactions.single((tx) => this.taskRuns.survey(tx, { ...scan, after }, until));
+    const flowRuns = (after: string | null) =>
+      this.transactions.single((tx) => this.flowRuns.survey(tx, { ...scan, after }, until, late));
+    const reachingOver = await this.survey(pass, taskRuns, await this.survey(pass, flowRuns, new Set()));
+    if (reachingOver === null) return false;
+    const step = pass.step();
+    const ids = [...reachingOver];
+    for (let first = 0; first < ids.length; first += BATCH) {
+      if (!(await this.runs.removeFlowRuns(pass, step, ids.slice(first, first + BATCH), ageMs))) return false;
+      if (!(await step.goesOn())) return false;
+    }
+    return true;
+  }
+
+  /** The runs that reach into the week after, by page; `null` when one has to stay. */
+  private async survey(
+    pass: RetentionPass,
+    page: (after: string | null) => Promise<SurveyedRuns>,
+    known: ReadonlySet<string> | null,
+  ): Promise<ReadonlySet<string> | null> {
+    if (known === null) return null;
+    const found = new Set(known);
+    for (let after: string | null = null; ;) {
+      if (!(await pass.goesOn())) return null;
+      const { seen, last, isWanted, reachingOver } = await page(after);
+      if (isWanted) return null;
+      for (const id of reachingOver) found.add(id);
+      if (seen < PAGE) return found;
+      after = last;
+    }
+  }
+
+  private async dropGroup(pass: RetentionPass, fromMs: number, group: readonly WeekPartition[]): Promise<boolean> {
+    const [from, until] = [textOf(fromMs), textOf(fromMs + WEEK_MS)];
+    const areKeysGone = await pass
+      .step()
+      .exhaust(BATCH, () => this.transactions.single((tx) => this.flowRuns.forgetKeys(tx, from, until, BATCH)));
+    if (!areKeysGone) return false;
+    await this.transactions.single((tx) => this.flowRuns.forgetOwed(tx, from, until));
+    for (const week of group) {
+      if (week.table === 'artifact' && (await this.keepsOthers(pass, week))) continue;
+      if (!(await this.weeks.drop(week, pass))) return false;
+    }
+    return true;
+  }
+
+  /** Whether a week has artifacts of no run, which stay; those of its runs are removed. */
+  private async keepsOthers(pass: RetentionPass, { name }: WeekPartition): Promise<boolean> {
+    if (!(await this.transactions.single((tx) => this.artifacts.hasOthers(tx, name)))) return false;
+    await pass
+      .step()
+      .exhaust(BATCH, () => this.transactions.single((tx) => this.artifacts.removeOfRuns(tx, name, BATCH)));
+    return true;
+  }
+}
+
+const WEEK_MS = 7 * 86_400_000;
+
+const textOf = (ms: number): string => formatInstant(instantOfMs(ms));

@@ -1,0 +1,9 @@
+import { ExpiredEvents } from './expired-events.service.js';
+import { ExpiredPublications } from './expired-publications.service.js';
+import { ExpiredRuns } from './expired-runs.service.js';
+import { ExpiredWeeks } from './expired-weeks.service.js';
+import { Retention } from './retention.service.js';
+import { Weeks } from './weeks.service.js';
+
+/** What removes what is older than it is kept. */
+export const retentionProviders = [Weeks, ExpiredEvents, ExpiredPublications, ExpiredRuns, ExpiredWeeks, Retention];
