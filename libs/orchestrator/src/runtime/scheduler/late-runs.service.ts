@@ -1,4 +1,4 @@
-import { late, markLateFlowRunPolicy, type Instant } from '@nestor/core';
+import { late, markLateFlowRunPolicy } from '@nestor/core';
 import { Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import { FlowRunsRepository, type LateFlowRun } from '../../records/flow-runs/flow-runs.repository.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
@@ -53,17 +53,22 @@ export class LateRuns implements OnApplicationBootstrap {
         after,
         leadUs,
       });
-      await Promise.all(page.map((run) => this.mark(run)));
+      await this.mark(page);
       after = page.at(-1) ?? null;
       if (page.length < BATCH) return EVERY_MS;
     }
   }
 
-  private async mark({ id, stateId, dueAt }: { id: string; stateId: string; dueAt: Instant }): Promise<void> {
-    await this.storedRuns.proposeOnce(
-      id,
-      ({ row }) => row.stateId === stateId && row.processId === null,
-      late({ scheduledTime: dueAt, message: 'Nobody has taken the run since it was due.' }),
+  private async mark(page: readonly LateFlowRun[]): Promise<void> {
+    const found = new Map(page.map((run) => [run.id, run]));
+    await this.storedRuns.proposeOnceForAll(
+      [...found.keys()],
+      ({ row }) => row.stateId === found.get(row.id)?.stateId && row.processId === null,
+      ({ row }) =>
+        late({
+          scheduledTime: row.nextScheduledStartTime ?? this.clock.now(),
+          message: 'Nobody has taken the run since it was due.',
+        }),
       markLateFlowRunPolicy,
     );
   }

@@ -108,6 +108,18 @@ export class StoredRuns {
     return written ? (answer.state?.type ?? null) : null;
   }
 
+  /** The same for many runs, on what one statement finds of them: what is written is told by the runs alone. */
+  async proposeOnceForAll(
+    flowRunIds: readonly string[],
+    isStill: (found: LoadedFlowRun) => boolean,
+    proposed: (found: LoadedFlowRun) => ProposedState,
+    policy: Policy<FlowRun> = flowRunPolicy,
+  ): Promise<void> {
+    if (flowRunIds.length === 0) return;
+    const found = (await this.flowRuns.loadRows(flowRunIds)).filter(isStill);
+    await Promise.all(found.map((one) => this.decideAndWrite(one, proposed(one), policy)));
+  }
+
   /** Creates a run that nobody executes yet: whoever claims it does. Durable when this resolves. */
   async create(created: NewFlowRun, policy: FlowRunPolicy, first: ProposedState): Promise<void> {
     await this.journal.write(creationEntry(created, policy, first, this.clock.now(), null));
