@@ -1,6 +1,7 @@
 import { Injectable, type INestApplicationContext, type Type } from '@nestjs/common';
 import { Deployments, Flow, Schedule, type DeploymentOptions, type DeploymentView } from '@nestor/orchestrator';
 import type { TestDatabase } from '@nestor/testing';
+import { Foreman } from '../../../libs/orchestrator/src/runtime/maintenance/foreman.service.js';
 import { startApp } from '../../support/app.js';
 import { testDatabase } from '../../support/database.js';
 import { sql } from '../../support/sql.js';
@@ -115,6 +116,48 @@ describe('deployments that are declared in the code', () => {
       return context.get(Deployments).get(id);
     });
     expect(back).toMatchObject({ id, paused: false, pausedReason: null });
+  });
+
+  describe('in a rolling deploy', () => {
+    let started: INestApplicationContext[];
+    beforeEach(() => void (started = []));
+    afterEach(() => Promise.all(started.map((one) => one.close())));
+
+    const start = async (buildId: string, names: readonly string[]): Promise<INestApplicationContext> => {
+      const declared = names.map((name) => ({ ...NIGHTLY, name }));
+      const provider = reports(declared, `${app}-flow`);
+      const one = await startApp({ url: database.url, providers: [provider], app, buildId });
+      started.push(one);
+      return one;
+    };
+    const stop = async (one: INestApplicationContext): Promise<void> => {
+      started.splice(started.indexOf(one), 1);
+      await one.close();
+    };
+    const pausedReason = async (one: INestApplicationContext, name: string): Promise<string | null> =>
+      (await one.get(Deployments).get(`${app}-flow/${name}`)).pausedReason;
+
+    it('go on when a process of the older build starts again, which does not have them, as long as the newer one is there', async () => {
+      await start('v1', ['old']);
+      const newer = await start('v2', ['old', 'new']);
+      const again = await start('v1', ['old']);
+      expect(await pausedReason(again, 'new')).toBeNull();
+      again.get(Foreman).wake();
+      await stop(newer); // it is rolled back
+      again.get(Foreman).wake();
+      await waitFor(async () => (await pausedReason(again, 'new')) === 'removed');
+      expect(await pausedReason(again, 'old')).toBeNull();
+    });
+
+    it('are paused with the last process of the older build, where the newer one has them no more', async () => {
+      const older = await start('v1', ['old', 'kept']);
+      const newer = await start('v2', ['kept']);
+      expect(await pausedReason(newer, 'old')).toBeNull();
+      await stop(older);
+      newer.get(Foreman).wake();
+      await waitFor(async () => (await pausedReason(newer, 'old')) === 'removed');
+      expect(await pausedReason(newer, 'kept')).toBeNull();
+    });
   });
 
   it('stay paused when somebody has paused them, and are as the code says where it says so', async () => {

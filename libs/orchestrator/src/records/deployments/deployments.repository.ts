@@ -137,16 +137,6 @@ export class DeploymentsRepository {
     );
   }
 
-  /** Whether another process of the application is alive: its code may have what ours has not. */
-  async hasPeers(app: string, processId: string, leaseMs: number): Promise<boolean> {
-    const rows = await this.dataSource.query<{ has: boolean }[]>(
-      `select exists (select from ${this.schema}.process where app = $1 and id <> $2 and fenced_at is null
-          and heartbeat_at > clock_timestamp() - $3 * interval '1 millisecond') as has`,
-      [app, processId, leaseMs],
-    );
-    return rows[0]?.has ?? false;
-  }
-
   /** Notes what a deployment that is locked is configured with from now on; gives the number of that version. */
   async addVersion(tx: Tx, { deploymentId, version, configuration, createdBy }: NewDeploymentVersion): Promise<number> {
     const [row] = await tx.query<{ number: number }>(

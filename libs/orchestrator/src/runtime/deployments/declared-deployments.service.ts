@@ -1,8 +1,10 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { DeploymentsRepository } from '../../records/deployments/deployments.repository.js';
+import { RunSituationsRepository } from '../../records/flow-runs/run-situations.repository.js';
 import { FlowsRepository } from '../../records/flows/flows.repository.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { DEATH_RULES } from '../leases/lease-settings.js';
+import { ProcessAbilities } from '../leases/process-abilities.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
 import { FlowRegistry } from '../registry/flow-registry.js';
 import { isIsolated } from '../workers/isolation/isolated.js';
@@ -17,6 +19,8 @@ import { DeploymentWriter } from './deployment-writer.service.js';
 @Injectable()
 export class DeclaredDeployments {
   private readonly logger = new Logger(DeclaredDeployments.name);
+  /** What is declared here, by id, as long as it is open whether another build declares more. */
+  private declared: ReadonlySet<string> | null = null;
 
   constructor(
     private readonly registry: FlowRegistry,
@@ -24,6 +28,8 @@ export class DeclaredDeployments {
     private readonly flows: FlowsRepository,
     private readonly forms: DeploymentForms,
     private readonly writer: DeploymentWriter,
+    private readonly situations: RunSituationsRepository,
+    private readonly abilities: ProcessAbilities,
     private readonly process: ProcessLease,
     private readonly poolWorkers: PoolWorkers,
     @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
@@ -46,20 +52,43 @@ export class DeclaredDeployments {
           this.logger.log(`Deployment "${flow.name}/${spec.name}" was ${outcome}${changed}.`);
       }
     }
-    await this.pauseRemoved(declared);
+    await this.pauseRemoved(declared, { isStarting: true });
   }
 
   /**
-   * A flow that is not registered here may be so elsewhere in the application: what it declares is only taken for removed when
-   * this is the only process.
+   * Pauses what was left for other builds, once those are gone. Of flows that are registered here alone: whether another part of the
+   * application comes back is only asked when this one starts.
    */
-  private async pauseRemoved(declared: ReadonlySet<string>): Promise<void> {
+  async settle(): Promise<void> {
+    if (this.declared) await this.pauseRemoved(this.declared, { isStarting: false });
+  }
+
+  /**
+   * What the code of this process does not declare may be declared elsewhere: a flow that is not registered here is so in another
+   * part of the application, for all that is known, and one that is may be of another build, newer or older, as long as one of its
+   * processes lives. Which of the two is the newer one does not matter: the one that stays decides.
+   */
+  private async pauseRemoved(
+    declared: ReadonlySet<string>,
+    { isStarting }: { readonly isStarting: boolean },
+  ): Promise<void> {
     const { app } = this.settings;
     const left = (await this.repository.managed(app)).filter(({ id }) => !declared.has(id));
-    if (left.length === 0) return;
-    const own = new Set(this.registry.allFlowIds());
-    const hasPeers = await this.repository.hasPeers(app, this.process.processId, DEATH_RULES.leaseMs);
-    const removed = left.filter(({ flowId }) => own.has(flowId) || !hasPeers);
+    const own = new Set(this.abilities.flowIds);
+    const { processId } = this.process;
+    let isOpen = false;
+    const peers =
+      left.length === 0
+        ? []
+        : (await this.situations.liveProcesses(app, DEATH_RULES)).filter(({ id }) => id !== processId);
+    const removed = left.filter(({ flowId }) => {
+      if (!own.has(flowId)) return isStarting && peers.length === 0;
+      const isElsewhere = peers.some(
+        ({ buildId, flowIds }) => buildId !== this.abilities.buildId && has(flowIds, flowId),
+      );
+      isOpen ||= isElsewhere;
+      return !isElsewhere;
+    });
     const flows = await this.flows.findByIds([...new Set(removed.map(({ flowId }) => flowId))]);
     for (const { id, flowId, name } of removed) {
       const flow = { id: flowId, name: flows.find((one) => one.id === flowId)?.name ?? flowId };
@@ -67,5 +96,11 @@ export class DeclaredDeployments {
         this.logger.warn(`Deployment "${flow.name}/${name}" is not in the code any more: it is paused.`);
       }
     }
+    this.declared = isOpen ? declared : null;
   }
+}
+
+/** Whether a process that has these flows may have that one; one that starts has not said yet. */
+function has(flowIds: readonly string[] | null, flowId: string): boolean {
+  return flowIds === null || flowIds.includes(flowId);
 }

@@ -9,6 +9,7 @@ import {
 import { EventsRepository, RESOURCE_ID } from '../../records/events/events.repository.js';
 import { FlowRunClaimsRepository } from '../../records/flow-runs/flow-run-claims.repository.js';
 import { WorkersRepository } from '../../records/work-pools/workers.repository.js';
+import { DeclaredDeployments } from '../deployments/declared-deployments.service.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
 import { Notifier } from '../notifications/notifier.service.js';
@@ -28,9 +29,9 @@ const BATCH = 200;
 const BEHIND_MS = 2 * EVERY_MS;
 
 /**
- * Looks after who is there: workers that are not heard of, pools, queues and deployments that nobody serves, runs that were submitted
- * and do not begin, and runs that were put into a queue while that was removed. Every process does so; of what several find at
- * the same time each is dealt with once.
+ * Looks after who is there: workers that are not heard of, pools, queues and deployments that nobody serves, or that went with the
+ * last process of another build, runs that were submitted and do not begin, and runs that were put into a queue while that was
+ * removed. Every process does so; of what several find at the same time each is dealt with once.
  */
 @Injectable()
 export class Foreman implements OnApplicationBootstrap {
@@ -42,6 +43,7 @@ export class Foreman implements OnApplicationBootstrap {
     private readonly workers: WorkersRepository,
     private readonly statuses: PoolStatuses,
     private readonly deployments: DeploymentStatusesRepository,
+    private readonly declared: DeclaredDeployments,
     private readonly claims: FlowRunClaimsRepository,
     private readonly events: EventsRepository,
     private readonly transactions: Transactions,
@@ -74,6 +76,7 @@ export class Foreman implements OnApplicationBootstrap {
     const lateMs = performance.now() - this.nextAt;
     if (lateMs > BEHIND_MS) await this.sayBehind(lateMs);
     await this.settleStatuses();
+    await this.declared.settle();
     await this.takeBackStuck();
     await this.freeMisplaced();
     this.nextAt = performance.now() + EVERY_MS;
