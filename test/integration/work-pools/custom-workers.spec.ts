@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import {
   BaseWorker,
+  FlowRuns,
   Flows,
   HandedOverRuns,
   WorkPools,
@@ -12,7 +13,7 @@ import type { TestDatabase } from '@nestor/testing';
 import { RunClaimer } from '../../../libs/orchestrator/src/runtime/recovery/run-claimer.service.js';
 import { testDatabase } from '../../support/database.js';
 import { Gate } from '../../support/gate.js';
-import { flowRunOf, illegalHistories, stateNames } from '../../support/history.js';
+import { flowRunOf, illegalHistories, stateNames, taskRunsOf } from '../../support/history.js';
 import { Relay, type RelayProcess } from '../../support/relay.js';
 import { sql } from '../../support/sql.js';
 import { Stage } from '../../support/stage.js';
@@ -143,20 +144,65 @@ describe('workers of a class of your own', () => {
     expect(await stateNames(database, id)).toEqual(['Scheduled', 'Pending', 'Submitting', 'Crashed']);
   });
 
-  it('note that infrastructure ended under a run that it was executing [W11]', async () => {
-    const gate = newGate();
-    const end = newGate();
-    inside.stage.script = () => gate.pass();
-    boxes.inside = async (lease) => {
-      void takeOver(lease);
-      await end.pass();
-      return { exitCode: 139 };
+  describe('when infrastructure ends under a run that it is executing', () => {
+    /** What happens in the first box: it takes the run over, and ends in the middle of it. */
+    const dyingBox = (end: JobEnd): { readonly under: Gate } => {
+      const [gate, under] = [newGate(), newGate()];
+      inside.stage.script = async () => {
+        const kept = await inside.stage.act(1);
+        await gate.pass();
+        return kept;
+      };
+      boxes.inside = async (lease) => {
+        void takeOver(lease);
+        await under.pass();
+        return end;
+      };
+      return { under };
     };
-    const id = await enqueue();
-    await gate.reached;
-    await inside.settled();
-    end.open();
-    expect(await endOf(id)).toMatchObject({ state: 'CRASHED', message: expect.stringContaining('139') as string });
+    const begun = async (id: string): Promise<void> => {
+      await waitFor(async () => (await taskRunsOf(database, id)).some((task) => task.state_type === 'COMPLETED'));
+      await inside.settled();
+    };
+
+    it('have the run go on from its records, like that of a process which died', async () => {
+      const { under } = dyingBox({ exitCode: 139 });
+      const id = await enqueue();
+      await begun(id);
+      const another = await relay.start('another', (stage) => (stage.script = () => stage.act(1)), { worker: false });
+      boxes.inside = async (lease) => {
+        await another.get(HandedOverRuns).execute(lease);
+        return { exitCode: 0 };
+      };
+      under.open();
+      expect(await another.result(id)).toBe('act(1) by box');
+      expect(another.stage.performed).toEqual([]);
+      expect(boxes.jobs).toHaveLength(2);
+      const { states } = await another.get(FlowRuns).get(id);
+      expect(states.find(({ name }) => name === 'AwaitingResume')?.message).toMatch(/exit code 139: .*invalid address/);
+      expect((await flowRunOf(database, id)).empirical_policy.recoveries).toBe(1);
+    });
+
+    it('note that it crashed, where it says that it does not go on [W11]', async () => {
+      const { under } = dyingBox({ exitCode: 139, goesOn: false });
+      const id = await enqueue();
+      await begun(id);
+      under.open();
+      expect(await endOf(id)).toMatchObject({ state: 'CRASHED', message: expect.stringContaining('139') as string });
+    });
+
+    it('note that it crashed, when it has been tried often enough [W11]', async () => {
+      const { under } = dyingBox({ exitCode: 137 });
+      const id = await enqueue();
+      await begun(id);
+      await sql(
+        database,
+        `update nestor.flow_run set empirical_policy = empirical_policy || '{"recoveries": 10}' where id = $1`,
+        [id],
+      );
+      under.open();
+      expect(await endOf(id)).toMatchObject({ state: 'CRASHED', message: expect.stringContaining('memory') as string });
+    });
   });
 
   it('note what kept infrastructure from being started', async () => {

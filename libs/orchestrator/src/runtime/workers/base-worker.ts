@@ -47,7 +47,9 @@ export interface JobEnd {
   readonly message?: string;
   /**
    * Of infrastructure that ended otherwise than it should: whether its run goes on from its records, like that of a process which
-   * died, as long as `maxRecoveries` of them remain. Otherwise, and when they are used up, it is `CRASHED`. Default `false`.
+   * died, as long as `maxRecoveries` of them remain. Otherwise, and when they are used up, it is `CRASHED`. Default: whether it had
+   * taken the run over; what ends before that is most likely to do so again. Whoever had taken the run over counts as dead then, with
+   * all that it executes.
    */
   readonly goesOn?: boolean;
   /**

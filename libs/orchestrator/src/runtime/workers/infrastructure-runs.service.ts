@@ -174,7 +174,7 @@ export class InfrastructureRuns {
     const { id } = live.created;
     const { epoch } = live.lease;
     const isAsItShould = end.exitCode === 0;
-    if (!isAsItShould && end.goesOn) await this.fence(job);
+    if (!isAsItShould && end.goesOn !== false) await this.fence(job);
     // Under the next epoch it was taken over by this very infrastructure; under any other it is somebody else's.
     const isOurs = ({ row }: LoadedFlowRun): boolean => row.leaseEpoch === epoch || row.leaseEpoch === epoch + 1;
     const isOpen = (found: LoadedFlowRun): boolean => {
@@ -187,7 +187,7 @@ export class InfrastructureRuns {
           return isOurs(found) && (isLeft || !isAsItShould || !wasTaken);
         case StateType.Running:
           // Whoever executed what is left has handed it back, or is swept.
-          return isOurs(found) && !isAsItShould && (!isLeft || end.goesOn === true);
+          return isOurs(found) && !isAsItShould && (!isLeft || goesOn(job, found, end));
         default:
           return false;
       }
@@ -199,14 +199,15 @@ export class InfrastructureRuns {
     if (entered && isTerminal(entered)) await this.storedRuns.closeWithin(id);
   }
 
-  private stateAfter({ row, run }: LoadedFlowRun, { isLeft }: Job, end: JobEnd): ProposedState {
+  private stateAfter(found: LoadedFlowRun, job: Job, end: JobEnd): ProposedState {
+    const { row, run } = found;
     if (row.stateType === StateType.Cancelling) return cancelled({ message: 'Its infrastructure has ended.' });
     const scheduledTime = this.transitions.now();
     // What was ended because this process ends is no matter of the run: it goes on elsewhere.
-    if (isLeft) return awaitingResume({ scheduledTime, message: 'Its worker shut down.' });
+    if (job.isLeft) return awaitingResume({ scheduledTime, message: 'Its worker shut down.' });
     if (end.exitCode === 0) return crashed({ message: 'Its infrastructure ended without having begun it.' });
     const message = explanationOf(end);
-    return end.goesOn && run.policy.recoveries < run.policy.maxRecoveries
+    return goesOn(job, found, end) && run.policy.recoveries < run.policy.maxRecoveries
       ? awaitingResume({ scheduledTime, message, details: { interrupted: true } })
       : crashed({ message });
   }
@@ -245,6 +246,11 @@ export class InfrastructureRuns {
       );
     });
   }
+}
+
+/** Whether a run goes on whose infrastructure ended otherwise than it should: one that had begun is a run whose process died. */
+function goesOn({ live }: Job, { row }: LoadedFlowRun, end: JobEnd): boolean {
+  return end.goesOn ?? row.leaseEpoch === live.lease.epoch + 1;
 }
 
 /** Infrastructure on its way. */
