@@ -186,6 +186,24 @@ describe('workers that give each run a process', () => {
     await test.entered(id, 'CANCELLED');
   });
 
+  it('leave it to workers of the build that began it, where its flow asks for that', async () => {
+    const old = await test.startWorker({ buildId: 'A' });
+    const end = test.newFile();
+    const id = await test.enqueue('pinned', [end]);
+    await test.completedTask(id);
+    const { pid } = await test.placeOf(id);
+    await old.end('SIGTERM');
+    writeFileSync(end, '');
+    await test.startWorker({ samePool: true, buildId: 'B' });
+    await test.result(await test.enqueue('tell')); // it takes what it may
+    expect((await flowRunOf(test.database, id)).state_type).toBe('SCHEDULED');
+    expect(await test.blockersOf(id)).toContain('BUILD_NOT_RUNNING');
+    await test.startWorker({ samePool: true, buildId: 'A' });
+    const [first, second] = (await test.result(id)) as number[];
+    expect(first).toBe(pid);
+    expect(second).not.toBe(pid);
+  });
+
   it('have it hand itself back when they shut down; another goes on with it [R05]', async () => {
     const worker = await test.startWorker();
     const end = test.newFile();

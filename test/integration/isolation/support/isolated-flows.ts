@@ -50,6 +50,16 @@ export class IsolatedFlows {
   /** Waits until there is a file of that name; before that, a task of it is done. */
   @Flow({ name: 'twice', onCrashed: 'note' })
   async twice(until: string): Promise<number[]> {
+    return this.before(until);
+  }
+
+  /** The same, in one build of the code alone. */
+  @Flow({ name: 'pinned', pinToBuild: true })
+  async pinned(until: string): Promise<number[]> {
+    return this.before(until);
+  }
+
+  private async before(until: string): Promise<number[]> {
     const first = await this.whereAmI(1);
     while (!existsSync(until)) await new Promise((resolve) => setTimeout(resolve, 10));
     return [first, await this.whereAmI(2)];

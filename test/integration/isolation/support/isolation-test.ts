@@ -75,7 +75,7 @@ export class IsolationTest {
 
   /** Has a run of a flow wait in the pool, with these job variables. */
   async enqueue(
-    flow: 'tell' | 'spin' | 'wait' | 'twice' | 'end' | 'litter',
+    flow: 'tell' | 'spin' | 'wait' | 'twice' | 'pinned' | 'end' | 'litter',
     args: readonly unknown[] = [],
     variables: object | null = null,
   ): Promise<string> {
@@ -91,6 +91,12 @@ export class IsolationTest {
 
   result(id: string): Promise<unknown> {
     return this.client.get(FlowRuns).result(id, { timeout: STARTED_WITHIN_MS });
+  }
+
+  /** The codes of what keeps a run from running. */
+  async blockersOf(id: string): Promise<string[]> {
+    const { reasons } = await this.client.get(FlowRuns).whyNotRunning(id);
+    return reasons.filter(({ blocks }) => blocks).map(({ code }) => code);
   }
 
   /** Waits until a run is in a state of that type. */
