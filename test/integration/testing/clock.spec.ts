@@ -1,6 +1,22 @@
 import { Injectable } from '@nestjs/common';
-import { currentRun, Flow, INPUTS, receiveInput, RunTimeoutError, sleep, Task } from '@nestor/orchestrator';
-import { createTestingOrchestrator, type TestDatabase, type TestingOrchestrator } from '@nestor/testing';
+import {
+  BackgroundTasks,
+  currentRun,
+  Flow,
+  Flows,
+  INPUTS,
+  receiveInput,
+  RunTimeoutError,
+  sleep,
+  Task,
+  WorkPools,
+} from '@nestor/orchestrator';
+import {
+  createTestingOrchestrator,
+  type TestDatabase,
+  type TestingOrchestrator,
+  type TestingOrchestratorOptions,
+} from '@nestor/testing';
 import { testDatabase } from '../../support/database.js';
 import { Gate } from '../../support/gate.js';
 import { illegalHistories } from '../../support/history.js';
@@ -109,7 +125,7 @@ describe('the clock of a test', () => {
   beforeAll(async () => (database = await testDatabase()));
   afterAll(() => database.drop());
 
-  const start = async (options: { autoAdvance?: boolean; now?: string } = {}): Promise<void> => {
+  const start = async (options: Omit<TestingOrchestratorOptions, 'database'> = {}): Promise<void> => {
     nestor = await createTestingOrchestrator({ providers: [Patience], database, logger: false, ...options });
     patience = nestor.get(Patience);
     patience.now = () => nestor.clock.now();
@@ -158,6 +174,22 @@ describe('the clock of a test', () => {
 
     it.each(['weekly', 'outer'] as const)('skips the delays of flows: %s', async (flow) => {
       expect(daysBetween(await patience[flow]())).toEqual([7, 7, 7, 7]);
+    });
+
+    it('skips to background tasks, and to their next attempts', async () => {
+      await start({ autoAdvance: true });
+      const begun = nestor.clock.now().getTime();
+      const run = await nestor.get(BackgroundTasks).with({ in: '30d' }).delay(Patience, 'hourly');
+      expect(await run.result({ timeout: '10s' })).toBe(6);
+      expect(nestor.clock.now().getTime() - begun).toBeGreaterThanOrEqual(30 * DAY_MS + 5 * 3_600_000);
+    });
+
+    it('skips to runs that wait in pools', async () => {
+      await start({ autoAdvance: true, worker: { pools: ['slow'] } });
+      const flows = nestor.get(Flows).with({ workPool: 'slow', in: '30d' });
+      await nestor.get(WorkPools).createIfAbsent('slow');
+      const run = await flows.enqueue(Patience, 'sleeping', 2);
+      expect(await run.result({ timeout: '10s' })).toBe(2);
     });
 
     it('comes to each of several at its time', async () => {
@@ -209,6 +241,31 @@ describe('the clock of a test', () => {
       expect(patience.attemptsAt).toHaveLength(3);
       await nestor.clock.advance('14d');
       expect(daysBetween(await run.result())).toEqual([7, 7, 7, 7]);
+    });
+
+    it('comes to background tasks on its way, and to their next attempts', async () => {
+      await start();
+      const run = await nestor.get(BackgroundTasks).with({ in: '3d' }).delay(Patience, 'hourly');
+      await nestor.clock.advance('2d');
+      expect(await run.state()).toMatchObject({ name: 'Scheduled' });
+      await nestor.clock.advance('25h');
+      expect(await run.state()).toMatchObject({ name: 'AwaitingRetry' });
+      await nestor.clock.advance('4h');
+      expect(await run.state()).toMatchObject({ name: 'Completed' });
+    });
+
+    it('comes to runs that wait in pools on its way, and to no others', async () => {
+      await start({ worker: { pools: ['slow'] } });
+      await nestor.get(WorkPools).createIfAbsent('slow');
+      await nestor.get(WorkPools).createIfAbsent('elsewhere');
+      const enqueue = async (workPool: string): Promise<string> =>
+        (await nestor.get(Flows).with({ workPool, in: '3d' }).enqueue(Patience, 'sleeping', 1)).id;
+      const [id, other] = [await enqueue('slow'), await enqueue('elsewhere')];
+      await nestor.clock.advance('2d');
+      expect(await nestor.runs.get(id)).toMatchObject({ stateName: 'Scheduled' });
+      await nestor.clock.advance('2d');
+      expect(await nestor.runs.get(id)).toMatchObject({ stateName: 'Completed' });
+      expect(await nestor.runs.get(other)).toMatchObject({ stateType: 'SCHEDULED' });
     });
 
     it('lets a method run out of time that does not come back', async () => {

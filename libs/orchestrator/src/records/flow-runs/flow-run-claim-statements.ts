@@ -243,7 +243,7 @@ export const nextFreeFlowRun = (schema: string): string => `
 
 /**
  * The same for {@link claimQueuedFlowRuns} and {@link takeQueuedFlowRuns}, if there is room for it. For room somebody else makes, the
- * process that makes it gives a hint.
+ * process that makes it gives a hint. `$8`: only those that somebody asked for, and that have no keys.
  */
 export const nextQueuedFlowRun = (schema: string): string => `
   select ${msUntil('min(e.next_scheduled_start_time)', '$3')} as ms,
@@ -251,8 +251,9 @@ export const nextQueuedFlowRun = (schema: string): string => `
     from ${schema}.work_pool p
     join ${schema}.work_queue q on q.work_pool_id = p.id
    cross join lateral (
-     ${earliestIn(schema, queueLane('q.id'), executable('$1', '$2', '$7'))}
-      union all ${nextLine(schema, { app: '$1', lane: 'q.id::text', flowIds: '$2' })}) as e(next_scheduled_start_time)
+     ${earliestIn(schema, queueLane('q.id'), `${executable('$1', '$2', '$7')} and not ($8 and r.auto_scheduled)`)}
+      union all
+     select l.* from (${nextLine(schema, { app: '$1', lane: 'q.id::text', flowIds: '$2' })}) as l where not $8) as e(next_scheduled_start_time)
    where p.name = $4 and p.type = $5 and not p.is_paused and not q.is_paused
      and ($6::text[] is null or q.name = any($6::text[]))
      and (p.concurrency_limit is null or p.concurrency_limit >

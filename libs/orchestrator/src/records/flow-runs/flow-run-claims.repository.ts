@@ -250,12 +250,18 @@ export class FlowRunClaimsRepository {
     return (await this.nextFree(who)).ms;
   }
 
-  /** When the next run of queues is due that could be taken. */
+  /**
+   * When the next run of queues is due that could be taken.
+   *
+   * @param askedForOnly leaves out what schedules have made, and what has a key.
+   */
   nextQueued(
     { app, flowIds, buildId = null, leadUs = 0 }: Executable,
     { poolName, poolType, queueNames }: ServedQueues,
+    askedForOnly = false,
   ): Promise<NextRun> {
-    return this.next(this.nextQueuedStatement, [app, flowIds, leadUs, poolName, poolType, queueNames, buildId]);
+    const parameters = [app, flowIds, leadUs, poolName, poolType, queueNames, buildId, askedForOnly];
+    return this.next(this.nextQueuedStatement, parameters);
   }
 
   private async next(statement: PreparedStatement, parameters: readonly unknown[]): Promise<NextRun> {

@@ -2,6 +2,7 @@ import { formatInstant } from '@nestor/core';
 import { RowSet } from '../row-set.js';
 import { storedPolicy, storedTags } from '../stored-run.js';
 import { instantParameter, storedDetails } from '../stored-state.js';
+import { timeAhead } from '../time-ahead.js';
 import type { NewQueuedTask, QueueMove } from './task-queue-rows.js';
 
 export const queuedRows = new RowSet<NewQueuedTask>([
@@ -60,8 +61,8 @@ export const enqueueTasks = (schema: string): string => `
 
 /**
  * Takes up to `$4` due runs of these tasks, task by task in the order of `$3`, of each the oldest first; skips those that
- * somebody else is taking. Rides `task_queue_due_idx`: what is not due, or of other tasks, is not looked at. (Of functions
- * that tell the time only a stable one is a bound of an index.)
+ * somebody else is taking. `$5`: see `DatabaseClock.leadUs`. Rides `task_queue_due_idx`: what is not due, or of other tasks, is not
+ * looked at. (Of functions that tell the time only a stable one is a bound of an index.)
  */
 export const claimTasks = (schema: string): string => `
   with me as materialized (
@@ -73,7 +74,7 @@ export const claimTasks = (schema: string): string => `
       cross join lateral (
         select q.task_run_id
           from ${schema}.task_queue q
-         where q.app = $2 and q.task_key = t.task_key and q.due_at <= statement_timestamp()
+         where q.app = $2 and q.task_key = t.task_key and q.due_at <= statement_timestamp() + $5::bigint * interval '1 microsecond'
            and q.process_id is null and q.dead_at is null
          order by q.due_at, q.task_run_id
          limit $4
@@ -88,9 +89,9 @@ export const claimTasks = (schema: string): string => `
   )
   select task_run_id::text as id, epoch from claimed`;
 
-/** When the next run is due that {@link claimTasks} could take; `null` when none waits. Rides `task_queue_due_idx`. */
+/** When the next run is due that {@link claimTasks} could take, as of `$3`; `null` when none waits. Rides `task_queue_due_idx`. */
 export const nextDueTask = (schema: string): string => `
-  select (extract(epoch from min(d.due_at) - clock_timestamp()) * 1000)::float8 as ms
+  select (extract(epoch from min(d.due_at) - (${timeAhead('$3')})) * 1000)::float8 as ms
     from unnest($2::text[]) as t(task_key)
    cross join lateral (
      select q.due_at

@@ -69,9 +69,13 @@ export class TaskQueueRepository {
     return new Set(rows.map(({ id }) => id));
   }
 
-  /** Takes due runs, at most `limit`, task by task in the order of the keys. */
-  claim(tx: Tx, { processId, app, taskKeys, limit }: TaskSelection): Promise<ClaimedTask[]> {
-    return tx.query<ClaimedTask>(this.claimStatement, [processId, app, taskKeys, limit]);
+  /**
+   * Takes due runs, at most `limit`, task by task in the order of the keys.
+   *
+   * @param leadUs see `DatabaseClock.leadUs`.
+   */
+  claim(tx: Tx, { processId, app, taskKeys, limit }: TaskSelection, leadUs = 0): Promise<ClaimedTask[]> {
+    return tx.query<ClaimedTask>(this.claimStatement, [processId, app, taskKeys, limit, leadUs]);
   }
 
   /** The runs that a process has taken. Rides `task_queue_process_idx`. */
@@ -83,8 +87,9 @@ export class TaskQueueRepository {
   }
 
   /** Milliseconds until the next run of these tasks is due, negative when it is; `null` when none waits. */
-  async nextDueInMs(app: string, taskKeys: readonly string[]): Promise<number | null> {
-    const rows = await this.dataSource.query<{ ms: number | null }[]>(nextDueTask(this.schema), [app, taskKeys]);
+  async nextDueInMs(app: string, taskKeys: readonly string[], leadUs = 0): Promise<number | null> {
+    const parameters = [app, taskKeys, leadUs];
+    const rows = await this.dataSource.query<{ ms: number | null }[]>(nextDueTask(this.schema), parameters);
     return rows[0]?.ms ?? null;
   }
 

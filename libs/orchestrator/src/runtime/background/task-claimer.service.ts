@@ -1,5 +1,5 @@
 import { AsyncResource } from 'node:async_hooks';
-import { isTerminal, StateType } from '@nestor/core';
+import { addMs, isTerminal, StateType } from '@nestor/core';
 import { Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import { Transactions } from '../../persistence/transactions.js';
 import type { ClaimedTask, LoadedQueuedTask, QueueMove } from '../../records/task-queue/task-queue-rows.js';
@@ -16,6 +16,7 @@ import { WakeableLoop } from '../recovery/wakeable-loop.js';
 import type { TaskDefinition } from '../registry/definitions.js';
 import { FlowRegistry } from '../registry/flow-registry.js';
 import { JournalClosedError } from '../transitions/journal-closed.error.js';
+import { DatabaseClock } from '../transitions/database-clock.js';
 import { Journal } from '../transitions/journal.js';
 import type { LiveTaskRun } from '../transitions/live-run.js';
 import { BACKGROUND_SETTINGS, isMeant, serves, type BackgroundSettings } from './background-settings.js';
@@ -48,6 +49,10 @@ export class TaskClaimer implements OnApplicationBootstrap {
   private taskKeys: readonly string[] = [];
   /** The last round failed: it may have taken runs without knowing. */
   private mayHaveStrays = false;
+  /** When the next run is due, as of the last look; at any time while that is under way. */
+  private dueAt = -Infinity;
+  /** How many were taken whose arguments are still being read. */
+  private beginning = 0;
 
   constructor(
     private readonly engine: OrchestratorEngine,
@@ -60,6 +65,7 @@ export class TaskClaimer implements OnApplicationBootstrap {
     private readonly payloads: Payloads,
     private readonly journal: Journal,
     private readonly process: ProcessLease,
+    private readonly clock: DatabaseClock,
     @Inject(ENGINE_SETTINGS) private readonly engineSettings: EngineSettings,
     @Inject(BACKGROUND_SETTINGS) private readonly settings: BackgroundSettings | null,
   ) {}
@@ -81,12 +87,26 @@ export class TaskClaimer implements OnApplicationBootstrap {
     // Whoever delays a task wakes us from within a run, or from a scope of tags, which are no matter of what is executed.
     this.queue.listen(AsyncResource.bind(() => this.loop.wake()));
     this.process.listen(whenTold('queued', () => this.loop.wake()));
+    this.clock.onSkip(() => {
+      if (this.dueAt <= this.clock.now()) this.loop.wake();
+    });
     this.loop.start();
   }
 
   /** Takes nothing more; resolves when what was taken is on its way. */
   stop(): Promise<void> {
     return this.loop.stop();
+  }
+
+  /** Milliseconds until the next run is due that this process could take; `null` when none waits, or there is no room for it. */
+  async nextDueInMs(): Promise<number | null> {
+    if (this.room <= 0 || this.taskKeys.length === 0) return null;
+    return this.queuedTasks.nextDueInMs(this.engineSettings.app, this.taskKeys, this.clock.leadUs);
+  }
+
+  /** Whether runs are being taken that the engine does not know of yet. */
+  get isTaking(): boolean {
+    return this.mayHaveStrays || this.beginning > 0;
   }
 
   /** How many runs may be taken. */
@@ -96,6 +116,7 @@ export class TaskClaimer implements OnApplicationBootstrap {
 
   private async round(): Promise<number> {
     if (this.mayHaveStrays) await this.orphaned.releaseStrays();
+    this.dueAt = -Infinity;
     const limit = this.room;
     if (limit <= 0) return IDLE_MS; // whatever ends wakes us
     this.mayHaveStrays = true;
@@ -105,7 +126,9 @@ export class TaskClaimer implements OnApplicationBootstrap {
       this.taskKeys = [...this.taskKeys.slice(1), ...this.taskKeys.slice(0, 1)];
       return this.room > 0 ? 0 : IDLE_MS;
     }
-    const dueInMs = await this.queuedTasks.nextDueInMs(this.engineSettings.app, this.taskKeys);
+    const now = this.clock.now();
+    const dueInMs = await this.nextDueInMs();
+    this.dueAt = dueInMs === null ? Infinity : addMs(now, dueInMs);
     return Math.min(Math.max(dueInMs ?? IDLE_MS, CONTENDED_MS), IDLE_MS);
   }
 
@@ -114,7 +137,7 @@ export class TaskClaimer implements OnApplicationBootstrap {
     const { processId, ownLease } = this.process;
     const { app } = this.engineSettings;
     const claimed = await this.transactions.single((tx) =>
-      this.queuedTasks.claim(tx, { processId, app, taskKeys: this.taskKeys, limit }),
+      this.queuedTasks.claim(tx, { processId, app, taskKeys: this.taskKeys, limit }, this.clock.leadUs),
     );
     if (claimed.length === 0) return 0;
     const loaded = await this.queuedTasks.load(claimed.map(({ id }) => id));
@@ -141,8 +164,7 @@ export class TaskClaimer implements OnApplicationBootstrap {
     const letGo = this.inFlight.add(id);
     const live: LiveTaskRun = { created, image: run, lease, queue: { epoch } };
     try {
-      const call = await this.callOf(definition, live, parameters);
-      const { whole, ended } = this.engine.executeQueued(live, definition, call);
+      const { whole, ended } = await this.begin(definition, live, parameters);
       this.watch(whole, lease);
       await ended.catch((error: unknown) => this.noteFailure(live, error));
       if (definition.transactional) await this.leaveQueue(live);
@@ -156,6 +178,19 @@ export class TaskClaimer implements OnApplicationBootstrap {
     } finally {
       letGo();
       this.loop.wake();
+    }
+  }
+
+  private async begin(
+    definition: TaskDefinition,
+    live: LiveTaskRun,
+    parameters: string,
+  ): Promise<ReturnType<OrchestratorEngine['executeQueued']>> {
+    this.beginning += 1;
+    try {
+      return this.engine.executeQueued(live, definition, await this.callOf(definition, live, parameters));
+    } finally {
+      this.beginning -= 1;
     }
   }
 

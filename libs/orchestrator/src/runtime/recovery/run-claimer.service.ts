@@ -88,6 +88,24 @@ export class RunClaimer implements OnApplicationBootstrap {
     return this.held.size;
   }
 
+  /** Whether runs are being taken that the engine does not know of yet. */
+  get isTaking(): boolean {
+    return this.mayHaveStrays;
+  }
+
+  /**
+   * Milliseconds until the next run is due that waits in a pool, and for which there is room here; `null` when none waits.
+   *
+   * @param askedForOnly leaves out what schedules have made.
+   */
+  async nextQueuedInMs(askedForOnly: boolean): Promise<number | null> {
+    const { claimant } = this;
+    const open = this.room <= 0 ? [] : this.lanes.filter((lane) => lane instanceof PoolLane && lane.room > 0);
+    const times = await Promise.all((open as PoolLane[]).map((lane) => lane.dueInMs(claimant, askedForOnly)));
+    const known = times.filter((ms) => ms !== null);
+    return known.length === 0 ? null : Math.min(...known);
+  }
+
   /** Claims nothing more, and lets go of what has not begun; resolves when what was claimed is on its way. Never rejects. */
   async stop(): Promise<void> {
     this.stopped = true;

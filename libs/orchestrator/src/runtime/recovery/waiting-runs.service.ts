@@ -5,6 +5,7 @@ import { ScheduleFillingRepository } from '../../records/deployments/schedule-fi
 import { ScheduleTurnsRepository } from '../../records/deployments/schedule-turns.repository.js';
 import { FlowRunClaimsRepository } from '../../records/flow-runs/flow-run-claims.repository.js';
 import { FlowRunsRepository } from '../../records/flow-runs/flow-runs.repository.js';
+import { TaskClaimer } from '../background/task-claimer.service.js';
 import { ActiveFlowRuns } from '../engine/active-flow-runs.js';
 import { OrchestratorEngine } from '../engine/orchestrator-engine.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
@@ -12,6 +13,7 @@ import { ProcessAbilities } from '../leases/process-abilities.js';
 import { ScheduleFiller } from '../scheduler/schedule-filler.service.js';
 import { DatabaseClock } from '../transitions/database-clock.js';
 import { Journal } from '../transitions/journal.js';
+import { RunClaimer } from './run-claimer.service.js';
 
 /**
  * What the runs of this application wait for, for clocks that skip time.
@@ -31,6 +33,8 @@ export class WaitingRuns {
     private readonly filling: ScheduleFillingRepository,
     private readonly filler: ScheduleFiller,
     private readonly turns: ScheduleTurnsRepository,
+    private readonly runClaimer: RunClaimer,
+    private readonly taskClaimer: TaskClaimer,
     private readonly clock: DatabaseClock,
     @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
   ) {}
@@ -57,7 +61,7 @@ export class WaitingRuns {
   async onlyWait(waits: (signal: AbortSignal) => boolean): Promise<boolean> {
     await this.journal.settled();
     await new Promise((resolve) => setImmediate(resolve)); // whoever heard of it goes on first
-    return this.engine.onlyWaits(waits);
+    return !this.runClaimer.isTaking && !this.taskClaimer.isTaking && this.engine.onlyWaits(waits);
   }
 
   /** Whether runs are paused or suspended: those wait for somebody, not for a time. */
@@ -65,7 +69,7 @@ export class WaitingRuns {
     return this.flowRuns.areSomePaused(this.settings.app);
   }
 
-  /** When the next run is due that nobody executes, those of schedules included; `null` when none waits. */
+  /** When the next run is due that nobody executes, background tasks and those of schedules included; `null` when none waits. */
   async nextDue(): Promise<Instant | null> {
     const { app } = this.settings;
     const { leadUs } = this.clock;
@@ -76,6 +80,8 @@ export class WaitingRuns {
     const times = await Promise.all([
       this.claims.nextFreeInMs({ app, flowIds, buildId, leadUs }),
       this.transactions.single((tx) => this.turns.nextTurnInMs(tx, app, leadUs)),
+      this.runClaimer.nextQueuedInMs(false),
+      this.taskClaimer.nextDueInMs(),
     ]);
     return this.earliest(times);
   }
@@ -83,7 +89,12 @@ export class WaitingRuns {
   /** The same without those of schedules: there is always a next one of those. */
   async nextAskedFor(): Promise<Instant | null> {
     const { app } = this.settings;
-    return this.earliest([await this.flowRuns.nextAskedForInMs(app, this.abilities.flowIds, this.clock.leadUs)]);
+    const times = await Promise.all([
+      this.flowRuns.nextAskedForInMs(app, this.abilities.flowIds, this.clock.leadUs),
+      this.runClaimer.nextQueuedInMs(true),
+      this.taskClaimer.nextDueInMs(),
+    ]);
+    return this.earliest(times);
   }
 
   private earliest(waits: readonly (number | null)[]): Instant | null {

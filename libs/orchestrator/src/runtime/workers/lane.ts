@@ -106,4 +106,13 @@ export class PoolLane extends Lane {
     const { ms, inTurn } = await this.claims.nextQueued(claimant, this.queues);
     return { ms: ms === null ? null : ms - this.prefetchMs, inTurn };
   }
+
+  /**
+   * Milliseconds until the next one is due; `null` when none waits.
+   *
+   * @param askedForOnly leaves out what schedules have made, and what has a key.
+   */
+  async dueInMs(claimant: Claimant, askedForOnly: boolean): Promise<number | null> {
+    return (await this.claims.nextQueued(claimant, this.queues, askedForOnly)).ms;
+  }
 }
