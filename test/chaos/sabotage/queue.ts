@@ -26,7 +26,7 @@ export function switchOffPoolLock(): void {
 
 /** What is enqueued in a transaction of the application is there at once, whatever becomes of that. */
 export function leaveHostTransactions(): void {
-  ScheduledRuns.prototype.createWithin = function (_, flow, request) {
-    return this.create(flow, request);
+  ScheduledRuns.prototype.createAllWithin = function (_, flow, requests) {
+    return this.createAll(flow, requests);
   };
 }

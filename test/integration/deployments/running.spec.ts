@@ -1,6 +1,16 @@
 import { Injectable, type INestApplicationContext } from '@nestjs/common';
-import { currentRun, Deployments, Flow, FlowRuns, Task } from '@nestor/orchestrator';
+import {
+  currentRun,
+  Deployments,
+  Flow,
+  FlowRuns,
+  RunControl,
+  Task,
+  WorkPools,
+  type DeploymentRunOptions,
+} from '@nestor/orchestrator';
 import type { TestDatabase } from '@nestor/testing';
+import { DataSource } from 'typeorm';
 import { startApp } from '../../support/app.js';
 import { testDatabase } from '../../support/database.js';
 import { illegalHistories } from '../../support/history.js';
@@ -77,6 +87,77 @@ describe('runs of deployments that somebody asks for', () => {
     expect(new Set(all.map((run) => run.id)).size).toBe(1);
     await all[0]!.result({ timeout: '10s' });
     expect((await deployments.run(id, { idempotencyKey: 'march' })).id).toBe(all[0]!.id);
+  });
+
+  describe('are shared', () => {
+    const ask = async (options: DeploymentRunOptions): Promise<string> => (await deployments.run(id, options)).id;
+
+    it('by calls with the key of a singleton, of whichever deployment of the flow, as long as one waits or goes on', async () => {
+      await app.get(WorkPools).createIfAbsent('idle'); // served by nobody
+      const options = { singleton: 'report', workPool: 'idle' };
+      const first = await ask(options);
+      const others = await Promise.all(Array.from({ length: 5 }, () => ask(options)));
+      const { id: plain } = await deployments.run('report/plain', { ...options, parameters: { of: 'stock' } });
+      expect(new Set([...others, plain])).toEqual(new Set([first]));
+      await app.get(RunControl).cancel(first);
+      expect(await ask(options)).not.toBe(first);
+    });
+
+    it('by calls that follow each other, with the parameters of the latest upon those of the deployment', async () => {
+      const debounce = { key: 'report', for: '300ms' } as const;
+      const first = await deployments.run<string>(id, { debounce, parameters: { pages: 1 } });
+      expect(await ask({ debounce, parameters: { pages: 2 } })).toBe(first.id);
+      expect(await first.result({ timeout: '10s' })).toMatch(/^2 pages of sales by /);
+      const { states, tags } = await app.get(FlowRuns).get(first.id);
+      expect(states.filter(({ type }) => type === 'SCHEDULED')).toHaveLength(2);
+      expect(tags).toContain('deployed');
+    });
+
+    it('by calls within a while', async () => {
+      const throttle = { key: 'report', per: '1h' } as const;
+      const first = await deployments.run(id, { throttle, parameters: { pages: 1 } });
+      await first.result({ timeout: '10s' });
+      expect(await ask({ throttle })).toBe(first.id);
+    });
+
+    it('one at a time', async () => {
+      const all = deployments.runAll(id, [{ singleton: 'one' }, { singleton: 'two' }]);
+      await expect(all).rejects.toMatchObject({ code: 'INVALID_RUN_OPTION' });
+    });
+  });
+
+  describe('within a transaction of the application', () => {
+    let host: DataSource;
+    beforeAll(async () => void (host = await new DataSource({ type: 'postgres', url: database.url }).initialize()));
+    afterAll(() => host.destroy());
+
+    it('are there after the commit, and not before', async () => {
+      const run = await host.transaction(async (transaction) => {
+        const made = await deployments.run<string>(id, { transaction, parameters: { pages: 9 } });
+        expect(await app.get(FlowRuns).find(made.id)).toBeNull();
+        return made;
+      });
+      expect(await run.result({ timeout: '10s' })).toMatch(/^9 pages of sales by /);
+    });
+
+    it('are gone with a rollback', async () => {
+      let ids: string[] = [];
+      const rolledBack = host.transaction(async (transaction) => {
+        const made = await deployments.runAll(id, [{ transaction }, { transaction }]);
+        ids = made.map((run) => run.id);
+        throw new Error('changed my mind');
+      });
+      await expect(rolledBack).rejects.toThrow('changed my mind');
+      expect(ids).toHaveLength(2);
+      for (const one of ids) expect(await app.get(FlowRuns).find(one)).toBeNull();
+    });
+
+    it('are all in the same', async () => {
+      await host.transaction(async (transaction) => {
+        const all = deployments.runAll(id, [{ transaction }, {}]);
+        await expect(all).rejects.toMatchObject({ code: 'INVALID_RUN_OPTION', option: 'transaction' });
+      });
+    });
   });
 
   it('carry the tags, labels and variables of the deployment and their own, and who made them [D13]', async () => {

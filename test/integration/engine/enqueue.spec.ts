@@ -173,6 +173,61 @@ describe('a flow run that is enqueued', () => {
       expect(await run.result({ timeout: '10s' })).toBe(`committed by ${run.name}`);
     });
 
+    it('may be waited for before the commit', async () => {
+      let result: Promise<string> | undefined;
+      await host.transaction(async (transaction) => {
+        const run = await flows.with({ transaction }).enqueue(Reports, 'write', { of: 'early' });
+        await expect(run.result({ timeout: 50 })).rejects.toMatchObject({ code: 'WAIT_TIMED_OUT' });
+        result = run.result({ timeout: '10s' });
+      });
+      expect(await result).toContain('early by ');
+    });
+
+    it('is not there for who waits, once the transaction is rolled back', async () => {
+      let result: Promise<string> | undefined;
+      const rolledBack = host.transaction(async (transaction) => {
+        result = (await flows.with({ transaction }).enqueue(Reports, 'write', { of: 'lost' })).result({
+          timeout: '10s',
+        });
+        result.catch(() => undefined);
+        throw new Error('changed my mind');
+      });
+      await expect(rolledBack).rejects.toThrow('changed my mind');
+      await expect(result).rejects.toMatchObject({ code: 'FLOW_RUN_NOT_FOUND' });
+    });
+
+    it('is made by one statement together with many', async () => {
+      const calls = Array.from({ length: 300 }, (_, n) => [0, n] as const);
+      const runs = await host.transaction(async (transaction) => {
+        const queue = flows.with({ transaction, in: '1h' });
+        const enqueued = await queue.enqueueAll(Reports, 'count', calls);
+        expect(await app.get(FlowRuns).find(enqueued[299]!.id)).toBeNull();
+        return enqueued;
+      });
+      const [made] = await sql<{ runs: number; statements: number }>(
+        database,
+        `select count(*)::int as runs, count(distinct cmin::text)::int as statements
+           from nestor.flow_run where id = any($1::uuid[])`,
+        [runs.map(({ id }) => id)],
+      );
+      expect(made).toEqual({ runs: 300, statements: 1 });
+      const { parameters } = await app.get(FlowRuns).get(runs[7]!.id);
+      expect(parameters).toEqual({ 0: 0, 1: 7 });
+    });
+
+    it('is the same run for many with the same key', async () => {
+      const calls = [
+        [1, 2],
+        [1, 3],
+      ] as const;
+      const runs = await host.transaction(async (transaction) => {
+        const queue = flows.with({ transaction, idempotencyKey: 'many in one' });
+        return [...(await queue.enqueueAll(Reports, 'count', calls)), await queue.enqueue(Reports, 'count', 1, 4)];
+      });
+      expect(new Set(runs.map(({ id }) => id)).size).toBe(1);
+      expect(await runs[2]!.result({ timeout: '10s' })).toBe(1);
+    });
+
     it('is gone with a rollback, and so is its key', async () => {
       const enqueue = async (transaction: EntityManager): Promise<string> =>
         (await flows.with({ transaction, idempotencyKey: 'order 7' }).enqueue(Reports, 'write', { of: 'order 7' })).id;

@@ -6,8 +6,11 @@ import {
   Flows,
   InvalidDurationError,
   InvalidRunOptionError,
+  UnserialisableValueError,
 } from '@nestor/orchestrator';
 import type { TestDatabase } from '@nestor/testing';
+import { KeyedRuns } from '../../../libs/orchestrator/src/runtime/scheduling/keyed-runs.service.js';
+import type { Transactions } from '../../../libs/orchestrator/src/persistence/transactions.js';
 import { startApp } from '../../support/app.js';
 import { testDatabase } from '../../support/database.js';
 import { Gate } from '../../support/gate.js';
@@ -100,6 +103,29 @@ describe('a run that calls share', () => {
     });
   });
 
+  describe('of many calls with the same options', () => {
+    const statesOf = async (id: string): Promise<number> =>
+      (await app.get(FlowRuns).get(id)).states.filter(({ type }) => type === 'SCHEDULED').length;
+
+    it('is the same for all of them', async () => {
+      const gate = (search.gate = new Gate());
+      const calls = Array.from({ length: 1_200 }, (_, n) => [{ of: `${n}` }] as const);
+      const runs = await flows.with({ singleton: 'many' }).enqueueAll(Search, 'index', calls);
+      expect(runs).toHaveLength(1_200);
+      expect(new Set(runs.map(({ id }) => id)).size).toBe(1);
+      gate.open();
+      expect(await runs[0]!.result({ timeout: '10s' })).toBe('0');
+    });
+
+    it('is called with the latest, and rescheduled once for all that come at a time', async () => {
+      const calls = Array.from({ length: 500 }, (_, n) => [{ of: `${n}` }] as const);
+      const runs = await flows.with({ debounce: { key: 'many', for: '1h' } }).enqueueAll(Search, 'index', calls);
+      expect(new Set(runs.map(({ id }) => id)).size).toBe(1);
+      expect((await app.get(FlowRuns).get(runs[0]!.id)).parameters).toEqual({ of: '499' });
+      expect(await statesOf(runs[0]!.id)).toBe(2);
+    });
+  });
+
   describe('as long as calls follow each other', () => {
     it('waits until it is quiet, and is called with the latest arguments', async () => {
       const queue = flows.with({ debounce: { key: 'typing', for: '400ms' } });
@@ -178,6 +204,62 @@ describe('a run that calls share', () => {
           ['ccc', 'dddd'],
         ]),
       );
+    });
+
+    it('is written in few transactions when many come at once, and none of them writes what is there', async () => {
+      const options = { size: 1_000, within: '1h', key: 'many' } as const;
+      const first = await flows.batch(Search, 'locateAll', 'x'.repeat(1_000), options);
+      const calls = await Promise.all(
+        Array.from({ length: 400 }, (_, n) => flows.batch(Search, 'locateAll', `${n}`, options)),
+      );
+      expect(new Set([first, ...calls].map(({ run }) => run.id)).size).toBe(1);
+      expect(calls.map(({ index }) => index).sort((a, b) => a - b)).toEqual(calls.map((_, n) => n + 1));
+      const [row] = await sql<{ items: number; transactions: number; row: number }>(
+        database,
+        `select count(*)::int as items, count(distinct i.xmin::text)::int as transactions,
+                max(length(r.parameters::text)) as row
+           from nestor.flow_run_input i join nestor.flow_run r on r.id = i.flow_run_id
+          where r.id = $1`,
+        [first.run.id],
+      );
+      expect(row!.items).toBe(401);
+      expect(row!.transactions).toBeLessThan(20);
+      expect(row!.row).toBeLessThan(200);
+      const { parameters } = await app.get(FlowRuns).get(first.run.id);
+      expect(Object.values(parameters as object)[0]).toEqual(
+        expect.arrayContaining(['x'.repeat(1_000), ...calls.map((_, n) => `${n}`)]),
+      );
+    });
+
+    it('is written once where nobody heard of the commit', async () => {
+      const { transactions } = app.get<{ transactions: Transactions }>(KeyedRuns);
+      const { run } = transactions;
+      jest.spyOn(transactions, 'run').mockImplementationOnce(async (work) => {
+        await run.call(transactions, work);
+        throw Object.assign(new Error('terminating connection'), { code: '57P01' });
+      });
+      const options = { size: 3, within: '1h', key: 'unheard' } as const;
+      const words = ['a', 'bb', 'ccc'];
+      const calls = await Promise.all(words.map((word) => flows.batch(Search, 'locateAll', word, options)));
+      expect(await Promise.all(calls.map((call) => call.result({ timeout: '10s' })))).toEqual([1, 2, 3]);
+      expect(search.performed).toEqual([words]);
+    });
+
+    it('is called with items of any form and size', async () => {
+      const options = { size: 3, within: '1h', key: 'forms' } as const;
+      const items = [new Date(7), 1n, 'x'.repeat(100_000)] as unknown as string[];
+      const calls = await Promise.all(items.map((item) => flows.batch(Search, 'locateAll', item, options)));
+      await calls[0]!.run.result({ timeout: '10s' });
+      expect(search.performed).toEqual([items]);
+    });
+
+    it('refuses one that cannot be kept, and takes the others', async () => {
+      const options = { size: 2, within: '1h', key: 'refusing' } as const;
+      const items = ['a', (() => undefined) as unknown as string, 'bb'];
+      const calls = items.map((item) => flows.batch(Search, 'locateAll', item, options));
+      await expect(calls[1]).rejects.toThrow(UnserialisableValueError);
+      const results = [calls[0]!, calls[2]!].map(async (call) => (await call).result({ timeout: '10s' }));
+      expect(await Promise.all(results)).toEqual([1, 2]);
     });
 
     it('takes nothing more once somebody has begun it', async () => {

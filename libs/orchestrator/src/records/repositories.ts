@@ -10,6 +10,7 @@ import { ScheduleFillingRepository } from './deployments/schedule-filling.reposi
 import { ScheduleTurnsRepository } from './deployments/schedule-turns.repository.js';
 import { EventsRepository } from './events/events.repository.js';
 import { FairLinesRepository } from './fair-lines/fair-lines.repository.js';
+import { BatchedItemsRepository } from './flow-run-inputs/batched-items.repository.js';
 import { FlowRunInputsRepository } from './flow-run-inputs/flow-run-inputs.repository.js';
 import { FlowRunClaimsRepository } from './flow-runs/flow-run-claims.repository.js';
 import { FlowRunsRepository } from './flow-runs/flow-runs.repository.js';
@@ -52,6 +53,7 @@ export const repositories = [
   ScheduleFillingRepository,
   ScheduleTurnsRepository,
   EventsRepository,
+  BatchedItemsRepository,
   FlowRunInputsRepository,
   FlowRunClaimsRepository,
   FlowRunsRepository,

@@ -165,12 +165,27 @@ export class FlowRuns {
    * @throws {RunCancelledError} and `RunCrashedError` when something else than its own code ended it.
    * @throws {WaitTimeoutError} when it has not ended within `timeout` (default: no limit).
    */
-  async result(id: string, { timeout }: { readonly timeout?: Duration } = {}): Promise<unknown> {
+  result(id: string, options: { readonly timeout?: Duration } = {}): Promise<unknown> {
+    return this.resultOnceThere(id, options, () => false);
+  }
+
+  /**
+   * The same for a run that may not be there yet.
+   *
+   * @param mayStillCome whether the transaction that creates it may still be committed.
+   * @internal
+   */
+  async resultOnceThere(
+    id: string,
+    { timeout }: { readonly timeout?: Duration },
+    mayStillCome: () => boolean,
+  ): Promise<unknown> {
     const timeoutMs = timeout === undefined ? Infinity : durationMs(timeout, 'timeout of FlowRuns.result');
     const deadline = performance.now() + timeoutMs;
     let pauseMs = FIRST_LOOK_MS;
     for (;;) {
-      const found = await this.look(id);
+      const mayCome = mayStillCome(); // asked first: it may be committed while we look
+      const found = await this.look(id, mayCome);
       if (found) return outcomeOfRun(found.row, found.outcome);
       const left = deadline - performance.now();
       if (left <= 0) throw new WaitTimeoutError(`Flow run ${id}`, timeoutMs, id);
@@ -197,15 +212,15 @@ export class FlowRuns {
   }
 
   /**
-   * The ended run and its outcome; `undefined` when it has not ended, or when the database is away, which ends no waiting: the
-   * run may well go on.
+   * The ended run and its outcome; `undefined` when it has not ended or may still come, or when the database is away, which ends no
+   * waiting: the run may well go on.
    */
-  private async look(id: string): Promise<{ row: FlowRunEntity; outcome: unknown } | undefined> {
+  private async look(id: string, mayStillCome = false): Promise<{ row: FlowRunEntity; outcome: unknown } | undefined> {
     if (!isId(id)) throw new FlowRunNotFoundError(id);
     try {
       const row = await this.flowRuns.find(id);
-      if (!row) throw new FlowRunNotFoundError(id);
-      if (row.stateType === null || !isTerminal(row.stateType)) return undefined;
+      if (!row && !mayStillCome) throw new FlowRunNotFoundError(id);
+      if (!row?.stateType || !isTerminal(row.stateType)) return undefined;
       return { row, outcome: row.result === null ? undefined : await this.payloads.read(row.result) };
     } catch (error) {
       if (isPassing(error)) return undefined;

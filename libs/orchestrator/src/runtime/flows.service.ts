@@ -11,6 +11,7 @@ import { checkedBatch, type BatchOptions } from './scheduling/batch-options.js';
 import { Batches } from './scheduling/batches.service.js';
 import { checkedEnqueue, type EnqueueOptions, type EnqueueRequest } from './scheduling/enqueue-options.js';
 import { FlowEnqueuer } from './scheduling/flow-enqueuer.service.js';
+import type { ScheduledRun } from './scheduling/scheduled-runs.service.js';
 
 /**
  * Starts flows in the background, or puts runs of them where any process takes them.
@@ -78,7 +79,7 @@ export class Flows {
 
   /**
    * Puts a call together with others: a flow that takes a list, and returns one as long, is run once for many of them. Durable
-   * when this resolves.
+   * when this resolves. A flow that makes the call, and goes on after a crash or is tried again, makes it once.
    *
    * @param provider the class with the flow.
    * @param method the name of a decorated method that takes a list alone.
@@ -87,6 +88,7 @@ export class Flows {
    * @throws {FlowNotRegisteredError} when the method is no flow of this application.
    * @throws {InvalidRunOptionError} when the options cannot be meant.
    * @throws {UnserialisableValueError} when the item cannot be kept.
+   * @throws {RunEndedError} when the attempt that asks is over.
    *
    * @example
    * ```ts
@@ -135,8 +137,8 @@ export class FlowQueue {
 
   /**
    * Creates a run that waits until it is due, and comes back as soon as that is durable. Whichever process of the application
-   * has the flow and room comes first executes it; this one may be gone by then. A flow that enqueues a run and goes on after a
-   * crash enqueues it once.
+   * has the flow and room comes first executes it; this one may be gone by then. A flow that enqueues a run, and goes on after a
+   * crash or is tried again, enqueues it once, and gets the run that it got before, also one that it shares.
    *
    * @param provider the class with the flow.
    * @param method the name of the decorated method.
@@ -155,8 +157,7 @@ export class FlowQueue {
     ...args: MethodArgs<T, K>
   ): Promise<FlowRunHandle<MethodResult<T, K>>> {
     const definition = this.registry.getFlow(provider, method);
-    const { id, name } = await this.enqueuer.enqueue(definition, args, this.request);
-    return new FlowRunHandle(id, name, this.flowRuns);
+    return this.handleOf(await this.enqueuer.enqueue(definition, args, this.request));
   }
 
   /**
@@ -172,7 +173,11 @@ export class FlowQueue {
   ): Promise<FlowRunHandle<MethodResult<T, K>>[]> {
     const definition = this.registry.getFlow(provider, method);
     const runs = await this.enqueuer.enqueueAll(definition, calls, this.request);
-    return runs.map(({ id, name }) => new FlowRunHandle(id, name, this.flowRuns));
+    return runs.map((run) => this.handleOf(run));
+  }
+
+  private handleOf<Result>({ id, name, mayStillCome }: ScheduledRun): FlowRunHandle<Result> {
+    return new FlowRunHandle<Result>(id, name, this.flowRuns, mayStillCome);
   }
 }
 

@@ -65,6 +65,10 @@ export class DeploymentRunner {
     const requests = await Promise.all(asked.map((one) => this.requestOf(template, one)));
     const [first] = asked;
     const [only] = requests;
+    const transactions = new Set(asked.map(({ request }) => request.transaction));
+    if (transactions.size > 1) throw new InvalidRunOptionError('transaction', 'has to be the same for all of them.');
+    const transaction = first?.request.transaction;
+    if (transaction) return this.runs.createAllWithin(transaction, template.flow, requests);
     if (first && only && requests.length === 1) {
       const { sharing } = first.request;
       return [

@@ -13,6 +13,7 @@ import { FlowRunHandle } from '../flow-run-handle.js';
 import { Payloads } from '../payloads/payloads.service.js';
 import { checkedId, checkedLimit, InvalidQueryError } from '../queries.js';
 import { FlowRegistry } from '../registry/flow-registry.js';
+import type { ScheduledRun } from '../scheduling/scheduled-runs.service.js';
 import { Backfills, type BackfilledTime } from './backfills.service.js';
 import { DeployedRuns } from './deployed-runs.service.js';
 import { DeploymentForms } from './deployment-forms.service.js';
@@ -173,9 +174,9 @@ export class Deployments {
   }
 
   /**
-   * Makes a run, paused or not; durable when this resolves. Await `result()` of what it gives to wait for the end of the run.
+   * Makes a run, paused or not; durable when this resolves, or part of the transaction that was given. Await `result()` of what it gives to wait for the end of the run.
    *
-   * A run that asks for it, and goes on after a crash, asks for it once.
+   * A run that asks for it, and goes on after a crash or is tried again, asks for it once, and gets the run that it got before.
    *
    * @throws {DeploymentNotFoundError} when there is none.
    * @throws {DeploymentParametersError} when the flow does not take these parameters, and the deployment has them checked.
@@ -183,12 +184,14 @@ export class Deployments {
    * @throws {UnserialisableValueError} when the parameters cannot be kept.
    * @throws {InvalidJobVariablesError} when its variables do not fit the template of its work pool.
    * @throws {WorkPoolNotFoundError} when it is to wait in a work pool that there is not.
+   * @throws {NoTransactionError}, {@link OtherDatabaseError} and {@link QueuePermissionError} when the run cannot be part of the
+   * transaction that was given; nothing was written then.
    */
   async run<Result = unknown>(nameOrId: string, options: DeploymentRunOptions = {}): Promise<FlowRunHandle<Result>> {
     const row = await this.existing(nameOrId);
     const [run] = await this.runner.run(row, (await this.flowOf(row)).name, [options]);
     if (!run) throw new DeploymentNotFoundError(nameOrId);
-    return new FlowRunHandle<Result>(run.id, run.name, this.flowRuns);
+    return this.handleOf<Result>(run);
   }
 
   /**
@@ -202,7 +205,11 @@ export class Deployments {
   ): Promise<FlowRunHandle<Result>[]> {
     const row = await this.existing(nameOrId);
     const runs = await this.runner.run(row, (await this.flowOf(row)).name, calls);
-    return runs.map(({ id, name }) => new FlowRunHandle<Result>(id, name, this.flowRuns));
+    return runs.map((run) => this.handleOf<Result>(run));
+  }
+
+  private handleOf<Result>({ id, name, mayStillCome }: ScheduledRun): FlowRunHandle<Result> {
+    return new FlowRunHandle<Result>(id, name, this.flowRuns, mayStillCome);
   }
 
   /**

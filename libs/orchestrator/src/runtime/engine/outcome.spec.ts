@@ -1,11 +1,13 @@
 import { Attempt } from './attempt.js';
 import { RunTimeoutError } from './engine-errors.js';
 import { payloadSettings } from '../payloads/payload-options.js';
+import type { BatchedItemsRepository } from '../../records/flow-run-inputs/batched-items.repository.js';
 import type { PayloadTable } from '../payloads/payload-table.js';
 import { Payloads } from '../payloads/payloads.service.js';
 import { failureMessage, outcomeOf as outcomeWith } from './outcome.js';
 
-const payloads = new Payloads(payloadSettings({}), {} as PayloadTable);
+const NO_BATCHES = {} as BatchedItemsRepository;
+const payloads = new Payloads(payloadSettings({}), {} as PayloadTable, NO_BATCHES);
 const outcomeOf = (what: Parameters<typeof outcomeWith>[0], one: Attempt) => outcomeWith(what, one, payloads);
 const attempt = (): Attempt => new Attempt('load-a1b', 1, null);
 const body = (run: () => Promise<unknown>, timeoutMs: number | null = null) => ({
@@ -161,7 +163,7 @@ describe('outcomeOf', () => {
   describe('a body whose result does not fit into its row', () => {
     const kept = (put: () => Promise<void>): Payloads => {
       const store = { name: 'slow', put, get: async () => null, delete: async () => undefined };
-      return new Payloads(payloadSettings({ payloads: { inlineLimit: 0, store } }), {} as PayloadTable);
+      return new Payloads(payloadSettings({ payloads: { inlineLimit: 0, store } }), {} as PayloadTable, NO_BATCHES);
     };
 
     it('has returned when the result is kept, and its time is up no more', async () => {

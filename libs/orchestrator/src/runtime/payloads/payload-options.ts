@@ -47,6 +47,9 @@ export const PAYLOAD_SETTINGS = Symbol('nestor.payload-settings');
 /** The store that every process has: payloads that went there stay readable when another store is configured. */
 export const DATABASE_STORE = 'database';
 
+/** What stands in the place of a store where a list is kept as inputs of its run, item by item. */
+export const BATCH_STORE = 'batch';
+
 const DEFAULT_INLINE_LIMIT = 64 * 1024;
 const DEFAULT_MAX_BYTES = 64 * 1024 * 1024;
 /** `pg` reads a `bytea` as two digits per byte, and V8 has no text of 2^29 characters. */
@@ -69,8 +72,8 @@ export function payloadSettings({ codecs, errors = [], payloads = {} }: GivenOpt
   });
   if (store) {
     checkName('payloads.store', store.name);
-    if (store.name === DATABASE_STORE) {
-      throw new InvalidPayloadOptionError('payloads.store', `is called "${DATABASE_STORE}", as our table is`);
+    if (store.name === DATABASE_STORE || store.name === BATCH_STORE) {
+      throw new InvalidPayloadOptionError('payloads.store', `is called "${store.name}", as one of our tables is`);
     }
   }
   const classes = new ClassRegistry([REFERENCE_CODEC, ...(codecs ?? [])], [...errors, ...httpExceptionsBeside(errors)]);

@@ -2,6 +2,7 @@ import { classCodec, encode, MalformedEncodingError, readEnvelope } from '@nesto
 import { HttpException, NotFoundException } from '@nestjs/common';
 import * as fc from 'fast-check';
 import { msOfId, newId } from '../../persistence/ids.js';
+import type { BatchedItemsRepository } from '../../records/flow-run-inputs/batched-items.repository.js';
 import { aesPayloads } from './aes-payloads.js';
 import { gzipPayloads } from './gzip-payloads.js';
 import type { PayloadCodec } from './payload-codec.js';
@@ -9,6 +10,9 @@ import { payloadSettings } from './payload-options.js';
 import type { PayloadStore } from './payload-store.js';
 import type { PayloadTable } from './payload-table.js';
 import { Payloads } from './payloads.service.js';
+
+/** What is put together by calls is tried on a database: see `shared-runs.spec.ts`. */
+const NO_BATCHES = {} as BatchedItemsRepository;
 
 type Options = Parameters<typeof payloadSettings>[0];
 
@@ -35,7 +39,7 @@ const reversed: PayloadCodec = {
 };
 
 function payloadsWith(options: Options = {}, table: PayloadStore = new MemoryStore()): Payloads {
-  return new Payloads(payloadSettings(options), table as PayloadTable);
+  return new Payloads(payloadSettings(options), table as PayloadTable, NO_BATCHES);
 }
 
 /** What reading gives, as an error if it fails. */

@@ -11,6 +11,7 @@ import {
 import { Inject, Injectable } from '@nestjs/common';
 import { isPassing } from '../../persistence/connection/postgres-errors.js';
 import { newIdBeside } from '../../persistence/ids.js';
+import { BatchedItemsRepository } from '../../records/flow-run-inputs/batched-items.repository.js';
 import type { PayloadCodec } from './payload-codec.js';
 import {
   PayloadCodecFailedError,
@@ -20,7 +21,7 @@ import {
   PayloadStoreUnknownError,
   PayloadTooLargeError,
 } from './payload-errors.js';
-import { PAYLOAD_SETTINGS, type PayloadSettings } from './payload-options.js';
+import { BATCH_STORE, PAYLOAD_SETTINGS, type PayloadSettings } from './payload-options.js';
 import type { PayloadContext, PayloadStore } from './payload-store.js';
 import { PayloadTable } from './payload-table.js';
 
@@ -55,6 +56,7 @@ export class Payloads {
   constructor(
     @Inject(PAYLOAD_SETTINGS) settings: PayloadSettings,
     private readonly table: PayloadTable,
+    private readonly items: BatchedItemsRepository,
   ) {
     this.classes = settings.classes;
     this.store = settings.store ?? table;
@@ -133,6 +135,11 @@ export class Payloads {
     return typeof encoded === 'string' ? this.decode(encoded) : encoded.then((text) => this.decode(text));
   }
 
+  /** What the column of the parameters of a run holds that is called with a list, which is kept item by item. */
+  batchOf(flowRunId: string): string {
+    return writeEnvelope({ codecs: [], store: BATCH_STORE, key: flowRunId, size: 0 });
+  }
+
   private fitsInline(encoded: string): boolean {
     if (encoded.length * MOST_BYTES_PER_UNIT <= this.inlineLimit) return true;
     return encoded.length <= this.inlineLimit && Buffer.byteLength(encoded) <= this.inlineLimit;
@@ -192,6 +199,7 @@ export class Payloads {
   }
 
   private async openEnvelope(envelope: PayloadEnvelope): Promise<string> {
+    if ('store' in envelope && envelope.store === BATCH_STORE) return this.openBatch(envelope.key);
     const codecs = envelope.codecs.map((name) => this.codecNamed(name)).reverse();
     let bytes: Uint8Array = 'data' in envelope ? Buffer.from(envelope.data, 'base64') : await this.fetch(envelope);
     for (const codec of codecs) {
@@ -199,6 +207,14 @@ export class Payloads {
       bytes = await attempted(codec, 'decode', () => codec.decode(before));
     }
     return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString();
+  }
+
+  /** The items of a batch are sealed one by one; together they are what its flow is called with. */
+  private async openBatch(flowRunId: string): Promise<string> {
+    const stored = await this.items.list(flowRunId);
+    if (stored.length === 0) throw new PayloadNotFoundError(BATCH_STORE, flowRunId);
+    const items = await Promise.all(stored.map((text) => this.read(text)));
+    return this.encode({ 0: items }, `parameters of flow run ${flowRunId}`);
   }
 
   private codecNamed(name: string): PayloadCodec {

@@ -35,30 +35,24 @@ export class FlowEnqueuer {
     const flow = this.runs.flowOf(definition);
     const asked = this.requestOf(definition, args, request);
     const one = placed(asked, await this.placeOf(request));
-    if (request.transaction) return this.runs.createWithin(request.transaction, flow, one);
+    if (request.transaction) {
+      return (await this.runs.createAllWithin(request.transaction, flow, [one]))[0]!;
+    }
     return request.sharing ? this.shared.create(flow, one, request.sharing) : this.runs.create(flow, one);
   }
 
-  /**
-   * The same for many calls: see {@link ScheduledRuns.createAll}. Calls that share runs, or are part of a transaction of the
-   * application, are made one after another.
-   */
+  /** The same for many calls, a thousand in a statement. */
   async enqueueAll(
     definition: FlowDefinition,
     calls: readonly (readonly unknown[])[],
     request: EnqueueRequest,
   ): Promise<ScheduledRun[]> {
-    if (request.sharing || request.transaction) {
-      const runs: ScheduledRun[] = [];
-      for (const args of calls) runs.push(await this.enqueue(definition, args, request));
-      return runs;
-    }
-    const requests = calls.map((args) => this.requestOf(definition, args, request));
+    const flow = this.runs.flowOf(definition);
+    const asked = calls.map((args) => this.requestOf(definition, args, request));
     const place = await this.placeOf(request);
-    return this.runs.createAll(
-      this.runs.flowOf(definition),
-      requests.map((run) => placed(run, place)),
-    );
+    const all = asked.map((run) => placed(run, place));
+    if (request.transaction) return this.runs.createAllWithin(request.transaction, flow, all);
+    return request.sharing ? this.shared.createAll(flow, all, request.sharing) : this.runs.createAll(flow, all);
   }
 
   private requestOf(

@@ -54,6 +54,8 @@ export interface ScheduledRun {
   readonly name: string;
   /** Whether it is the one that was asked for. */
   readonly isNew: boolean;
+  /** Whether the transaction of the application that it is part of may still be committed; absent outside of one. */
+  readonly mayStillCome?: () => boolean;
 }
 
 /** What a transaction of the application writes to when it creates a run. */
@@ -114,26 +116,38 @@ export class ScheduledRuns {
   }
 
   /**
-   * Creates a run within a transaction of the application: nobody sees it before the commit, and a rollback leaves nothing of it.
+   * Creates runs within a transaction of the application, a thousand by a statement: nobody sees them before the commit, and a
+   * rollback leaves nothing of them.
    *
+   * @returns the runs in the order of the requests.
    * @throws {UnserialisableValueError} when the parameters cannot be kept.
    * @throws the errors of {@link BorrowedTransactions.open}.
    */
-  async createWithin(
+  async createAllWithin(
     transaction: EntityManager | QueryRunner,
     flow: ScheduledFlow,
-    request: ScheduledRunRequest,
-  ): Promise<ScheduledRun> {
-    const tables = request.origin?.fairShare ? KEYED_RUN_TABLES : RUN_TABLES;
+    requests: readonly ScheduledRunRequest[],
+  ): Promise<ScheduledRun[]> {
+    const tables = requests.some(({ origin }) => origin?.fairShare) ? KEYED_RUN_TABLES : RUN_TABLES;
     const borrowed = await this.borrowed.open(transaction, `flow "${flow.name}"`, tables);
-    const waiting = await this.prepare(flow, request);
-    const { statement, parameters } = this.runs.creation([waiting]);
-    const rows = await borrowed.query<{ id: string }>(statement.text, parameters);
     borrowed.afterCommit(() => this.announce());
-    const key = waiting.origin.idempotencyKey;
-    if (rows.length > 0 || key === null) return newRunOf(waiting);
-    const other = (await this.runs.findByKeys(flow.id, [key], borrowed)).get(key);
-    return other ? { ...other, isNew: false } : newRunOf(waiting);
+    const created: ScheduledRun[] = [];
+    for (let first = 0; first < requests.length; first += BATCH) {
+      const batch = requests.slice(first, first + BATCH);
+      const waiting = await Promise.all(batch.map((request) => this.prepare(flow, request)));
+      const { statement, parameters } = this.runs.creation(waiting);
+      const rows = await borrowed.query<{ id: string }>(statement.text, parameters);
+      const there = new Set(rows.map(({ id }) => id));
+      const keys = waiting.flatMap(({ created: { id }, origin }) =>
+        there.has(id) ? [] : (origin.idempotencyKey ?? []),
+      );
+      const others = keys.length > 0 ? await this.runs.findByKeys(flow.id, keys, borrowed) : null;
+      for (const one of waiting) {
+        const other = there.has(one.created.id) ? undefined : others?.get(one.origin.idempotencyKey ?? '');
+        created.push({ ...(other ? { ...other, isNew: false } : newRunOf(one)), mayStillCome: () => borrowed.isOpen });
+      }
+    }
+    return created;
   }
 
   /**

@@ -1,13 +1,11 @@
-import { scheduled, StateType, type Instant } from '@nestor/core';
 import { Injectable } from '@nestjs/common';
-import { Transactions, type Tx } from '../../persistence/transactions.js';
+import type { Instant } from '@nestor/core';
+import type { Tx } from '../../persistence/transactions.js';
 import { SharedRunsRepository, type SharedRun } from '../../records/flow-runs/shared-runs.repository.js';
-import type { LoadedFlowRun } from '../../records/flow-runs/flow-runs.repository.js';
 import type { WaitingFlowRun } from '../../records/flow-runs/waiting-flow-run-rows.js';
-import { WaitingFlowRunsRepository } from '../../records/flow-runs/waiting-flow-runs.repository.js';
 import { DatabaseClock } from '../transitions/database-clock.js';
-import { Journal } from '../transitions/journal.js';
-import { StoredRuns } from '../transitions/stored-runs.service.js';
+import { CallsByKey } from './calls-by-key.js';
+import { answerKeyOf, KeyedRuns, type Decided, type KeyedCall } from './keyed-runs.service.js';
 import {
   ScheduledRuns,
   type ScheduledFlow,
@@ -16,90 +14,86 @@ import {
 } from './scheduled-runs.service.js';
 import type { Sharing } from './sharing.js';
 
-/** What becomes of a call that finds a run with its key. */
-type Share =
-  | { readonly kind: 'join' }
-  | { readonly kind: 'replace' }
-  | {
-      readonly kind: 'revise';
-      /** `null`: as before. */
-      readonly dueAt: Instant | null;
-      /** Sealed. */
-      readonly parameters: string;
-    };
-
-/** What became of a call: its run, and when that is due where this has changed. */
-interface Shared {
-  readonly run: ScheduledRun;
-  readonly dueAt: Instant | null;
+/** A call that may get the run of another one. */
+interface SharingCall extends KeyedCall {
+  readonly sharing: Sharing;
 }
 
+/** Calls are prepared by so many. */
+const BATCH = 1_000;
+
 /**
- * Lets calls share runs: whoever has the key of a run decides alone, under a lock, whether to join it, to change what it is
- * called with while nobody has taken it, or to create another one.
+ * Lets calls share runs: each joins the run that has its key, changes what that is called with while nobody has taken it, or gets
+ * another one.
  */
 @Injectable()
 export class SharedRuns {
+  private readonly calls = new CallsByKey<SharingCall, ScheduledRun>((calls) => this.answers(calls));
+
   constructor(
     private readonly scheduledRuns: ScheduledRuns,
-    private readonly storedRuns: StoredRuns,
+    private readonly keyedRuns: KeyedRuns,
     private readonly sharedRuns: SharedRunsRepository,
-    private readonly waitingRuns: WaitingFlowRunsRepository,
-    private readonly transactions: Transactions,
-    private readonly journal: Journal,
     private readonly clock: DatabaseClock,
   ) {}
 
-  /** Gives the run of a call; durable when this resolves. */
+  /** Gives the run of a call; durable when this resolves. Calls with the same key at a time share one commit. */
   async create(flow: ScheduledFlow, request: ScheduledRunRequest, sharing: Sharing): Promise<ScheduledRun> {
     const waiting = await this.scheduledRuns.prepare(flow, request);
-    const { parameters } = waiting.created;
-    const { run } = await this.share(flow, waiting, sharing.key, (known) => {
-      const share = sharing.shareOf(known, this.clock.now());
-      return Promise.resolve(share.kind === 'revise' ? { ...share, parameters } : share);
-    });
-    return run;
+    const { key } = sharing;
+    const answerKey = answerKeyOf(waiting.created.id);
+    return this.calls.call(`${flow.id} ${key}`, { flow, key, waiting, answerKey, sharing });
   }
 
-  /**
-   * Gives the run that has a key, or makes `waiting` the one that has it.
-   *
-   * @param decide what becomes of the call, of the run as it is; asked while nobody can take or share that run.
-   */
-  async share(
+  /** The same for many calls, as if they were made one after another. */
+  async createAll(
     flow: ScheduledFlow,
-    waiting: WaitingFlowRun,
-    key: string,
-    decide: (known: SharedRun) => Promise<Share>,
-  ): Promise<Shared> {
-    const shared = await this.journal.patiently(() =>
-      this.transactions.run(async (tx) => {
-        const { id } = waiting.created;
-        const holder = await this.sharedRuns.lockKey(tx, flow.id, key, id);
-        const known = holder === id ? null : await this.sharedRuns.lock(tx, holder);
-        const share: Share = known ? await decide(known) : { kind: 'replace' };
-        if (!known || share.kind === 'replace') return this.replace(tx, flow, waiting, key);
-        if (share.kind === 'revise') await this.sharedRuns.revise(tx, known.id, share.parameters);
-        const dueAt = share.kind === 'revise' ? share.dueAt : null;
-        return { run: { id: known.id, name: known.name, isNew: false }, dueAt };
-      }),
-    );
-    if (shared.dueAt !== null) await this.reschedule(shared.run.id, shared.dueAt);
-    this.scheduledRuns.announce();
-    return shared;
+    requests: readonly ScheduledRunRequest[],
+    sharing: Sharing,
+  ): Promise<ScheduledRun[]> {
+    const runs: ScheduledRun[] = [];
+    for (let first = 0; first < requests.length; first += BATCH) {
+      const batch = requests.slice(first, first + BATCH);
+      runs.push(...(await Promise.all(batch.map((request) => this.create(flow, request, sharing)))));
+    }
+    return runs;
   }
 
-  private async replace(tx: Tx, flow: ScheduledFlow, waiting: WaitingFlowRun, key: string): Promise<Shared> {
-    const { id, name } = waiting.created;
-    await this.waitingRuns.create(tx, [waiting]);
-    await this.sharedRuns.giveKey(tx, flow.id, key, id);
-    return { run: { id, name, isNew: true }, dueAt: null };
+  private async answers(calls: readonly SharingCall[]): Promise<readonly ScheduledRun[]> {
+    const [first, ...others] = calls;
+    return first ? this.keyedRuns.answer([first, ...others], (tx, left, known) => this.decide(tx, left, known)) : [];
   }
 
-  /** One that somebody has taken in this moment has begun with what it is called with by now: its time is no matter any more. */
-  private async reschedule(flowRunId: string, scheduledTime: Instant): Promise<void> {
-    const isWaiting = ({ row }: LoadedFlowRun): boolean =>
-      row.stateType === StateType.Scheduled && row.processId === null && row.startTime === null;
-    await this.storedRuns.proposeOnce(flowRunId, isWaiting, scheduled({ scheduledTime, message: 'Called again.' }));
+  /** One call after another, each on what the ones before have made of the run; what comes of them is written once. */
+  private async decide(tx: Tx, calls: readonly SharingCall[], known: SharedRun | null): Promise<Decided> {
+    const now = this.clock.now();
+    const runs: ScheduledRun[] = [];
+    const made = new Map<string, WaitingFlowRun>();
+    const revised = new Map<string, string>();
+    const dueAt = new Map<string, Instant>();
+    let current = known;
+    for (const { sharing, waiting } of calls) {
+      const share = current ? sharing.shareOf(current, now) : null;
+      const isNew = !current || !share || share.kind === 'replace';
+      const run: SharedRun = isNew || !current ? sharedRunOf(waiting, now) : current;
+      if (isNew) made.set(run.id, waiting);
+      if (share?.kind === 'revise') {
+        revised.set(run.id, waiting.created.parameters);
+        dueAt.set(run.id, share.dueAt);
+      }
+      runs.push({ id: run.id, name: run.name, isNew });
+      current = run;
+    }
+    for (const [id, parameters] of revised) {
+      const one = made.get(id);
+      if (one) made.set(id, { ...one, created: { ...one.created, parameters } });
+      else await this.sharedRuns.revise(tx, id, parameters);
+    }
+    return { runs, made: [...made.values()], dueAt };
   }
+}
+
+/** A run that is about to be created, as the next call finds it. */
+function sharedRunOf({ created: { id, name, parameters }, run }: WaitingFlowRun, created: Instant): SharedRun {
+  return { id, name, parameters, stateType: run.state.type, isWaiting: true, created };
 }

@@ -61,7 +61,8 @@ export class HttpPushWorker extends BaseWorker implements OnModuleDestroy {
     const failure = await this.push(job, pushRequestOf(resolved), resolved);
     if (job.signal.aborted) return (await this.isWaiting(job.lease)) ? UNATTENDED : AS_IT_SHOULD;
     if (!failure) return this.untilOver(job);
-    return this.stopping.signal.aborted ? NOT_PUSHED : { exitCode: null, message: failure.message };
+    // Whoever is pushed to executes other runs as well, and is not dead for having refused this one.
+    return this.stopping.signal.aborted ? NOT_PUSHED : { exitCode: null, goesOn: false, message: failure.message };
   }
 
   /** Tells the other side that a run is cancelled, where it wants to know; the run hears of it by itself besides. */
