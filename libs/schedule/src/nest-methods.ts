@@ -29,8 +29,6 @@ export class NestMethods implements ScheduledMethodReader {
   constructor(
     private readonly modules: ModulesContainer,
     private readonly options: ScheduleModuleOptions,
-    /** The module that stands in for that of the package. */
-    private readonly own: unknown,
   ) {}
 
   /** Those with `@Timeout()`, once they are read. */
@@ -40,9 +38,11 @@ export class NestMethods implements ScheduledMethodReader {
 
   /** @throws {ScheduledTwiceError} */
   prepare(): void {
-    // By its name, because there may be several copies of the package, whose decorators are the same.
-    const others = [...this.modules.values()].filter(({ metatype }) => metatype?.name === 'ScheduleModule');
-    if (others.some(({ metatype }) => metatype !== this.own)) throw new ScheduledTwiceError();
+    // By the name of what explores, because there may be several copies of the package, whose decorators are the same.
+    const explores = (token: unknown): boolean => typeof token === 'function' && token.name === 'ScheduleExplorer';
+    if ([...this.modules.values()].some(({ providers }) => [...providers.keys()].some(explores))) {
+      throw new ScheduledTwiceError();
+    }
   }
 
   /** @throws {InvalidOptionError} */

@@ -58,7 +58,7 @@ export class ScheduleModule extends OptionsModuleClass implements OnApplicationB
   ) {
     super();
     if (!scheduled) throw new ScheduleWithoutOrchestratorError();
-    this.methods = new NestMethods(modules, options, ScheduleModule);
+    this.methods = new NestMethods(modules, options);
     scheduled.add(this.methods);
   }
 

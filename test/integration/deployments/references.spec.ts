@@ -9,6 +9,7 @@ import {
   Flow,
   FlowRuns,
   json,
+  RunControl,
   Secret,
   SecretField,
   Task,
@@ -166,6 +167,9 @@ describe('parameters of deployments that refer to something', () => {
     expect(first!.password!.reveal()).toBe(PASSWORD);
     expect(first).toMatchObject({ region: 'mail', deep: { list: [587] } });
     expect((await app.get(FlowRuns).get(run.id)).parameters).toMatchObject({ server: block(MailServer, 'main') });
+    const fork = await app.get(RunControl).fork(run.id);
+    await app.get(FlowRuns).result(fork);
+    expect(app.get(Reports).seen).toEqual([first, first, first]);
     expect(await storedAnywhere(PASSWORD)).toBe(0);
     expect(await storedAnywhere('mail-server/main')).toBeGreaterThan(0); // the search does find what is there
   });

@@ -257,6 +257,18 @@ describe('methods that are decorated for @nestjs/schedule', () => {
     expect(logger.lines.filter(({ message }) => message.includes('initialDelay'))).toHaveLength(1);
   });
 
+  it('have nothing against another module of that name', async () => {
+    @Module({})
+    class ScheduleModule {} // of a school, say
+    @Injectable()
+    class Jobs {
+      @Interval('of-a-school', 60_000)
+      ring(): void {}
+    }
+    const app = await start(Jobs, { imports: [ScheduleModule] });
+    expect(await app.get(Deployments).list({ flowName: 'of-a-school' })).toHaveLength(1);
+  });
+
   describe('keep the application from starting', () => {
     it('where the module of the package is imported as well', async () => {
       @Module({ imports: [PackageModule.forRoot()] })

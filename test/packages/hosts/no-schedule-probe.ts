@@ -3,5 +3,5 @@ import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 
-const require = createRequire(join(process.cwd(), 'package.json'));
-assert.throws(() => require('nestor/schedule'), { code: 'MODULE_NOT_FOUND', message: /@nestjs\/schedule/ });
+const load = createRequire(join(process.cwd(), 'package.json'));
+assert.throws(() => load('nestor/schedule'), { code: 'MODULE_NOT_FOUND', message: /@nestjs\/schedule/ });

@@ -165,7 +165,7 @@ export class OrchestratorEngine implements CallEngine {
 
   /** What its parameters refer to has to be there before anything of it begins. */
   private async withParameters(claimed: ClaimedFlowRun): Promise<ClaimedFlowRun> {
-    if (claimed.run.deploymentId == null) return claimed;
+    if (claimed.run.deploymentId == null && !claimed.isFork) return claimed;
     try {
       return await this.parameters.settle(claimed);
     } catch (error) {

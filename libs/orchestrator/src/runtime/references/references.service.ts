@@ -12,7 +12,12 @@ type Parameters = Readonly<Record<string, unknown>>;
 /** What templates may name besides variables. */
 export interface TemplateContext {
   readonly flow: { readonly name: string };
-  readonly deployment: { readonly id: string; readonly name: string; readonly version: string | null };
+  /** What is not there where it has been deleted since. */
+  readonly deployment: {
+    readonly id?: string | undefined;
+    readonly name?: string | undefined;
+    readonly version?: string | null | undefined;
+  };
 }
 
 /** Looks up what references in parameters refer to. */

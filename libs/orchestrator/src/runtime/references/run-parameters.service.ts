@@ -12,11 +12,10 @@ import type { LiveFlowRun } from '../transitions/live-run.js';
 import { referencesIn } from './referring-data.js';
 import { References, type TemplateContext } from './references.service.js';
 
-type Parameters = Readonly<Record<string, unknown>>;
+type Parameters = Record<string, unknown>;
 
 /**
- * What the code of runs is called with, where their parameters refer to something. Those of a deployment alone may: other runs are read
- * as they are.
+ * What the code of runs is called with, where their parameters refer to something: those of runs of deployments may, and of their forks.
  *
  * What a run of a schedule refers to is looked up when it begins, and kept with it then: so it is what holds at that time, and the same
  * when the run begins again. Blocks are loaded each time, and kept nowhere.
@@ -42,11 +41,10 @@ export class RunParameters {
    */
   async settle(claimed: ClaimedFlowRun): Promise<ClaimedFlowRun> {
     const { created, run } = claimed;
-    if (run.deploymentId == null) return claimed;
     const known = (await this.replays.read(created.parameters)) as Parameters;
     const isOpen = [...referencesIn(known).values()].some(({ content }) => content.kind !== 'block');
     if (!isOpen) return claimed;
-    const context = await this.contextOf(created.flowId, run.deploymentId);
+    const context = await this.contextOf(created.flowId, run.deploymentId ?? null);
     const settled = await this.journal.patiently(() => this.references.settled(known, context));
     const subject = `parameters of flow run "${created.name}"`;
     const parameters = await this.payloads.seal(this.payloads.encode(settled, subject), { runId: created.id, subject });
@@ -58,19 +56,24 @@ export class RunParameters {
     return { ...claimed, created: { ...created, parameters } };
   }
 
+  /** What is recorded of the parameters of a run, decoded anew. */
+  async recorded(live: LiveFlowRun): Promise<Parameters> {
+    return (await this.replays.read(live.created.parameters)) as Parameters;
+  }
+
   /**
-   * The parameters that the code of a run is given, decoded anew.
+   * What the code of a run is given for what is recorded.
    *
    * @throws what {@link References.opened} throws.
    */
-  async of(live: LiveFlowRun): Promise<Record<string, unknown>> {
-    const known = (await this.replays.read(live.created.parameters)) as Record<string, unknown>;
-    return live.image.deploymentId == null ? known : this.journal.patiently(() => this.references.opened(known));
+  async opened(recorded: Parameters): Promise<Parameters> {
+    if (referencesIn(recorded).size === 0) return recorded;
+    return this.journal.patiently(() => this.references.opened(recorded));
   }
 
-  private async contextOf(flowId: string, deploymentId: string): Promise<TemplateContext> {
-    const deployment = await this.journal.patiently(() => this.deployments.find(deploymentId));
-    const { id, name, version } = deployment ?? { id: deploymentId, name: '', version: null };
+  private async contextOf(flowId: string, deploymentId: string | null): Promise<TemplateContext> {
+    const found = deploymentId && (await this.journal.patiently(() => this.deployments.find(deploymentId)));
+    const { id, name, version } = found || {};
     return { flow: { name: this.registry.getFlowById(flowId).name }, deployment: { id, name, version } };
   }
 }

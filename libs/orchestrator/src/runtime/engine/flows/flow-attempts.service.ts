@@ -125,7 +125,8 @@ export class FlowAttempts {
   }
 
   private isWorthRetrying(definition: FlowDefinition, live: LiveFlowRun, error: unknown): Promise<boolean> {
-    const args = async (): Promise<unknown[]> => argumentsOf(await this.parameters.of(live));
+    const args = async (): Promise<unknown[]> =>
+      argumentsOf(await this.parameters.opened(await this.parameters.recorded(live)));
     return isWorthRetrying(definition, live, error, args, (line) => this.logError(live, line));
   }
 

@@ -38,12 +38,14 @@ export class FlowBodies {
     engine: CallEngine,
   ): Promise<Outcome> {
     // Every attempt gets what is recorded, the first one too: what would differ in a resumed run differs at once.
-    const argumentsAnew = async (): Promise<unknown[]> => argumentsOf(await this.parameters.of(live));
+    const argumentsAnew = async (): Promise<unknown[]> =>
+      argumentsOf(await this.parameters.opened(await this.parameters.recorded(live)));
+    const recorded = await this.parameters.recorded(live);
     let parameters: Record<string, unknown>;
     try {
-      parameters = await this.parameters.of(live);
+      parameters = await this.parameters.opened(recorded);
     } catch (error) {
-      if (live.image.deploymentId == null || !(error instanceof OrchestratorError)) throw error;
+      if (!(error instanceof OrchestratorError)) throw error;
       return finalFailure(error); // what they refer to is not there, and will not be in a second
     }
     const scope = new RunScope({

@@ -45,12 +45,14 @@ export class FlowEngine {
   /** Ends a claimed run that cannot be begun anywhere, with what kept it from that. */
   async failUnbegun(live: LiveFlowRun, error: unknown): Promise<void> {
     const message = failureMessage(error);
+    const state = failed({ message, details: { retriable: false } });
     const context = { runId: live.created.id, subject: `error of "${live.created.name}"` };
-    const { stored } = await this.payloads.sealError(error, message, context);
-    await this.transitions.proposeForFlowRun(live, failed({ message, details: { retriable: false } }), {
-      result: stored,
-    });
-    this.process.release(live.lease);
+    try {
+      const { stored } = await this.payloads.sealError(error, message, context);
+      await this.transitions.proposeForFlowRun(live, state, { result: stored });
+    } finally {
+      this.process.release(live.lease);
+    }
   }
 
   /**

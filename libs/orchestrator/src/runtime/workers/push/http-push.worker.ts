@@ -35,6 +35,8 @@ export class HttpPushWorker extends BaseWorker implements OnModuleDestroy {
   override readonly outlivesProcess = true;
   private readonly logger = new Logger(HttpPushWorker.name);
   private readonly pushed: PushedRuns;
+  /** Of what is under way, by its identifier. */
+  private readonly leases = new Map<string, HandedLease>();
   private readonly stopping = new AbortController();
 
   constructor(
@@ -57,6 +59,14 @@ export class HttpPushWorker extends BaseWorker implements OnModuleDestroy {
   }
 
   async run(job: WorkerJob): Promise<JobEnd> {
+    try {
+      return await this.pushAndFollow(job);
+    } finally {
+      for (const [identifier, lease] of this.leases) if (lease === job.lease) this.leases.delete(identifier);
+    }
+  }
+
+  private async pushAndFollow(job: WorkerJob): Promise<JobEnd> {
     const resolved = await this.resolved(job.configuration);
     const failure = await this.push(job, pushRequestOf(resolved), resolved);
     if (job.signal.aborted) return (await this.isWaiting(job.lease)) ? UNATTENDED : AS_IT_SHOULD;
@@ -65,8 +75,14 @@ export class HttpPushWorker extends BaseWorker implements OnModuleDestroy {
     return this.stopping.signal.aborted ? NOT_PUSHED : { exitCode: null, goesOn: false, message: failure.message };
   }
 
-  /** Tells the other side that a run is cancelled, where it wants to know; the run hears of it by itself besides. */
+  /**
+   * Tells the other side that a run is cancelled, or goes on elsewhere, where it wants to know; the run hears of it by itself besides. A
+   * run that only this process has lost sight of goes on.
+   */
   async kill(identifier: string, configuration: Configuration): Promise<void> {
+    const lease = this.leases.get(identifier);
+    const state = lease && (await this.journal.patiently(() => this.pushed.stateOf(lease)));
+    if (state === 'waits' || state === 'runs') return;
     const request = pushRequestOf(await this.resolved(configuration));
     if (!request.cancelUrl) return;
     const { signal } = this.stopping;
@@ -91,7 +107,7 @@ export class HttpPushWorker extends BaseWorker implements OnModuleDestroy {
     for (let attempt = 1; ; attempt += 1) {
       try {
         const { identifier } = await post(request, { to: request.url, document: told, key, signal });
-        await job.started(identifierOf(identifier) ?? `push:${key}`);
+        await this.begun(job, identifierOf(identifier) ?? `push:${key}`);
         return null;
       } catch (error) {
         if (!(error instanceof PushFailedError)) throw error;
@@ -105,6 +121,11 @@ export class HttpPushWorker extends BaseWorker implements OnModuleDestroy {
         if (signal.aborted || this.stopping.signal.aborted) return error;
       }
     }
+  }
+
+  private async begun(job: WorkerJob, identifier: string): Promise<void> {
+    this.leases.set(identifier, job.lease);
+    await job.started(identifier);
   }
 
   /** Whether nobody has taken a run over, and somebody still may. */

@@ -11,6 +11,8 @@ type PushedState =
   | 'waits'
   /** What was started for it has it. */
   | 'runs'
+  /** So it has, and is to end: the run is cancelled. */
+  | 'ends'
   /** It has ended, or goes on elsewhere or later. */
   | 'over'
   /** Nobody looks any more. */
@@ -80,10 +82,10 @@ export class PushedRuns {
 function stateOf({ epoch }: HandedLease, row: Observed | undefined): PushedState {
   if (!row || row.leaseEpoch > epoch + 1) return 'over';
   if (row.leaseEpoch === epoch) return row.stateType === StateType.Pending ? 'waits' : 'over';
+  if (row.stateType === StateType.Cancelling) return 'ends';
   const isHeld =
     row.stateType === StateType.Running ||
     row.stateType === StateType.Pending ||
-    row.stateType === StateType.Cancelling ||
     (row.stateType === StateType.Paused && !row.pauseReschedule) ||
     row.stateName === 'AwaitingRetry'; // it waits in the process that executes it
   return isHeld ? 'runs' : 'over';
