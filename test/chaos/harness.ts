@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { ChaosArguments } from './arguments.js';
 import { linesOf, readWitnesses } from './checker/evidence.js';
@@ -56,7 +57,7 @@ export class Harness {
     const injector = new FaultInjector(fleet, server);
     const progress = setInterval(() => note(progressOf(injector, fleet)), PROGRESS_EVERY_MS);
     try {
-      await injector.run(schedule);
+      await Promise.all([injector.run(schedule), pause(seconds * 1_000)]);
     } finally {
       clearInterval(progress);
     }

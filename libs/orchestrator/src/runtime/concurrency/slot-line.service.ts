@@ -55,7 +55,7 @@ export class SlotLine implements OnApplicationBootstrap {
       notified: (payload) => {
         if (payload === null) return this.lookAtAll();
         const prefix = `slot:${this.process.processId}:`;
-        for (const topic of topicsOf(payload)) if (topic.startsWith(prefix)) this.look(topic.slice(prefix.length));
+        for (const topic of topicsOf(payload)) if (topic.startsWith(prefix)) this.granted(topic.slice(prefix.length));
       },
       rejoined: () => this.lookAtAll(),
     });
@@ -71,8 +71,9 @@ export class SlotLine implements OnApplicationBootstrap {
    */
   wait(claimId: string, waitMs: number | null, attempt: Attempt | null): Promise<LineEnd> {
     if (this.stopped) return Promise.resolve('stopped');
+    if (this.early.delete(claimId)) return Promise.resolve('granted');
     return new Promise((settle) => {
-      const lookAt = this.early.delete(claimId) ? 0 : performance.now() + LOOK_EVERY_MS;
+      const lookAt = performance.now() + LOOK_EVERY_MS;
       const own = new AbortController();
       const signal = attempt?.signal ?? own.signal;
       this.waiting.set(claimId, { lookAt, signal, settle, stop: () => own.abort() });
@@ -87,7 +88,10 @@ export class SlotLine implements OnApplicationBootstrap {
     this.waiting.delete(claimId);
   }
 
-  /** A claim has its slots: this process has handed them over itself. */
+  /**
+   * A claim has its slots. Whoever handed them over says so after the commit; to look first would cost those who wait a round trip,
+   * behind all others that look at the same limit. That slots are taken away later is heard of as of all that are held.
+   */
   granted(claimId: string): void {
     if (this.waiting.has(claimId)) this.settle(claimId, 'granted');
     else this.remember(claimId);
@@ -100,7 +104,7 @@ export class SlotLine implements OnApplicationBootstrap {
 
   private look(claimId: string): void {
     const waiter = this.waiting.get(claimId);
-    if (!waiter) return this.remember(claimId);
+    if (!waiter) return;
     waiter.lookAt = 0;
     this.loop.wake();
   }
