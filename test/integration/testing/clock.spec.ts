@@ -243,15 +243,22 @@ describe('the clock of a test', () => {
       expect(daysBetween(await run.result())).toEqual([7, 7, 7, 7]);
     });
 
+    /** Skips hours until something has come about: what a machine that is busy with others comes to late is begun at a later time. */
+    const hoursUntil = async (hasCome: () => Promise<boolean>): Promise<void> => {
+      for (let hour = 0; hour < 100 && !(await hasCome()); hour += 1) await nestor.clock.advance('1h');
+      expect(await hasCome()).toBe(true);
+    };
+
     it('comes to background tasks on its way, and to their next attempts', async () => {
       await start();
+      const begun = nestor.clock.now().getTime();
       const run = await nestor.get(BackgroundTasks).with({ in: '3d' }).delay(Patience, 'hourly');
       await nestor.clock.advance('2d');
       expect(await run.state()).toMatchObject({ name: 'Scheduled' });
-      await nestor.clock.advance('25h');
-      expect(await run.state()).toMatchObject({ name: 'AwaitingRetry' });
-      await nestor.clock.advance('4h');
-      expect(await run.state()).toMatchObject({ name: 'Completed' });
+      await hoursUntil(async () => (await run.state())?.name === 'AwaitingRetry');
+      expect(nestor.clock.now().getTime() - begun).toBeGreaterThanOrEqual(3 * DAY_MS);
+      await hoursUntil(async () => (await run.state())?.name === 'Completed');
+      expect(nestor.clock.now().getTime() - begun).toBeGreaterThanOrEqual(3 * DAY_MS + 5 * 3_600_000);
     });
 
     it('comes to runs that wait in pools on its way, and to no others', async () => {
@@ -263,8 +270,7 @@ describe('the clock of a test', () => {
       const [id, other] = [await enqueue('slow'), await enqueue('elsewhere')];
       await nestor.clock.advance('2d');
       expect(await nestor.runs.get(id)).toMatchObject({ stateName: 'Scheduled' });
-      await nestor.clock.advance('2d');
-      expect(await nestor.runs.get(id)).toMatchObject({ stateName: 'Completed' });
+      await hoursUntil(async () => (await nestor.runs.get(id)).stateName === 'Completed');
       expect(await nestor.runs.get(other)).toMatchObject({ stateType: 'SCHEDULED' });
     });
 
