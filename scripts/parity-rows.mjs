@@ -4,11 +4,16 @@
 /** Areas in which every row has to be covered by a test, or reasoned; others may have open rows. */
 export const COMPLETE = ['F', 'T', 'C', 'H', 'O', 'G'];
 
-/** Rows without meaning in TypeScript, and why. At most 15. */
+/** Rows that are not there in the form of Prefect, and why. At most 15. */
 export const REASONS = {
   F02: 'Flows are methods that return a promise; a generator does not compile. What it yields would be handed out before it is recorded, and once more when the run goes on after a crash: return a list, or make each value a task.',
   F23: 'The code of a flow comes with the application that is deployed, by whatever deploys that: it is compiled, and needs what Nest injects. Which build a run began on is kept with it.',
   F29: 'Code is not data here: a method runs where its provider was deployed, with what Nest injects. Any process of the application takes up a run without a deployment.',
+  D02: 'Deployments are declared where their flow is, in TypeScript: the compiler checks names and parameters, values come from the configuration of the application, and what builds and ships it is the CI that does so anyway. A file beside the code would say the same twice.',
+  D14: 'A worker is the deployed application: its code was fetched, and its dependencies installed, when that was built. For a job that is to be made otherwise, a worker of its own prepares what it starts.',
+  W13: 'Containers are not started by the native workers, which execute runs here, in a thread, in a process, or behind a URL. The class for workers of other kinds is the way to them: it gives the job, and is told how it ended.',
+  W14: 'As containers: by a worker of that kind on the class for workers, or behind a URL to which a push pool submits.',
+  W15: 'As containers: by a worker of that kind on the class for workers, or behind a URL to which a push pool submits.',
 };
 
 const area = (letter, title, text) => ({

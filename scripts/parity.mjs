@@ -104,7 +104,7 @@ const linked = ({ file, within }) => `[${basename(file)}](../${file}): ${cell(wi
 function evidenceOf(row) {
   const status = statusOf(row);
   if (status === 'open') return 'open';
-  if (status === 'reasoned') return `without meaning in TypeScript: ${cell(REASONS[row.id])}`;
+  if (status === 'reasoned') return `not in this form: ${cell(REASONS[row.id])}`;
   const all = tests.get(row.id);
   const more = all.length > NAMED ? [`and ${all.length - NAMED} more`] : [];
   return [...all.slice(0, NAMED).map(linked), ...more].join('<br>');
@@ -132,7 +132,7 @@ What Prefect 3 gives its users, row by row, and the test that shows the same her
 its id. P: to be equalled; B: what Prefect lacks or does badly, to be done better; C: what only its cloud service has. This page is
 made from the names of the tests: \`npm run docs\`.
 
-| area | | rows | covered | without meaning | open |
+| area | | rows | covered | not in this form | open |
 |---|---|---|---|---|---|
 ${summary.join('\n')}
 | | **all** | ${[everything.length, ...counted(everything)].map((count) => `**${count}**`).join(' | ')} |

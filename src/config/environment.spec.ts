@@ -22,11 +22,11 @@ const DEFAULTS: Settings = {
   killGraceMs: 30_000,
   services: {},
   retention: {
-    runs: false,
-    events: '7d',
+    runs: '90d',
+    events: '30d',
     eventsByType: { 'prefect.flow-run.heartbeat': '7d' },
     artifacts: false,
-    logs: false,
+    logs: '30d',
   },
   buildId: null,
 };
@@ -92,7 +92,7 @@ describe('reading the environment', () => {
       { NESTOR_SERVICES: 'sweeper, retention' },
       { services: { ...NO_SERVICES, sweeper: true, retention: true } },
     ],
-    ['NESTOR_RETENTION_RUNS', { NESTOR_RETENTION_RUNS: '90d' }, { retention: { ...DEFAULTS.retention, runs: '90d' } }],
+    ['NESTOR_RETENTION_RUNS', { NESTOR_RETENTION_RUNS: 'off' }, { retention: { ...DEFAULTS.retention, runs: false } }],
     [
       'NESTOR_RETENTION_EVENTS',
       { NESTOR_RETENTION_EVENTS: 'off' },

@@ -8,11 +8,11 @@ const LONGEST = '36525d';
 
 /** How the variables that say how long what has happened is kept are written, with their defaults. */
 export const RETENTION_DEFAULTS = {
-  NESTOR_RETENTION_RUNS: OFF,
-  NESTOR_RETENTION_EVENTS: '7d',
+  NESTOR_RETENTION_RUNS: '90d',
+  NESTOR_RETENTION_EVENTS: '30d',
   NESTOR_RETENTION_EVENTS_BY_TYPE: 'prefect.flow-run.heartbeat=7d',
   NESTOR_RETENTION_ARTIFACTS: OFF,
-  NESTOR_RETENTION_LOGS: OFF,
+  NESTOR_RETENTION_LOGS: '30d',
 } as const;
 
 type RetentionVariables = Record<keyof typeof RETENTION_DEFAULTS, string>;

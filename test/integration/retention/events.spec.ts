@@ -24,7 +24,9 @@ describe('events that are older than they are kept', () => {
     await database.drop();
   });
 
-  const start = async (retention: OrchestratorOptions['retention'] = {}): Promise<INestApplicationContext> => {
+  const start = async (
+    retention: OrchestratorOptions['retention'] = { events: '7d' },
+  ): Promise<INestApplicationContext> => {
     const app = await startApp({ url: database.url, app: 'shop', providers: [Stage], retention, drain: '10ms' });
     apps.push(app);
     return app;
@@ -53,6 +55,7 @@ describe('events that are older than they are kept', () => {
 
   it('are removed after a week, and those of some names by their own age [S23]', async () => {
     const app = await start({
+      events: '7d',
       eventsByType: { [HEARTBEAT]: '2d', 'shop.stock.*': '1d', 'shop.stock.level.*': '3d', 'shop.order.*': '30d' },
     });
     for (const daysAgo of [0.5, 1.5, 2.5, 3.5, 6.5, 7.5, 40]) {

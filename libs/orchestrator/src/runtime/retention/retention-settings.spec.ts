@@ -6,20 +6,20 @@ const settingsOf = (options: RetentionOptions | false) => retentionSettings(opti
 const DAY_MS = 86_400_000;
 
 describe('how long everything is kept', () => {
-  it('is a week for events, and for ever for all else', () => {
+  it('is 90 days for runs, 30 for events and log lines, and as long as their runs for artifacts', () => {
     expect(settingsOf({})).toEqual({
-      runsMs: null,
-      eventsMs: 7 * DAY_MS,
+      runsMs: 90 * DAY_MS,
+      eventsMs: 30 * DAY_MS,
       eventAges: [{ name: 'prefect.flow-run.heartbeat', isPrefix: false, ms: 7 * DAY_MS }],
       artifactsMs: null,
-      logsMs: null,
+      logsMs: 30 * DAY_MS,
     });
   });
 
   it('is for ever when nothing is to be removed', () => {
     const nothing = { runsMs: null, eventsMs: null, eventAges: [], artifactsMs: null, logsMs: null };
     expect(settingsOf(false)).toEqual(nothing);
-    expect(settingsOf({ events: false, eventsByType: {} })).toEqual(nothing);
+    expect(settingsOf({ runs: false, events: false, eventsByType: {}, logs: false })).toEqual(nothing);
   });
 
   it('is what options say, in their notation', () => {

@@ -7,10 +7,10 @@ import { durationMs, type Duration } from '@nestor/core';
 export interface RetentionOptions {
   /**
    * Flow runs after their end, with everything within them: subflows, task runs, histories, results, log lines, artifacts, inputs, and
-   * their idempotency keys. And task runs outside of flows. A run that has not ended stays, and all of it. Default `false`.
+   * their idempotency keys. And task runs outside of flows. A run that has not ended stays, and all of it. Default `90d`.
    */
   readonly runs?: Duration | false;
-  /** Events, but for changes of states: those are kept as long as their runs. Default `7d`. */
+  /** Events, but for changes of states: those are kept as long as their runs. Default `30d`. */
   readonly events?: Duration | false;
   /**
    * Events of some names, where they are to be kept for less than `events`. A name may end with `*`; of several that fit the longest
@@ -22,7 +22,7 @@ export interface RetentionOptions {
    * and so does what belongs to a run that has not ended. Default `false`.
    */
   readonly artifacts?: Duration | false;
-  /** Log lines, where they are to be kept for less than their runs, whether these have ended or not. Default `false`. */
+  /** Log lines, where they are to be kept for less than their runs, whether these have ended or not. Default `30d`. */
   readonly logs?: Duration | false;
 }
 
@@ -47,13 +47,13 @@ export interface RetentionSettings {
 /** Injection token of the {@link RetentionSettings}. */
 export const RETENTION_SETTINGS = Symbol('nestor.retention-settings');
 
-/** As in the contract. */
+/** A database that nobody looks after stays of a size; what is to be kept for longer is a decision. */
 const DEFAULT_RETENTION = {
-  runs: false,
-  events: '7d',
+  runs: '90d',
+  events: '30d',
   eventsByType: { 'prefect.flow-run.heartbeat': '7d' },
   artifacts: false,
-  logs: false,
+  logs: '30d',
 } as const satisfies RetentionOptions;
 
 const LEAST_MS = 60_000;
