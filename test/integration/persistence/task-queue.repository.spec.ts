@@ -178,7 +178,8 @@ describe('the queue of task runs', () => {
         .replace(/\$1/g, `'${me}'`)
         .replace(/\$2/g, `'test'`)
         .replace(/\$3/g, `'{later,none}'`)
-        .replace(/\$4/g, '10')}`,
+        .replace(/\$4/g, '10')
+        .replace(/\$5/g, '0')}`,
     );
     const lines = plan.map((row) => row['QUERY PLAN']);
     expect(lines.filter((line) => line.includes('Seq Scan on task_queue'))).toEqual([]);
