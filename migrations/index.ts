@@ -16,6 +16,7 @@ import { ConcurrencyLimits1765065600000 } from './0015-concurrency-limits.js';
 import { Builds1765238400000 } from './0017-builds.js';
 import { FairShares1765324800000 } from './0018-fair-shares.js';
 import { Retention1765411200000 } from './0019-retention.js';
+import { Infrastructure1765497600000 } from './0020-infrastructure.js';
 
 /** Every migration, oldest first. A list, not a glob: it works the same compiled, in tests and inside a bundle. */
 export const migrations = [
@@ -37,4 +38,5 @@ export const migrations = [
   Builds1765238400000,
   FairShares1765324800000,
   Retention1765411200000,
+  Infrastructure1765497600000,
 ] as const;

@@ -20,6 +20,7 @@ import { FlowRunInputEntity } from './flow-run-inputs/flow-run-input.entity.js';
 import { FlowRunStateEntity } from './flow-runs/flow-run-state.entity.js';
 import { FlowRunEntity } from './flow-runs/flow-run.entity.js';
 import { RunKeyEntity } from './flow-runs/run-key.entity.js';
+import { InfrastructureEntity } from './infrastructure/infrastructure.entity.js';
 import { LogEntity } from './logs/log.entity.js';
 import { OwedHooksEntity } from './owed-hooks/owed-hooks.entity.js';
 import { ProcessEntity } from './processes/process.entity.js';
@@ -67,6 +68,7 @@ export const entities = [
   WorkPoolEntity,
   WorkQueueEntity,
   WorkerEntity,
+  InfrastructureEntity,
   ConcurrencyLimitEntity,
   ConcurrencyClaimEntity,
   ConcurrencySlotEntity,

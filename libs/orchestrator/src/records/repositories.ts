@@ -19,6 +19,7 @@ import { RunsInFlightRepository } from './flow-runs/runs-in-flight.repository.js
 import { SharedRunsRepository } from './flow-runs/shared-runs.repository.js';
 import { WaitingFlowRunsRepository } from './flow-runs/waiting-flow-runs.repository.js';
 import { FlowsRepository } from './flows/flows.repository.js';
+import { InfrastructureRepository } from './infrastructure/infrastructure.repository.js';
 import { LogsRepository } from './logs/logs.repository.js';
 import { OwedHooksRepository } from './owed-hooks/owed-hooks.repository.js';
 import { PayloadsRepository } from './payloads/payloads.repository.js';
@@ -62,6 +63,7 @@ export const repositories = [
   SharedRunsRepository,
   WaitingFlowRunsRepository,
   FlowsRepository,
+  InfrastructureRepository,
   LogsRepository,
   OwedHooksRepository,
   PayloadsRepository,

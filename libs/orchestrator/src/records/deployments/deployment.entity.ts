@@ -6,7 +6,7 @@ import { InstantColumn } from '../../persistence/columns/instant.column.js';
 @Entity('deployment')
 @Unique('deployment_flow_name_key', ['flowId', 'name'])
 @Check('deployment_status_check', `status in ('READY', 'NOT_READY')`)
-@Check('deployment_paused_reason_check', `paused_reason in ('asked', 'removed')`)
+@Check('deployment_paused_reason_check', `paused_reason in ('asked', 'removed', 'away')`)
 @Index('deployment_app_idx', ['app', 'id'])
 @Index('deployment_name_idx', ['name', 'id'])
 @Index('deployment_work_queue_idx', ['workQueueId', 'id'], { where: 'work_queue_id is not null' })
@@ -50,9 +50,9 @@ export class DeploymentEntity {
   @Column('text', {
     nullable: true,
     comment:
-      'asked: somebody paused it; removed: it went out of the code, and goes on when it comes back. Null while not paused.',
+      'asked: somebody paused it; removed: it went out of the code, and goes on when it comes back. away: nobody serves it; it goes on when somebody does. Null while not paused.',
   })
-  pausedReason!: 'asked' | 'removed' | null;
+  pausedReason!: 'asked' | 'removed' | 'away' | null;
 
   @Column('jsonb', { default: () => "'[]'" })
   tags!: string[];

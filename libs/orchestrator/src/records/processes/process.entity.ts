@@ -16,6 +16,14 @@ export interface ServedLanes {
   }[];
 }
 
+/** A loop of a process that has not done for too long what was due. */
+export interface LoopBehind {
+  /** Which one. */
+  readonly loop: string;
+  /** Since when what it is to do has been due, in the text form of an instant. */
+  readonly since: string;
+}
+
 /** A process that executes runs, from its start until it leaves or its runs have been taken over. */
 @Entity('process')
 export class ProcessEntity {
@@ -59,6 +67,12 @@ export class ProcessEntity {
     comment: 'Where it takes waiting runs from, and how many at a time; null where nobody said.',
   })
   serves!: ServedLanes | null;
+
+  @Column('jsonb', {
+    nullable: true,
+    comment: 'Which of its loops have not done for too long what was due, and since when; null while all have.',
+  })
+  loopsBehind!: LoopBehind[] | null;
 
   /** Since when it may write nothing more; `null` while it may. */
   @InstantColumn({ nullable: true })

@@ -3,7 +3,7 @@ import { DataSource } from 'typeorm';
 import { schemaOf } from '../../persistence/schema-of.js';
 import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
 import type { Tx } from '../../persistence/transactions.js';
-import type { ServedLanes } from './process.entity.js';
+import type { LoopBehind, ServedLanes } from './process.entity.js';
 import { isDead, type DeathRules } from './process-death.js';
 
 /** What a process says of itself when it joins. */
@@ -42,6 +42,14 @@ export class ProcessesRepository {
   async describe(tx: Tx, { id, buildId, flowIds, serves }: DescribedProcess): Promise<void> {
     await tx.query(`update ${this.schema}.process set build_id = $2, flow_ids = $3, serves = $4 where id = $1`, [
       ...[id, buildId, flowIds, JSON.stringify(serves)],
+    ]);
+  }
+
+  /** Keeps which loops of a process are behind. */
+  async noteLoopsBehind(tx: Tx, id: string, loops: readonly LoopBehind[]): Promise<void> {
+    await tx.query(`update ${this.schema}.process set loops_behind = $2::jsonb where id = $1`, [
+      id,
+      loops.length === 0 ? null : JSON.stringify(loops),
     ]);
   }
 

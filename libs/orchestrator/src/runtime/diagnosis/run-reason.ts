@@ -50,7 +50,10 @@ export type RunReason =
   /** Its schedule lets no two runs go on at once, and these come first. */
   | Reason<'AWAITING_TURN', { scheduleId: string; behind: readonly OtherRun[] }>
   /** No further runs are made; this one is there already. */
-  | Reason<'DEPLOYMENT_PAUSED', { deploymentId: string; deployment: string; because: 'asked' | 'removed' | null }>
+  | Reason<
+      'DEPLOYMENT_PAUSED',
+      { deploymentId: string; deployment: string; because: 'asked' | 'removed' | 'away' | null }
+    >
   | Reason<'SCHEDULE_INACTIVE', { scheduleId: string; deploymentId: string }>
   /** The queue in which it waits was deleted. */
   | Reason<'QUEUE_GONE', { workQueueId: string; workQueueName: string | null }>
