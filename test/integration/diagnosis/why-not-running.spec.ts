@@ -12,6 +12,7 @@ import {
   WorkPools,
   type RunReason,
 } from '@nestor/orchestrator';
+import { parseInstant } from '@nestor/core';
 import { IsString } from 'class-validator';
 import type { TestDatabase } from '@nestor/testing';
 import { newId } from '../../../libs/orchestrator/src/persistence/ids.js';
@@ -251,6 +252,42 @@ describe('why a run is not running', () => {
     );
     expect(await reasonsOf(process, subflow!.id)).toMatchObject([
       { code: 'PART_OF_RUN', data: { rootFlowRunId: root } },
+    ]);
+  });
+
+  it('is that whoever could take it is behind with looking', async () => {
+    const client = await startClient();
+    const id = await enqueue(client);
+    const since = '2026-11-26T08:00:00.000000Z';
+    await sql(
+      database,
+      `update nestor.process
+          set serves = '{"limit": 5, "unqueued": true, "pools": []}', loops_behind = $2::jsonb where id = $1`,
+      [
+        client.processId,
+        JSON.stringify([
+          { loop: 'sweeper', since },
+          { loop: 'claimer', since },
+        ]),
+      ],
+    );
+    expect(await reasonsOf(client, id)).toMatchObject([
+      {
+        code: 'LOOP_BEHIND',
+        blocks: true,
+        message: expect.stringContaining('Claiming runs is behind in process') as string,
+        data: { loops: [{ id: client.processId, loop: 'claimer', since: parseInstant(since) }] },
+      },
+    ]);
+    const other = await startClient();
+    await sql(
+      database,
+      `update nestor.process set serves = '{"limit": 5, "unqueued": true, "pools": []}' where id = $1`,
+      [other.processId],
+    );
+    expect(await reasonsOf(client, id)).toMatchObject([
+      { code: 'DUE', blocks: false },
+      { code: 'LOOP_BEHIND', blocks: false },
     ]);
   });
 

@@ -17,6 +17,7 @@ import { inputsProviders } from './inputs/inputs.providers.js';
 import { leasesProviders } from './leases/leases.providers.js';
 import { maintenanceProviders } from './maintenance/maintenance.providers.js';
 import { nestProviders } from './nest/nest.providers.js';
+import { Loops } from './loops/loops.service.js';
 import { Notifier } from './notifications/notifier.service.js';
 import { payloadsProviders } from './payloads/payloads.providers.js';
 import { Readiness } from './readiness.service.js';
@@ -43,6 +44,7 @@ export const runtimeProviders = [
   ...transitionsProviders,
   ...leasesProviders,
   Notifier,
+  Loops,
   ...payloadsProviders,
   TaskCache,
   ...hooksProviders,

@@ -6,7 +6,7 @@ import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
 import { DeploymentEntity } from '../deployments/deployment.entity.js';
 import { DeploymentScheduleEntity } from '../deployments/deployment-schedule.entity.js';
 import { FlowEntity } from '../flows/flow.entity.js';
-import type { ServedLanes } from '../processes/process.entity.js';
+import type { LoopBehind, ServedLanes } from '../processes/process.entity.js';
 import { isDead, type DeathRules } from '../processes/process-death.js';
 import { stateOfRow } from '../state-columns.js';
 import { instantParameter } from '../stored-state.js';
@@ -45,6 +45,8 @@ export interface LiveProcess {
   readonly serves: ServedLanes | null;
   /** How many runs it holds. */
   readonly held: number;
+  /** Which of its loops are behind, and since when; `null`: none. */
+  readonly loopsBehind: readonly LoopBehind[] | null;
 }
 
 /** A run that is in the way of another one. */
@@ -125,7 +127,7 @@ export class RunSituationsRepository {
   /** The processes of an application that live. Rides `flow_run_process_idx`. */
   liveProcesses(app: string, { leaseMs, hintMs }: DeathRules): Promise<LiveProcess[]> {
     return this.dataSource.query(
-      `select p.id, p.host, p.pid, p.build_id as "buildId", p.flow_ids::text[] as "flowIds", p.serves,
+      `select p.id, p.host, p.pid, p.build_id as "buildId", p.flow_ids::text[] as "flowIds", p.serves, p.loops_behind as "loopsBehind",
               (select count(*) from ${this.schema}.flow_run r
                 where r.process_id = p.id and r.state_type not in ('COMPLETED', 'FAILED', 'CRASHED', 'CANCELLED'))::integer as held
          from ${this.schema}.process p

@@ -10,6 +10,7 @@ import { argumentsOf } from '../engine/parameters.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
 import type { RunLease } from '../leases/run-lease.js';
+import { Loops } from '../loops/loops.service.js';
 import { whenTold } from '../notifications/when-told.js';
 import { Payloads } from '../payloads/payloads.service.js';
 import { WakeableLoop } from '../recovery/wakeable-loop.js';
@@ -66,6 +67,7 @@ export class TaskClaimer implements OnApplicationBootstrap {
     private readonly journal: Journal,
     private readonly process: ProcessLease,
     private readonly clock: DatabaseClock,
+    private readonly loops: Loops,
     @Inject(ENGINE_SETTINGS) private readonly engineSettings: EngineSettings,
     @Inject(BACKGROUND_SETTINGS) private readonly settings: BackgroundSettings | null,
   ) {}
@@ -90,7 +92,7 @@ export class TaskClaimer implements OnApplicationBootstrap {
     this.clock.onSkip(() => {
       if (this.dueAt <= this.clock.now()) this.loop.wake();
     });
-    this.loop.start();
+    this.loops.start('task-claimer', this.loop);
   }
 
   /** Takes nothing more; resolves when what was taken is on its way. */

@@ -1,6 +1,7 @@
 import { Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import { ConcurrencyLimitsRepository } from '../../records/concurrency-limits/concurrency-limits.repository.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
+import { Loops } from '../loops/loops.service.js';
 import { whenTold } from '../notifications/when-told.js';
 import { WakeableLoop } from '../recovery/wakeable-loop.js';
 
@@ -30,6 +31,7 @@ export class LimitedTags implements OnApplicationBootstrap {
   constructor(
     private readonly limits: ConcurrencyLimitsRepository,
     private readonly process: ProcessLease,
+    private readonly loops: Loops,
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
@@ -37,7 +39,7 @@ export class LimitedTags implements OnApplicationBootstrap {
     await this.refresh().catch((error: unknown) =>
       this.logger.warn(`Limits of tags are not known yet: ${String(error)}`),
     );
-    this.loop.start();
+    this.loops.start('tag-limits', this.loop);
   }
 
   /** The names of the limits of tags; most have none. */

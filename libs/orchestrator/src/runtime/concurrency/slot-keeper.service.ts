@@ -3,6 +3,7 @@ import { Transactions } from '../../persistence/transactions.js';
 import { ConcurrencyClaimsRepository } from '../../records/concurrency-limits/concurrency-claims.repository.js';
 import { FairLinesRepository } from '../../records/fair-lines/fair-lines.repository.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
+import { Loops } from '../loops/loops.service.js';
 import { WakeableLoop } from '../recovery/wakeable-loop.js';
 import { DatabaseClock } from '../transitions/database-clock.js';
 import { HandOver } from './hand-over.service.js';
@@ -31,13 +32,14 @@ export class SlotKeeper implements OnApplicationBootstrap {
     private readonly handOver: HandOver,
     private readonly runSlots: RunSlots,
     private readonly lines: FairLinesRepository,
+    private readonly loops: Loops,
     @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
     @Inject(SERVICE_SETTINGS) private readonly services: ServiceSettings,
   ) {}
 
   onApplicationBootstrap(): void {
     if (!this.services.has('slots')) return;
-    this.loop.start();
+    this.loops.start('slots', this.loop);
   }
 
   /** A process was fenced. */

@@ -7,6 +7,7 @@ import {
 } from '../../records/concurrency-limits/concurrency-claims.repository.js';
 import type { Attempt } from '../engine/attempt.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
+import { Loops } from '../loops/loops.service.js';
 import { topicsOf } from '../notifications/notifier.service.js';
 import { WakeableLoop } from '../recovery/wakeable-loop.js';
 import { DatabaseClock } from '../transitions/database-clock.js';
@@ -48,6 +49,7 @@ export class SlotLine implements OnApplicationBootstrap {
     private readonly transactions: Transactions,
     private readonly process: ProcessLease,
     private readonly clock: DatabaseClock,
+    private readonly loops: Loops,
   ) {}
 
   onApplicationBootstrap(): void {
@@ -60,7 +62,7 @@ export class SlotLine implements OnApplicationBootstrap {
       rejoined: () => this.lookAtAll(),
     });
     this.clock.onSkip(() => this.lookAtAll());
-    this.loop.start();
+    this.loops.start('slot-line', this.loop);
   }
 
   /**

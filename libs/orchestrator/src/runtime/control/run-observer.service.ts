@@ -6,6 +6,7 @@ import { RunCancelledError, RunCrashedError } from '../engine/engine-errors.js';
 import { callAfter } from '../engine/wait-until.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
+import { Loops } from '../loops/loops.service.js';
 import { isRoot } from '../transitions/live-run.js';
 import { topicsOf } from '../notifications/notifier.service.js';
 import { WakeableLoop } from '../recovery/wakeable-loop.js';
@@ -31,6 +32,7 @@ export class RunObserver implements OnApplicationBootstrap {
     private readonly activeRuns: ActiveFlowRuns,
     private readonly flowRuns: FlowRunsRepository,
     private readonly process: ProcessLease,
+    private readonly loops: Loops,
     @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
   ) {}
 
@@ -43,7 +45,7 @@ export class RunObserver implements OnApplicationBootstrap {
         if (payload === null || this.told.size > 0) this.loop.wake();
       },
     });
-    this.loop.start();
+    this.loops.start('observer', this.loop);
   }
 
   /** Somebody in this very process has changed a run. */

@@ -15,6 +15,7 @@ import { ended } from './checks/ended.check.js';
 import { holder } from './checks/holder.check.js';
 import { line } from './checks/line.check.js';
 import { partOfRun } from './checks/part-of-run.check.js';
+import { loops } from './checks/loops.check.js';
 import { paused } from './checks/paused.check.js';
 import { processes } from './checks/processes.check.js';
 import { queue } from './checks/queue.check.js';
@@ -28,7 +29,7 @@ import type { RunDiagnosis, RunReason } from './run-reason.js';
 /** In the order in which their reasons are told: what has happened, what is awaited, who could do it, what goes first. */
 const CHECKS: readonly RunCheck[] = [
   ...[ended, partOfRun, holder, paused, dueTime, turn],
-  ...[queue, room, slots, processes, share, line, deployment],
+  ...[queue, room, slots, processes, loops, share, line, deployment],
 ];
 
 /** Reasons that are nothing in its way, and yet all there is to say. */

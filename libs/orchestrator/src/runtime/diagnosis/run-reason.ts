@@ -76,6 +76,8 @@ export type RunReason =
   | Reason<'NO_WORKER', { app: string; pool: string | null; queue: string | null; processes: readonly NamedProcess[] }>
   /** All that could take it execute as many as they take at a time. */
   | Reason<'WORKERS_BUSY', { processes: readonly (NamedProcess & { runs: number; limit: number })[] }>
+  /** Who is to see to it has not looked for too long: what is due for these loops of these processes, since then. */
+  | Reason<'LOOP_BEHIND', { loops: readonly (NamedProcess & { loop: string; since: Instant })[] }>
   /** So many due runs of its key go first, and so many other keys have turns where it waits; 1,000 stands for as many or more. */
   | Reason<'AWAITING_SHARE', { key: string; ahead: number; keys: number }>
   /** So many that are due go first where it waits; 1,000 stands for as many or more. */

@@ -6,6 +6,7 @@ import { OwedHooksRepository, type ClaimedHooks } from '../../records/owed-hooks
 import { TaskRunsRepository } from '../../records/task-runs/task-runs.repository.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
+import { Loops } from '../loops/loops.service.js';
 import { Notifier } from '../notifications/notifier.service.js';
 import { whenTold } from '../notifications/when-told.js';
 import { WakeableLoop } from '../recovery/wakeable-loop.js';
@@ -44,6 +45,7 @@ export class HookDelivery implements OnApplicationBootstrap {
     private readonly settled: SettledHooks,
     private readonly process: ProcessLease,
     private readonly notifier: Notifier,
+    private readonly loops: Loops,
     @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
     @Inject(SERVICE_SETTINGS) private readonly services: ServiceSettings,
   ) {}
@@ -53,7 +55,7 @@ export class HookDelivery implements OnApplicationBootstrap {
     const { flowIds, taskKeys } = this.callable();
     if (flowIds.length + taskKeys.length === 0) return;
     this.process.listen(whenTold('hooks', () => this.loop.wake()));
-    this.loop.start();
+    this.loops.start('hooks', this.loop);
   }
 
   /** Looks right away, here and elsewhere. */

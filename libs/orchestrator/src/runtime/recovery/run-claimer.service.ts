@@ -9,6 +9,7 @@ import { OrchestratorEngine } from '../engine/orchestrator-engine.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { ProcessAbilities } from '../leases/process-abilities.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
+import { Loops } from '../loops/loops.service.js';
 import { Notifier } from '../notifications/notifier.service.js';
 import { whenTold } from '../notifications/when-told.js';
 import { DatabaseClock } from '../transitions/database-clock.js';
@@ -60,6 +61,7 @@ export class RunClaimer implements OnApplicationBootstrap {
     private readonly slots: RunSlots,
     private readonly types: WorkerTypes,
     private readonly infrastructure: InfrastructureRuns,
+    private readonly loops: Loops,
     @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
     @Inject(WORKER_SETTINGS) private readonly worker: WorkerSettings | null,
   ) {}
@@ -70,7 +72,7 @@ export class RunClaimer implements OnApplicationBootstrap {
     this.process.listen(whenTold('due', () => this.loop.wake()));
     this.clock.onSkip(() => this.loop.wake());
     this.lookedAt = performance.now();
-    this.loop.start();
+    this.loops.start('claimer', this.loop);
   }
 
   /** Looks for runs right away. */

@@ -5,25 +5,51 @@ import { withinMs } from '../engine/wait-until.js';
 /** How long the last round may take to end. */
 const LAST_ROUND_MS = 1_000;
 
+/** The pause until the next round, in milliseconds. */
+type NextRound =
+  | number
+  | {
+      readonly pauseMs: number;
+      /** Since how many milliseconds the work has been due that the round has left undone. */
+      readonly overdueMs: number;
+    };
+
+/** A round of a loop that is over. */
+interface LoopRound {
+  /** When it began, in the time of `performance.now()`. */
+  readonly beganAt: number;
+  readonly durationMs: number;
+  /** How late it was over: since when it had been due. */
+  readonly lagMs: number;
+  /** What it failed with; `null` when it did not. */
+  readonly error: string | null;
+}
+
 /**
  * Does a round of work again and again: when it is woken, and otherwise after the pause that the round before asked for.
  * Never two rounds at a time; a wake-up during a round means another one right after it. A round that fails is logged and
- * followed by the next.
+ * followed by the next. It knows how late it is: from when a round is due to when one has succeeded.
  */
 export class WakeableLoop {
+  /** The latest round; `null` before the first one is over. */
+  lastRound: LoopRound | null = null;
+  /** Called after every round. */
+  onRound: () => void = () => undefined;
   private running: Promise<void> | null = null;
-  private wokenMeanwhile = false;
+  private wokenMeanwhileAt: number | null = null;
   private timer: NodeJS.Timeout | null = null;
   private stopped = true;
+  /** When the next round is due, or was: it stays so until one has succeeded. */
+  private dueAt = Infinity;
 
   /**
    * @param round gives the pause in milliseconds until the next one.
    * @param afterFailureMs the pause after a round that failed.
    */
   constructor(
-    private readonly name: string,
+    readonly name: string,
     private readonly logger: Logger,
-    private readonly round: () => Promise<number>,
+    private readonly round: () => Promise<NextRound>,
     private readonly afterFailureMs: number,
   ) {}
 
@@ -36,13 +62,20 @@ export class WakeableLoop {
 
   wake(): void {
     if (this.stopped) return;
+    const now = performance.now();
     if (this.running) {
-      this.wokenMeanwhile = true;
+      this.wokenMeanwhileAt ??= now;
       return;
     }
+    this.dueAt = Math.min(this.dueAt, now);
     if (this.timer) clearTimeout(this.timer);
     this.timer = null;
     this.running = this.runOnce();
+  }
+
+  /** For how many milliseconds what it is to do has been due; 0 while nothing is, and once it has stopped. */
+  get lagMs(): number {
+    return this.stopped ? 0 : Math.max(0, performance.now() - this.dueAt);
   }
 
   /**
@@ -57,16 +90,27 @@ export class WakeableLoop {
   }
 
   private async runOnce(): Promise<void> {
-    let pauseMs = this.afterFailureMs;
+    const beganAt = performance.now();
+    let next: NextRound | null = null;
+    let failure: string | null = null;
     try {
-      pauseMs = await this.round();
+      next = await this.round();
     } catch (error) {
-      this.logger.warn(`${this.name} failed and is tried again: ${String(error)}`);
+      failure = String(error);
+      this.logger.warn(`${this.name} failed and is tried again: ${failure}`);
     }
     this.running = null;
+    const now = performance.now();
+    const pauseMs = next === null ? this.afterFailureMs : typeof next === 'number' ? next : next.pauseMs;
+    this.lastRound = { beganAt, durationMs: now - beganAt, lagMs: Math.max(0, now - this.dueAt), error: failure };
+    if (next !== null) {
+      const overdueMs = typeof next === 'number' ? 0 : next.overdueMs;
+      this.dueAt = overdueMs > 0 ? now - overdueMs : (this.wokenMeanwhileAt ?? now + pauseMs);
+    }
+    this.onRound();
     if (this.stopped) return;
-    if (this.wokenMeanwhile) {
-      this.wokenMeanwhile = false;
+    if (this.wokenMeanwhileAt !== null) {
+      this.wokenMeanwhileAt = null;
       this.wake();
       return;
     }

@@ -2,6 +2,7 @@ import { late, markLateFlowRunPolicy } from '@nestor/core';
 import { Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import { FlowRunsRepository, type LateFlowRun } from '../../records/flow-runs/flow-runs.repository.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
+import { Loops } from '../loops/loops.service.js';
 import { WakeableLoop } from '../recovery/wakeable-loop.js';
 import { DatabaseClock } from '../transitions/database-clock.js';
 import { StoredRuns } from '../transitions/stored-runs.service.js';
@@ -28,6 +29,7 @@ export class LateRuns implements OnApplicationBootstrap {
     private readonly flowRuns: FlowRunsRepository,
     private readonly storedRuns: StoredRuns,
     private readonly clock: DatabaseClock,
+    private readonly loops: Loops,
     @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
     @Inject(SERVICE_SETTINGS) private readonly services: ServiceSettings,
   ) {}
@@ -35,7 +37,7 @@ export class LateRuns implements OnApplicationBootstrap {
   onApplicationBootstrap(): void {
     if (!this.services.has('lateRuns')) return;
     this.clock.onSkip(() => this.loop.wake());
-    this.loop.start();
+    this.loops.start('late-runs', this.loop);
   }
 
   stop(): Promise<void> {

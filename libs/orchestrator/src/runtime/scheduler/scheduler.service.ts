@@ -2,6 +2,7 @@ import { Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs
 import { Transactions } from '../../persistence/transactions.js';
 import { ScheduleFillingRepository } from '../../records/deployments/schedule-filling.repository.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
+import { Loops } from '../loops/loops.service.js';
 import { WakeableLoop } from '../recovery/wakeable-loop.js';
 import { DatabaseClock } from '../transitions/database-clock.js';
 import { ScheduleFiller } from './schedule-filler.service.js';
@@ -35,6 +36,7 @@ export class Scheduler implements OnApplicationBootstrap {
     private readonly transactions: Transactions,
     private readonly news: ScheduleNews,
     private readonly clock: DatabaseClock,
+    private readonly loops: Loops,
     @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
     @Inject(SERVICE_SETTINGS) private readonly services: ServiceSettings,
   ) {}
@@ -42,15 +44,15 @@ export class Scheduler implements OnApplicationBootstrap {
   onApplicationBootstrap(): void {
     if (!this.services.has('scheduler')) return;
     this.news.listen(() => this.loop.wake());
-    this.loop.start();
+    this.loops.start('scheduler', this.loop);
   }
 
   stop(): Promise<void> {
     return this.loop.stop();
   }
 
-  /** Makes what has to be made by now; gives the pause in milliseconds until the next look. */
-  async round(): Promise<number> {
+  /** Makes what has to be made by now; gives the pause in milliseconds until the next look, and since when some is left. */
+  async round(): Promise<{ readonly pauseMs: number; readonly overdueMs: number }> {
     let filled = 0;
     for (let some = 1; some > 0; filled += some) some = await this.filler.fillSome();
     const { app } = this.settings;
@@ -61,6 +63,7 @@ export class Scheduler implements OnApplicationBootstrap {
     }
     const dueInMs = await this.transactions.single((tx) => this.schedules.nextFillInMs(tx, app, leadUs));
     // One that is due all the same is being filled by somebody else.
-    return dueInMs === null || dueInMs <= 0 ? IDLE_MS : Math.min(dueInMs, IDLE_MS);
+    const pauseMs = dueInMs === null || dueInMs <= 0 ? IDLE_MS : Math.min(dueInMs, IDLE_MS);
+    return { pauseMs, overdueMs: Math.max(0, -(dueInMs ?? 0)) };
   }
 }

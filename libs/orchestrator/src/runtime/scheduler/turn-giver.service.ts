@@ -9,6 +9,7 @@ import {
 import { RunControl } from '../control/run-control.service.js';
 import { OrchestratorEngine } from '../engine/orchestrator-engine.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
+import { Loops } from '../loops/loops.service.js';
 import { WakeableLoop } from '../recovery/wakeable-loop.js';
 import { ScheduledRuns } from '../scheduling/scheduled-runs.service.js';
 import { DatabaseClock } from '../transitions/database-clock.js';
@@ -43,6 +44,7 @@ export class TurnGiver implements OnApplicationBootstrap {
     private readonly engine: OrchestratorEngine,
     private readonly news: ScheduleNews,
     private readonly clock: DatabaseClock,
+    private readonly loops: Loops,
     @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
     @Inject(SERVICE_SETTINGS) private readonly services: ServiceSettings,
   ) {}
@@ -50,20 +52,21 @@ export class TurnGiver implements OnApplicationBootstrap {
   onApplicationBootstrap(): void {
     if (!this.services.has('scheduler')) return;
     this.news.listen(() => this.loop.wake());
-    this.loop.start();
+    this.loops.start('turns', this.loop);
   }
 
   stop(): Promise<void> {
     return this.loop.stop();
   }
 
-  private async round(): Promise<number> {
+  private async round(): Promise<{ readonly pauseMs: number; readonly overdueMs: number }> {
     const { app } = this.settings;
     const urgent = [...this.urgent];
     this.urgent.clear();
     while (await this.giveNext(urgent));
     const dueInMs = await this.transactions.single((tx) => this.turns.nextTurnInMs(tx, app, this.clock.leadUs));
-    return dueInMs === null ? IDLE_MS : Math.min(Math.max(dueInMs, 1), IDLE_MS);
+    const pauseMs = dueInMs === null ? IDLE_MS : Math.min(Math.max(dueInMs, 1), IDLE_MS);
+    return { pauseMs, overdueMs: Math.max(0, -(dueInMs ?? 0)) };
   }
 
   /** Whether there was a schedule to look at. */

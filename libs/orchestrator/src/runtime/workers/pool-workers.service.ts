@@ -4,6 +4,7 @@ import { Transactions } from '../../persistence/transactions.js';
 import { WorkersRepository } from '../../records/work-pools/workers.repository.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
+import { Loops } from '../loops/loops.service.js';
 import { WakeableLoop } from '../recovery/wakeable-loop.js';
 import { PoolStatuses } from '../work-pools/pool-statuses.service.js';
 import { WorkPools } from '../work-pools/work-pools.service.js';
@@ -39,6 +40,7 @@ export class PoolWorkers implements OnApplicationBootstrap {
     private readonly statuses: PoolStatuses,
     private readonly transactions: Transactions,
     private readonly process: ProcessLease,
+    private readonly loops: Loops,
     @Inject(ENGINE_SETTINGS) private readonly engine: EngineSettings,
     @Inject(WORKER_SETTINGS) private readonly settings: WorkerSettings | null,
   ) {}
@@ -46,7 +48,7 @@ export class PoolWorkers implements OnApplicationBootstrap {
   onApplicationBootstrap(): void {
     if (this.served.length === 0) return;
     this.process.listen({ rejoined: () => this.loop.wake() });
-    this.loop.start();
+    this.loops.start('workers', this.loop);
   }
 
   /** Tells right away. */
