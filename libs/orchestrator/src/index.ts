@@ -233,7 +233,11 @@ export {
 } from './runtime/work-pools/work-pool-errors.js';
 export { executeHandedOver } from './run-handed-over.js';
 export { BaseWorker } from './runtime/workers/base-worker.js';
-export type { HandedLease, JobEnd, WorkerJob } from './runtime/workers/base-worker.js';
+export type { HandedLease, JobEnd, PoolSettings, WorkerJob } from './runtime/workers/base-worker.js';
+export { TearDownNotFoundError, TearDowns } from './runtime/workers/tear-downs.service.js';
+export type { DeadTearDown } from './runtime/workers/tear-downs.service.js';
+export { Loops } from './runtime/loops/loops.service.js';
+export type { LoopStatus } from './runtime/loops/loop-status.js';
 export { InvalidPushRequestError, PushFailedError } from './runtime/workers/push/push-errors.js';
 export { HandedOverRuns, RunNotHandedOverError } from './runtime/workers/handed-over-runs.service.js';
 export { WorkerTypeUnknownError } from './runtime/workers/worker-types.service.js';

@@ -28,6 +28,7 @@ import { Events } from './runtime/events/events.service.js';
 import { FlowRuns } from './runtime/flow-runs.service.js';
 import { Flows } from './runtime/flows.service.js';
 import { RunInputs } from './runtime/inputs/run-inputs.service.js';
+import { Loops } from './runtime/loops/loops.service.js';
 import { isPassive } from './runtime/passive-start.js';
 import { Readiness } from './runtime/readiness.service.js';
 import { OrchestratorImportedTwiceError } from './runtime/registry/registry-errors.js';
@@ -38,6 +39,7 @@ import { runtimeProviders } from './runtime/runtime.providers.js';
 import { Variables } from './runtime/variables/variables.service.js';
 import { WorkPools } from './runtime/work-pools/work-pools.service.js';
 import { HandedOverRuns } from './runtime/workers/handed-over-runs.service.js';
+import { TearDowns } from './runtime/workers/tear-downs.service.js';
 import { settingsProviders } from './settings.providers.js';
 
 @Module({})
@@ -113,7 +115,7 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
     ],
     exports: [
       ...[Flows, FlowRuns, BackgroundTasks, Results, RunControl, RunInputs, RunRecordings, DeployChecks, Readiness],
-      ...[Artifacts, Variables, Blocks, Events, WorkPools, HandedOverRuns],
+      ...[Artifacts, Variables, Blocks, Events, WorkPools, HandedOverRuns, TearDowns, Loops],
       ...[ConcurrencyLimits, ConcurrencyLeases, Deployments, ScheduledMethods],
     ],
   };

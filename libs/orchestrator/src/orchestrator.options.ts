@@ -66,6 +66,16 @@ export interface OrchestratorOptions {
    */
   readonly cancelGrace?: Duration;
   /**
+   * How long a run that is to be cancelled may go without anybody carrying that out: then it is `CANCELLED` all the same, and what was
+   * started for it is ended. From `1s`; default `5m`.
+   */
+  readonly cancellationTimeout?: Duration;
+  /**
+   * Whether deployments of no work pool pause when the last process that serves them shuts down, and go on when one is there again: so
+   * that no runs pile up meanwhile. Not when it dies. Default `false`: what is due meanwhile is late, or is caught up with.
+   */
+  readonly pauseOnShutdown?: boolean;
+  /**
    * How long the event loop of a process may stand still before other processes take its runs over. Default `60s`. A busy
    * loop is reported in the log after five seconds.
    */
@@ -148,6 +158,8 @@ interface ResolvedOptions {
   readonly buildId: string | null;
   readonly drainMs: number;
   readonly cancelGraceMs: number;
+  readonly cancellationTimeoutMs: number;
+  readonly pausesOnShutdown: boolean;
   readonly maxStallMs: number;
   readonly maxRecoveries: number;
   readonly persistResults: boolean;
@@ -167,6 +179,7 @@ export const DEFAULT_OPTIONS = {
   app: 'default',
   drain: '25s',
   cancelGrace: '10s',
+  cancellationTimeout: '5m',
   maxStall: '60s',
   maxRecoveries: 10,
   runHeartbeat: '3m',
@@ -211,6 +224,11 @@ export function resolveOptions(given: OrchestratorOptions): ResolvedOptions {
       options.cancelGrace ?? DEFAULT_OPTIONS.cancelGrace,
       'option "cancelGrace" of OrchestratorModule',
     ),
+    cancellationTimeoutMs: atLeastASecond(
+      options.cancellationTimeout ?? DEFAULT_OPTIONS.cancellationTimeout,
+      'cancellationTimeout',
+    ),
+    pausesOnShutdown: options.pauseOnShutdown ?? false,
     maxStallMs: durationMs(options.maxStall ?? DEFAULT_OPTIONS.maxStall, 'option "maxStall" of OrchestratorModule'),
     maxRecoveries: wholeNumber(options.maxRecoveries ?? DEFAULT_OPTIONS.maxRecoveries, 'maxRecoveries', 0),
     backgroundTasks: backgroundSettings(options.backgroundTasks ?? {}),
@@ -219,7 +237,7 @@ export function resolveOptions(given: OrchestratorOptions): ResolvedOptions {
     retention: retentionSettings(options.retention ?? {}, invalidOption),
     persistResults: options.persistResults ?? true,
     cache: { refresh: options.cache?.refresh ?? false, isDisabled: options.cache?.disabled ?? false },
-    pendingTimeoutMs: pendingTimeoutMs(options.pendingTimeout ?? DEFAULT_OPTIONS.pendingTimeout),
+    pendingTimeoutMs: atLeastASecond(options.pendingTimeout ?? DEFAULT_OPTIONS.pendingTimeout, 'pendingTimeout'),
     runHeartbeatMs: heartbeatMs(options.runHeartbeat ?? DEFAULT_OPTIONS.runHeartbeat),
   };
 }
@@ -247,10 +265,10 @@ function heartbeatMs(duration: Duration): number {
   throw new InvalidOptionError('OrchestratorModule', 'runHeartbeat', `is ${duration} and must be from 1s to 24h.`);
 }
 
-function pendingTimeoutMs(duration: Duration): number {
-  const ms = durationMs(duration, 'option "pendingTimeout" of OrchestratorModule');
+function atLeastASecond(duration: Duration, option: string): number {
+  const ms = durationMs(duration, `option "${option}" of OrchestratorModule`);
   if (ms >= 1_000) return ms;
-  throw new InvalidOptionError('OrchestratorModule', 'pendingTimeout', `is ${duration} and must be at least 1s.`);
+  throw new InvalidOptionError('OrchestratorModule', option, `is ${duration} and must be at least 1s.`);
 }
 
 function backgroundSettings(options: BackgroundTaskOptions | false): BackgroundSettings | null {

@@ -258,7 +258,7 @@ describe('RunControl.cancel()', () => {
     await mortal.settled();
 
     const ending = await others.start('ending', undefined, { providers: [] });
-    jest.spyOn(ending.get(FlowRunsRepository), 'openWithin').mockImplementation(() => new Promise(() => undefined));
+    jest.spyOn(ending.get(FlowRunsRepository), 'within').mockImplementation(() => new Promise(() => undefined));
     void ending.control.setState(id, { type: 'CANCELLED' });
     await waitFor(async () => (await flowRunOf(database, id)).state_type === 'CANCELLED');
     expect((await flowRunOf(database, id)).process_id).toBe(ending.processId);

@@ -68,6 +68,7 @@ describe('the loops of a process', () => {
           'late-runs',
           'observer',
           'pools',
+          'retention',
           'scheduler',
           'slot-line',
           'slots',

@@ -115,6 +115,10 @@ describe('The options of the module', () => {
       'Option "database.poolSize" of OrchestratorModule is 0 and must be a whole number from 1.',
     ],
     [
+      { cancellationTimeout: '10ms' },
+      'Option "cancellationTimeout" of OrchestratorModule is 10ms and must be at least 1s.',
+    ] as const,
+    [
       { runHeartbeat: '10ms' },
       'Option "runHeartbeat" of OrchestratorModule is 10ms and must be from 1s to 24h.',
     ] as const,

@@ -180,22 +180,4 @@ describe('who is there is looked after', () => {
     const worker = await relay.start('worker', (stage) => (stage.script = async () => stage.owner));
     expect(await worker.result(id)).toBe('worker');
   });
-
-  it('says so when it comes too late', async () => {
-    const process = await relay.start('process');
-    const foreman = process.get(Foreman);
-    await foreman.stop(); // once it has looked
-    const now = performance.now.bind(performance);
-    const later = jest.spyOn(performance, 'now').mockImplementation(() => now() + 100_000);
-    try {
-      foreman.onApplicationBootstrap();
-      const told = `select from nestor.event where event = 'nestor.loop.behind' and resource_id like $1`;
-      await waitFor(async () => (await sql(database, told, [`%${process.processId}`])).length > 0);
-    } finally {
-      later.mockRestore();
-    }
-    expect(process.logger.lines.map(({ message }) => message)).toContainEqual(
-      expect.stringMatching(/is \d+ seconds behind/),
-    );
-  });
 });

@@ -10,6 +10,7 @@ import { bindClass, bindInstance, noteStarting, unbindClass } from '../runtime/r
 import { HostDataSources } from '../runtime/transactional/host-data-sources.service.js';
 import { FlowRegistry } from '../runtime/registry/flow-registry.js';
 import { DeclaredDeployments } from '../runtime/deployments/declared-deployments.service.js';
+import { ServedDeployments } from '../runtime/deployments/served-deployments.service.js';
 import { MissedRuns } from '../runtime/scheduler/missed-runs.service.js';
 import { FlowExplorer } from './flow.explorer.js';
 
@@ -30,6 +31,7 @@ export class FlowRegistrar implements OnModuleInit, OnApplicationShutdown {
     private readonly process: ProcessLease,
     private readonly hostDataSources: HostDataSources,
     private readonly deployments: DeclaredDeployments,
+    private readonly served: ServedDeployments,
     private readonly missedRuns: MissedRuns,
     @Inject(ORCHESTRATOR_DATA_SOURCE) private readonly dataSource: DataSource,
   ) {}
@@ -69,6 +71,7 @@ export class FlowRegistrar implements OnModuleInit, OnApplicationShutdown {
       this.registry.setFlowIds(await this.transactions.single((tx) => this.flows.register(tx, names)));
     }
     await this.deployments.reconcile();
+    await this.served.comeBack();
     await this.missedRuns.settle();
     this.bind(explored);
   }

@@ -6,6 +6,10 @@ export interface EngineSettings {
   readonly drainMs: number;
   /** How long a run that is cancelled may take to end by itself. */
   readonly cancelGraceMs: number;
+  /** How long a run may be CANCELLING before it is cancelled, whether or not somebody has stopped it. */
+  readonly cancellationTimeoutMs: number;
+  /** Whether the deployments that this process serves alone pause when it shuts down. */
+  readonly pausesOnShutdown: boolean;
   /** How long the event loop may be busy before other processes take the runs over. */
   readonly maxStallMs: number;
   /** How often a run is taken over from a dead process before it is given up. */

@@ -3,6 +3,7 @@ import { TaskClaimer } from './background/task-claimer.service.js';
 import { LimitedTags } from './concurrency/limited-tags.service.js';
 import { SlotBlocks } from './concurrency/slot-blocks.service.js';
 import { SlotKeeper } from './concurrency/slot-keeper.service.js';
+import { ServedDeployments } from './deployments/served-deployments.service.js';
 import { RunObserver } from './control/run-observer.service.js';
 import { OrchestratorEngine } from './engine/orchestrator-engine.js';
 import { RunLogs } from './engine/run-logs.js';
@@ -20,6 +21,8 @@ import { TurnGiver } from './scheduler/turn-giver.service.js';
 import { Sweeper } from './recovery/sweeper.service.js';
 import { InfrastructureRuns } from './workers/infrastructure-runs.service.js';
 import { PoolWorkers } from './workers/pool-workers.service.js';
+import { ServedPools } from './workers/served-pools.service.js';
+import { TearDownDelivery } from './workers/tear-down-delivery.service.js';
 import { Journal } from './transitions/journal.js';
 
 /** How long the last states and log lines may take once nothing runs any more. */
@@ -33,7 +36,10 @@ const LAST_WRITES_MS = 5_000;
 export class Shutdown implements BeforeApplicationShutdown {
   constructor(
     private readonly claimer: RunClaimer,
+    private readonly served: ServedDeployments,
     private readonly poolWorkers: PoolWorkers,
+    private readonly servedPools: ServedPools,
+    private readonly tearDowns: TearDownDelivery,
     private readonly infrastructure: InfrastructureRuns,
     private readonly taskClaimer: TaskClaimer,
     private readonly sweeper: Sweeper,
@@ -61,7 +67,10 @@ export class Shutdown implements BeforeApplicationShutdown {
     const nothingIsClaimed = this.claimer.stop();
     await Promise.all([
       nothingIsClaimed,
+      this.served.leave(),
       this.poolWorkers.stop(),
+      this.servedPools.stop(),
+      this.tearDowns.stop(),
       this.taskClaimer.stop(),
       this.sweeper.stop(),
       this.slotKeeper.stop(),

@@ -4,7 +4,9 @@ import { newId } from '../../persistence/ids.js';
 import { schemaOf } from '../../persistence/schema-of.js';
 import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
 import { Transactions, type Tx } from '../../persistence/transactions.js';
+import { timeAhead } from '../time-ahead.js';
 import { HANDED, type HandedClaim } from './concurrency-claims.repository.js';
+import { gracePeriodOf } from './grace-period.js';
 
 /** A run that needs a slot of its deployment. */
 export interface RunOfDeployment {
@@ -99,6 +101,48 @@ export class RunSlotsRepository {
        select ${HANDED} from ${this.schema}.concurrency_release(array(select id from over), 0)`,
       [moves.map(({ runId }) => runId), moves.map(({ stateId }) => stateId)],
     );
+  }
+
+  /**
+   * Ends the claims of those of the runs that wait to be taken. Locks the runs, so that whoever takes one at this moment finds it
+   * without a slot, or keeps it. Rides `concurrency_claim_flow_run_idx`. @returns who got what.
+   */
+  giveBack(tx: Tx, runIds: readonly string[]): Promise<HandedClaim[]> {
+    return tx.query<HandedClaim>(
+      `with waiting as materialized (
+         select r.id
+           from ${this.schema}.flow_run r
+          where r.id = any($1::uuid[]) and r.state_type = 'SCHEDULED' and r.process_id is null
+          order by r.id
+            for no key update
+       )
+       select ${HANDED} from ${this.schema}.concurrency_release(array(
+         select c.id
+           from waiting
+           join ${this.schema}.concurrency_claim c on c.flow_run_id = waiting.id
+          where c.process_id is null and c.task_run_id is null), 0)`,
+      [runIds],
+    );
+  }
+
+  /**
+   * Runs that have had slots for longer than the grace period of their deployment, and that could begin and do not: nobody is
+   * there who takes them. Those first that have had them longest. Rides `concurrency_claim_granted_run_idx`.
+   */
+  async idle(limit: number, leadUs: number): Promise<string[]> {
+    const rows = await this.dataSource.query<{ id: string }[]>(
+      `select r.id::text
+         from ${this.schema}.concurrency_claim c
+         join ${this.schema}.flow_run r on r.id = c.flow_run_id
+         left join ${this.schema}.deployment d on d.id = r.deployment_id
+        where c.process_id is null and c.task_run_id is null and c.flow_run_id is not null and c.granted_at is not null
+          and r.state_type = 'SCHEDULED' and r.process_id is null and r.state_name <> 'AwaitingConcurrencySlot'
+          and greatest(c.granted_at, r.updated, r.next_scheduled_start_time)
+              < ${timeAhead('$2')} - ${gracePeriodOf('d')} * interval '1 second'
+        order by c.granted_at limit $1`,
+      [limit, leadUs],
+    );
+    return rows.map(({ id }) => id);
   }
 
   /** Runs that wait for a slot and have one by now: nobody has told them. Rides `concurrency_claim_granted_run_idx`. */

@@ -137,6 +137,37 @@ export class DeploymentsRepository {
     );
   }
 
+  /**
+   * Deployments of flows that are in no queue, by whether they are paused because nobody served them. Rides
+   * `deployment_flow_name_key`.
+   */
+  servedFreely(
+    app: string,
+    flowIds: readonly string[],
+    { away }: { readonly away: boolean },
+  ): Promise<Pick<DeploymentEntity, 'id' | 'flowId' | 'name'>[]> {
+    return this.dataSource.query(
+      `select id, flow_id as "flowId", name from ${this.schema}.deployment
+        where app = $1 and flow_id = any($2::uuid[]) and work_queue_id is null
+          and ${away ? `paused_reason = 'away'` : 'not paused'} order by id`,
+      [app, flowIds],
+    );
+  }
+
+  /** Whether another process that lives takes the runs of a flow that are in no queue. One that does not say is one that may. */
+  async isServed(tx: Tx, app: string, flowId: string, processId: string, leaseMs: number): Promise<boolean> {
+    const [row] = await tx.query<{ is: boolean }>(
+      `select exists (
+         select from ${this.schema}.process p
+          where p.app = $1 and p.id <> $3 and p.fenced_at is null
+            and p.heartbeat_at > clock_timestamp() - $4 * interval '1 millisecond'
+            and (p.flow_ids is null or $2::uuid = any(p.flow_ids))
+            and coalesce((p.serves ->> 'unqueued')::boolean, true)) as is`,
+      [app, flowId, processId, leaseMs],
+    );
+    return row?.is ?? false;
+  }
+
   /** Notes what a deployment that is locked is configured with from now on; gives the number of that version. */
   async addVersion(tx: Tx, { deploymentId, version, configuration, createdBy }: NewDeploymentVersion): Promise<number> {
     const [row] = await tx.query<{ number: number }>(

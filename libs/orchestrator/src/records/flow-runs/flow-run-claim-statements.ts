@@ -1,3 +1,4 @@
+import { gracePeriodOf } from '../concurrency-limits/grace-period.js';
 import { areLinesAwake, nextLine } from '../fair-lines/fair-line-statements.js';
 import { unnested } from '../row-set.js';
 import { SEED_KEY } from '../run-values/run-values.repository.js';
@@ -298,12 +299,17 @@ export const jobOfFlowRun = (schema: string): string => `
     left join ${schema}.deployment d on d.id = r.deployment_id
    where r.id = $1`;
 
-/** Runs of queues that have been submitted for longer than `$2` milliseconds and have not begun. Rides `flow_run_active_idx`. */
+/**
+ * Runs of queues that have been submitted for longer than `$2` milliseconds and have not begun; those that hold slots of a deployment,
+ * for longer than its grace period, if that is less. Rides `flow_run_active_idx`.
+ */
 export const stuckFlowRuns = (schema: string): string => `
   select r.id, r.state_id as "stateId"
     from ${schema}.flow_run r
+    left join ${schema}.deployment d on d.id = r.deployment_id and d.concurrency_limit is not null
    where r.state_type = 'PENDING' and r.app = $1 and r.work_queue_id is not null
-     and r.state_timestamp < ${dueBy('$4')} - $2 * interval '1 millisecond'
+     and r.state_timestamp < ${dueBy('$4')} - interval '1 millisecond' *
+           case when d.id is null then $2::float8 else least($2::float8, ${gracePeriodOf('d')} * 1000) end
    order by r.id
    limit $3`;
 

@@ -1,6 +1,5 @@
 import type { FlowRun, FlowRunPolicy } from '@nestor/core';
-import { stateOfRow } from '../state-columns.js';
-import type { FlowRunStateEntity } from './flow-run-state.entity.js';
+import { stateOfRow, type StoredState } from '../state-columns.js';
 import type { FlowRunEntity } from './flow-run.entity.js';
 
 /** What never changes about a flow run, as it is created. */
@@ -71,7 +70,7 @@ export type FlowRunRow = Pick<
 export type NewFlowRunRow = Pick<FlowRunEntity, Exclude<keyof NewFlowRun, 'isLeased' | 'pinnedBuildId'>>;
 
 /** The run as the rules see it, from its row and the row of its current state. */
-export function flowRunOfRow(row: FlowRunRow, state: FlowRunStateEntity | null): FlowRun {
+export function flowRunOfRow(row: FlowRunRow, state: StoredState | null): FlowRun {
   return {
     kind: 'flow-run',
     id: row.id,

@@ -134,7 +134,10 @@ export const moveFlowRuns = (schema: string): string => `
   )
   select (select leases from held) as leases, array(select id from moved) as moved`;
 
-/** Paused runs whose time is over, and runs that have been CANCELLING for too long. Rides `flow_run_active_idx`. */
+/**
+ * Paused runs whose time is over, and runs that have been CANCELLING for too long, after one of the page before: in the order of the
+ * index `flow_run_active_idx`, which it rides.
+ */
 export const overdueFlowRuns = (schema: string): string => `
   select r.id, r.state_id as "stateId", r.state_type as "stateType"
     from ${schema}.flow_run r
@@ -145,6 +148,7 @@ export const overdueFlowRuns = (schema: string): string => `
                select from ${schema}.flow_run_state s
                 where s.flow_run_id = r.id and s.timestamp = r.state_timestamp
                   and (s.state_details ->> 'pauseTimeout')::timestamptz <= ${timeAhead('$4')}))
+     and ($5::text is null or (r.state_type, r.id) > ($5, $6::uuid))
    order by r.state_type, r.id
    limit $3`;
 
@@ -192,3 +196,34 @@ export const releaseOrphans = (schema: string): string => `
      set process_id = null, lease_epoch = r.lease_epoch + 1, updated = now()
    where r.id = any($1::uuid[]) and r.state_type in ('SCHEDULED', 'PAUSED')
      and not exists (select from ${schema}.process p where p.id = r.process_id and p.fenced_at is null)`;
+
+/**
+ * The flow runs `$1`, and all within them. Whatever a root run has called, however deep, names it: that finds them all by one look
+ * at an index; whose task called which then tells those within a subflow from the others. Rides `flow_run_root_idx` and
+ * `task_run_pkey`.
+ */
+export const flowRunsWithin = (schema: string): string => `
+  with recursive root as materialized (
+    select distinct r.root_flow_run_id as id from ${schema}.flow_run r where r.id = any($1::uuid[])
+  ), called as materialized (
+    select r.id, t.flow_run_id as caller_id
+      from root
+      join ${schema}.flow_run r on r.root_flow_run_id = root.id and r.parent_task_run_id is not null
+      join ${schema}.task_run t on t.id = r.parent_task_run_id
+  ), within(id) as (
+    select unnest($1::uuid[])
+    union
+    select c.id from within w join called c on c.caller_id = w.id
+  )
+  select id from within order by id`;
+
+/** Lets go of those of the runs `$1` that have ended and that the process `$2` holds. */
+export const releaseEnded = (schema: string): string => `
+  with ended as materialized (
+    select r.id
+      from ${schema}.flow_run r
+     where r.id = any($1::uuid[]) and r.process_id = $2 and r.state_type in ('COMPLETED', 'FAILED', 'CRASHED', 'CANCELLED')
+     order by r.id
+       for no key update
+  )
+  update ${schema}.flow_run r set process_id = null, updated = now() from ended where r.id = ended.id`;

@@ -13,6 +13,7 @@ import { flowRunOfRow, type FlowRunCreation, type FlowRunMove } from './flow-run
 import {
   adoptEnded,
   claimedCreations,
+  flowRunsWithin,
   insertFlowRuns,
   insertLoneFlowRun,
   lateFlowRuns,
@@ -20,6 +21,7 @@ import {
   moveRows,
   orphanedFlowRuns,
   overdueFlowRuns,
+  releaseEnded,
   releaseOrphans,
 } from './flow-run-statements.js';
 import { FlowRunStateEntity } from './flow-run-state.entity.js';
@@ -40,6 +42,7 @@ export interface ObservedFlowRun {
   readonly stateId: string | null;
   readonly stateType: StateType | null;
   readonly stateName: string | null;
+  readonly processId: string | null;
   readonly leaseEpoch: number;
   /** It was suspended: it is to leave its process. */
   readonly pauseReschedule: boolean;
@@ -50,6 +53,16 @@ interface LateRequest {
   readonly lateAfterMs: number;
   readonly limit: number;
   readonly after: LateFlowRun | null;
+  /** See `DatabaseClock.leadUs`. */
+  readonly leadUs: number;
+}
+
+/** Which runs are overdue. */
+interface OverdueRequest {
+  /** How long a run may be CANCELLING. */
+  readonly cancellingMs: number;
+  readonly limit: number;
+  readonly after: OverdueFlowRun | null;
   /** See `DatabaseClock.leadUs`. */
   readonly leadUs: number;
 }
@@ -151,15 +164,22 @@ export class FlowRunsRepository {
     return this.dataSource.query<OrphanedFlowRun[]>(orphanedFlowRuns(this.schema), [app, flowIds, limit]);
   }
 
-  /** The runs within a root run that have not ended. Rides `flow_run_root_idx`. */
-  async openWithin(rootFlowRunId: string): Promise<string[]> {
+  /** These flow runs, and all within them, of any depth, whether they have ended or not. */
+  async within(ids: readonly string[]): Promise<string[]> {
+    const rows = await this.dataSource.query<{ id: string }[]>(flowRunsWithin(this.schema), [ids]);
+    return rows.map(({ id }) => id);
+  }
+
+  /** A page of those of the runs that have not ended, in the order of their ids, after one of them. Rides `flow_run_pkey`. */
+  async openAmong(ids: readonly string[], limit: number, after: string | null): Promise<LoadedFlowRun[]> {
+    if (ids.length === 0) return [];
     const rows = await this.dataSource.query<{ id: string }[]>(
       `select id from ${this.schema}.flow_run
-        where root_flow_run_id = $1 and parent_task_run_id is not null and id <> $1
-          and state_type not in ('COMPLETED', 'FAILED', 'CRASHED', 'CANCELLED') order by id`,
-      [rootFlowRunId],
+        where id = any($1::uuid[]) and ($3::uuid is null or id > $3)
+          and state_type not in ('COMPLETED', 'FAILED', 'CRASHED', 'CANCELLED') order by id limit $2`,
+      [ids, limit, after],
     );
-    return rows.map(({ id }) => id);
+    return this.loadRows(rows.map(({ id }) => id));
   }
 
   /** The runs that have not ended among those that task runs stand for. Rides `flow_run_parent_idx`. */
@@ -177,7 +197,7 @@ export class FlowRunsRepository {
   observed(ids: readonly string[]): Promise<ObservedFlowRun[]> {
     return this.dataSource.query<ObservedFlowRun[]>(
       `select r.id, r.state_id as "stateId", r.state_type as "stateType", r.state_name as "stateName",
-              r.lease_epoch as "leaseEpoch", r.state_type = 'PAUSED' and exists (
+              r.process_id as "processId", r.lease_epoch as "leaseEpoch", r.state_type = 'PAUSED' and exists (
                 select from ${this.schema}.flow_run_state s
                  where s.flow_run_id = r.id and s.timestamp = r.state_timestamp
                    and s.state_details @> '{"pauseReschedule": true}') as "pauseReschedule"
@@ -186,13 +206,10 @@ export class FlowRunsRepository {
     );
   }
 
-  /**
-   * Paused runs whose time is over, and runs that have been CANCELLING for too long.
-   *
-   * @param leadUs see `DatabaseClock.leadUs`.
-   */
-  overdue(app: string, cancellingMs: number, limit: number, leadUs = 0): Promise<OverdueFlowRun[]> {
-    return this.dataSource.query<OverdueFlowRun[]>(overdueFlowRuns(this.schema), [app, cancellingMs, limit, leadUs]);
+  /** A page of paused runs whose time is over, and of runs that have been CANCELLING for too long, after one of the page before. */
+  overdue(app: string, { cancellingMs, limit, after, leadUs }: OverdueRequest): Promise<OverdueFlowRun[]> {
+    const parameters = [app, cancellingMs, limit, leadUs, after?.stateType ?? null, after?.id ?? null];
+    return this.dataSource.query<OverdueFlowRun[]>(overdueFlowRuns(this.schema), parameters);
   }
 
   /** A page of runs that have been due for that long and that nobody has taken, after one of the page before. */
@@ -233,13 +250,9 @@ export class FlowRunsRepository {
     return rows.map(({ id }) => id);
   }
 
-  /** Lets go of a run that a process has ended. */
-  async releaseEnded(tx: Tx, id: string, processId: string): Promise<void> {
-    await tx.query(
-      `update ${this.schema}.flow_run set process_id = null, updated = now()
-        where id = $1 and process_id = $2 and state_type in ('COMPLETED', 'FAILED', 'CRASHED', 'CANCELLED')`,
-      [id, processId],
-    );
+  /** Lets go of runs that a process has ended; locks them in the order of their ids. */
+  async releaseEnded(tx: Tx, ids: readonly string[], processId: string): Promise<void> {
+    await tx.query(releaseEnded(this.schema), [ids, processId]);
   }
 
   /** Lets go of those of the runs that wait and whose process is fenced or gone. */
@@ -264,12 +277,14 @@ export class FlowRunsRepository {
     return { row, run: flowRunOfRow(row, state) };
   }
 
-  /** The same for many runs, by one statement; those that are there. */
+  /** The same for many runs, by one statement; those that are there, in the order of their ids. */
   async loadRows(ids: readonly string[]): Promise<LoadedFlowRun[]> {
+    if (ids.length === 0) return [];
     const rows = (await this.runs
       .createQueryBuilder('r')
       .leftJoinAndMapOne('r.state', FlowRunStateEntity, 's', 's.flowRunId = r.id and s.timestamp = r.stateTimestamp')
       .where('r.id = any(:ids)', { ids: [...ids] })
+      .orderBy('r.id')
       .getMany()) as (FlowRunEntity & { readonly state?: FlowRunStateEntity | null })[];
     return rows.map((row) => ({ row, run: flowRunOfRow(row, row.state ?? null) }));
   }

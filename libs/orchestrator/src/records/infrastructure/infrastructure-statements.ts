@@ -14,14 +14,19 @@ export const noteStarted = (schema: string): string => `
    where r.id = $2::uuid
   on conflict (flow_run_id, lease_epoch) do update set identifier = excluded.identifier`;
 
+/** The condition that nobody looks after `i`: a worker whose process lives ends it itself. */
+const isLeft = (schema: string): string =>
+  `not exists (select from ${schema}.process p where p.id = i.process_id and p.fenced_at is null)`;
+
 /**
- * The condition that the run `r`, if it is there, needs the infrastructure `i` no more. It was submitted under the epoch of that, and
+ * The condition that the run `r`, if it is there, needs the infrastructure `i` no more, which may go on all the same; what brought its
+ * run to an end has come to its own with that. It was submitted under the epoch of that, and
  * taken over by it under the next one: a run that has gone on beyond goes on elsewhere, and so does one that waits to be taken
  * since. In the epoch in which it was taken over it may wait, for its next attempt, within its infrastructure.
  */
 const IS_NEEDLESS = `
   (r.id is null
-   or r.state_type in ('COMPLETED', 'FAILED', 'CRASHED', 'CANCELLED')
+   or r.state_type in ('CRASHED', 'CANCELLED')
    or r.lease_epoch > i.lease_epoch + 1
    or r.state_type = 'SCHEDULED' and r.process_id is null and r.lease_epoch > i.lease_epoch)`;
 
@@ -38,7 +43,7 @@ export const claimNeedless = (schema: string): string => `
      where i.app = $1 and i.type = any($2::text[]) and i.dead_at is null
        and (i.work_pool_name is null or i.work_pool_name = any($3::text[]))
        and (i.due_at is null or i.due_at <= clock_timestamp())
-       and not exists (select from ${schema}.process p where p.id = i.process_id and p.fenced_at is null)
+       and ${isLeft(schema)}
        and ${IS_NEEDLESS}
      order by i.id
      limit $4
@@ -51,6 +56,18 @@ export const claimNeedless = (schema: string): string => `
     returning ${ORDER}
   )
   select * from claimed order by id`;
+
+/** Forgets what brought its run to an end without its worker, of the types `$2`. Skips what somebody else has locked. */
+export const forgetFinished = (schema: string): string => `
+  delete from ${schema}.infrastructure d
+   where d.id in (
+     select i.id
+       from ${schema}.infrastructure i
+       join ${schema}.flow_run r on r.id = i.flow_run_id
+      where i.app = $1 and i.type = any($2::text[]) and i.dead_at is null
+        and r.state_type in ('COMPLETED', 'FAILED') and ${isLeft(schema)}
+      order by i.id
+        for update of i skip locked)`;
 
 /** What came of the attempt `$2` to end `$1`, unless somebody else has tried again since; tells of what is given up by it. */
 export const failTearDown = (schema: string): string => `

@@ -5,7 +5,7 @@ import { storableText } from '../../persistence/storable-json.js';
 import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
 import type { Tx } from '../../persistence/transactions.js';
 import { InfrastructureEntity } from './infrastructure.entity.js';
-import { buryLapsed, claimNeedless, failTearDown, noteStarted } from './infrastructure-statements.js';
+import { buryLapsed, claimNeedless, failTearDown, forgetFinished, noteStarted } from './infrastructure-statements.js';
 
 /** What was started for a run that was submitted under an epoch. */
 interface StartedInfrastructure {
@@ -94,6 +94,11 @@ export class InfrastructureRepository {
     const parameters = [id, attempts, storableText(error), most, pauseMs];
     const [row] = await tx.query<BuriedTearDown>(failTearDown(this.schema), parameters);
     return row ?? null;
+  }
+
+  /** Forgets what brought its run to an end after its worker was gone: it ends by itself. */
+  async forgetFinished(tx: Tx, app: string, types: readonly string[]): Promise<void> {
+    await tx.query(forgetFinished(this.schema), [app, types]);
   }
 
   /** Gives up what was tried often enough by processes that never said what came of it. */

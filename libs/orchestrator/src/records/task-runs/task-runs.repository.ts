@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { formatInstant, type State, type StateType, type TaskRun } from '@nestor/core';
+import { type State, type StateType, type TaskRun } from '@nestor/core';
 import { DataSource, In, MoreThan, type Repository } from 'typeorm';
 import { errorCode, SqlState } from '../../persistence/connection/postgres-errors.js';
 import { isId } from '../../persistence/ids.js';
@@ -8,7 +8,7 @@ import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
 import { preparedStatement, type PreparedStatement, type Tx } from '../../persistence/transactions.js';
 import { fenceParameters, singleFenceParameters, type HeldClaims, type WriteFence } from '../lease-check.js';
 import { stateOfRow, type StoredState } from '../state-columns.js';
-import { newStates, type NewState } from '../stored-state.js';
+import { instantParameter, newStates, type NewState } from '../stored-state.js';
 import {
   adoptTaskRuns,
   claimedRows,
@@ -232,27 +232,16 @@ export class TaskRunsRepository {
     return rows.map(({ id }) => id);
   }
 
-  /** The task runs of a flow run that have not ended. Rides `task_run_flow_run_idx`. */
-  async openOf(flowRunId: string): Promise<LoadedTaskRun[]> {
+  /**
+   * A page of the task runs of flow runs that have not ended, in the order of their ids, after one of them. Rides
+   * `task_run_flow_run_idx`.
+   */
+  async openOf(flowRunIds: readonly string[], limit: number, after: string | null): Promise<LoadedTaskRun[]> {
     const rows = await this.dataSource.query<{ id: string }[]>(
       `select id from ${this.schema}.task_run
-        where flow_run_id = $1 and state_type not in ('COMPLETED', 'FAILED', 'CRASHED', 'CANCELLED') order by id`,
-      [flowRunId],
-    );
-    return this.load(rows.map(({ id }) => id));
-  }
-
-  /** The task runs of a root run, and of the flow runs within it, that have not ended. */
-  async openWithin(rootFlowRunId: string): Promise<LoadedTaskRun[]> {
-    const rows = await this.dataSource.query<{ id: string }[]>(
-      `select t.id
-         from (select $1::uuid as id
-               union all
-               select r.id from ${this.schema}.flow_run r
-                where r.root_flow_run_id = $1 and r.parent_task_run_id is not null) as f
-         join ${this.schema}.task_run t on t.flow_run_id = f.id
-        where t.state_type not in ('COMPLETED', 'FAILED', 'CRASHED', 'CANCELLED') order by t.id`,
-      [rootFlowRunId],
+        where flow_run_id = any($1::uuid[]) and ($3::uuid is null or id > $3)
+          and state_type not in ('COMPLETED', 'FAILED', 'CRASHED', 'CANCELLED') order by id limit $2`,
+      [flowRunIds, limit, after],
     );
     return this.load(rows.map(({ id }) => id));
   }
@@ -266,16 +255,19 @@ export class TaskRunsRepository {
     );
   }
 
+  /** Runs with their current states, in the order of their ids; those that there are not are left out. */
   async load(ids: readonly string[]): Promise<LoadedTaskRun[]> {
-    const rows = ids.length === 0 ? [] : await this.runs.findBy({ id: In([...ids]) });
-    return Promise.all(
-      rows.map(async (row) => {
-        const { id, stateTimestamp } = row;
-        const [state = null] =
-          stateTimestamp === null ? [] : await this.states(id, 'timestamp = $2', [formatInstant(stateTimestamp)]);
-        return { created: newTaskRunOfRow(row), run: taskRunOfRow(row, state) };
-      }),
+    if (ids.length === 0) return [];
+    const rows = await this.runs.find({ where: { id: In([...ids]) }, order: { id: 'ASC' } });
+    const states = await this.dataSource.query<(StoredState & { readonly runId: string })[]>(
+      `select h.task_run_id as "runId", h.id, h.type, h.name, h.message, h.state_details as "stateDetails", h.timestamp
+         from unnest($1::uuid[], $2::timestamptz[]) as k(run_id, at)
+        cross join lateral (
+          select * from ${this.schema}.task_run_history h where h.task_run_id = k.run_id and h.timestamp = k.at) as h`,
+      [rows.map(({ id }) => id), rows.map(({ stateTimestamp }) => instantParameter(stateTimestamp))],
     );
+    const stateOf = new Map(states.map(({ runId, ...state }) => [runId, state]));
+    return rows.map((row) => ({ created: newTaskRunOfRow(row), run: taskRunOfRow(row, stateOf.get(row.id) ?? null) }));
   }
 
   /** How many runs of a flow run are in which state. Rides `task_run_flow_run_idx`. */
@@ -292,15 +284,11 @@ export class TaskRunsRepository {
 
   /** Every state the run has been in, oldest first. */
   async history(taskRunId: string): Promise<State[]> {
-    const rows = await this.states(taskRunId);
-    return rows.map(stateOfRow);
-  }
-
-  private states(taskRunId: string, condition = 'true', parameters: readonly string[] = []): Promise<StoredState[]> {
-    return this.dataSource.query<StoredState[]>(
+    const rows = await this.dataSource.query<StoredState[]>(
       `select id, type, name, message, state_details as "stateDetails", timestamp
-         from ${this.schema}.task_run_history where task_run_id = $1 and ${condition} order by timestamp`,
-      [taskRunId, ...parameters],
+         from ${this.schema}.task_run_history where task_run_id = $1 order by timestamp`,
+      [taskRunId],
     );
+    return rows.map(stateOfRow);
   }
 }

@@ -9,6 +9,7 @@ import {
   addMs,
 } from '@nestor/core';
 import { Injectable, Logger } from '@nestjs/common';
+import { Transactions } from '../../persistence/transactions.js';
 import {
   RunSlotsRepository,
   type RunOfDeployment,
@@ -16,6 +17,7 @@ import {
 } from '../../records/concurrency-limits/run-slots.repository.js';
 import { Notifier } from '../notifications/notifier.service.js';
 import { DatabaseClock } from '../transitions/database-clock.js';
+import { RunClosing } from '../transitions/run-closing.service.js';
 import { StoredRuns } from '../transitions/stored-runs.service.js';
 import { HandOver } from './hand-over.service.js';
 
@@ -34,7 +36,9 @@ export class RunSlots {
 
   constructor(
     private readonly slots: RunSlotsRepository,
+    private readonly transactions: Transactions,
     private readonly storedRuns: StoredRuns,
+    private readonly closing: RunClosing,
     private readonly clock: DatabaseClock,
     private readonly notifier: Notifier,
     private readonly handOver: HandOver,
@@ -54,8 +58,21 @@ export class RunSlots {
     return new Set(without.map(({ id }) => id));
   }
 
-  /** What is free is taken from nobody, and who was forgotten is told. */
+  /** Frees the slots of runs that wait to be taken: those are not to keep others from beginning. They get one when they are taken. */
+  async giveBack(runIds: readonly string[]): Promise<void> {
+    this.handOver.tell(await this.transactions.single((tx) => this.slots.giveBack(tx, runIds)));
+  }
+
+  /** What is free is taken from nobody, what nobody uses is free, and who was forgotten is told. */
   async lookAfter(): Promise<void> {
+    for (let idle = BATCH; idle === BATCH;) {
+      const ids = await this.slots.idle(BATCH, this.clock.leadUs);
+      if (ids.length > 0) {
+        await this.giveBack(ids);
+        this.logger.warn(`${ids.length} runs give back slots of their deployments: nobody has begun them.`);
+      }
+      idle = ids.length;
+    }
     if (await this.slots.isAmiss()) this.handOver.tell(await this.slots.reconcile(BATCH));
     for (let woken = BATCH; woken === BATCH;) {
       const ids = await this.slots.ready(BATCH);
@@ -107,7 +124,7 @@ export class RunSlots {
 
   private async ended(flowRunId: string): Promise<void> {
     this.notifier.notify(`run:${flowRunId}`);
-    await this.storedRuns.closeWithin(flowRunId);
+    await this.closing.closeWithin([flowRunId]);
   }
 
   /** Lets runs that have their slots be claimed. */

@@ -35,6 +35,7 @@ import { Payloads } from '../payloads/payloads.service.js';
 import { RunClaimer } from '../recovery/run-claimer.service.js';
 import type { Answer } from '../transitions/decided.js';
 import { DatabaseClock } from '../transitions/database-clock.js';
+import { RunClosing } from '../transitions/run-closing.service.js';
 import { StoredRuns } from '../transitions/stored-runs.service.js';
 import { RunControlRefusedError, TaskRunNotFoundError } from './run-control-errors.js';
 import { RunObserver } from './run-observer.service.js';
@@ -70,6 +71,7 @@ const LOOK_AGAIN_MS = 10;
 export class RunControl {
   constructor(
     private readonly runs: StoredRuns,
+    private readonly closing: RunClosing,
     private readonly flowRuns: FlowRunsRepository,
     private readonly taskRuns: TaskRunsRepository,
     private readonly values: RunValuesRepository,
@@ -265,7 +267,7 @@ export class RunControl {
     this.notifier.notify(`run:${flowRunId}`);
     if (state.type === StateType.Scheduled) this.announceDue();
     // Whoever executed it, if anybody did, can write nothing more, and leaves its tasks as they are.
-    if (isTerminal(state.type)) await this.runs.closeWithin(flowRunId);
+    if (isTerminal(state.type)) await this.closing.closeWithin([flowRunId]);
     return state;
   }
 

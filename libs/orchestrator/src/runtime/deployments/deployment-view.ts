@@ -39,7 +39,7 @@ export interface DeploymentView extends Pick<
   | ('concurrencyLimit' | 'concurrencyOptions' | 'status' | 'lastPolled')
 > {
   readonly flowName: string;
-  /** Why it is paused: `asked` for, or `removed` from the code; `null` while it is not. */
+  /** Why it is paused: `asked` for, `removed` from the code, or `away`, because nobody serves it; `null` while it is not. */
   readonly pausedReason: DeploymentEntity['pausedReason'];
   readonly parameters: ParametersByName;
   /** What its flow takes, as a JSON schema; `null` when that is not known. */

@@ -66,11 +66,20 @@ export class DeploymentWriter {
     return saved;
   }
 
-  /** Pauses a deployment, or lets it go on; tells whether that changed anything. What it has made and nobody has taken goes. */
-  async pause(flow: DeployedFlow, id: string, reason: DeploymentEntity['pausedReason']): Promise<boolean> {
+  /**
+   * Pauses a deployment, or lets it go on; tells whether that changed anything. What it has made and nobody has taken goes.
+   *
+   * @param mayBe looks at it once it is locked, and decides. Default: yes.
+   */
+  async pause(
+    flow: DeployedFlow,
+    id: string,
+    reason: DeploymentEntity['pausedReason'],
+    mayBe: (tx: Tx, found: DeploymentEntity) => Promise<boolean> = async () => true,
+  ): Promise<boolean> {
     const changed = await this.transactions.run(async (tx) => {
       const found = await this.deployments.lock(tx, id);
-      if (!found || found.pausedReason === reason) return false;
+      if (!found || found.pausedReason === reason || !(await mayBe(tx, found))) return false;
       await this.setPaused(tx, found, reason);
       await this.events.emit(tx, 'updated', flow, found, { changed_fields: ['paused'], ...(reason && { reason }) });
       return true;
@@ -149,9 +158,11 @@ export class DeploymentWriter {
     // What went out of the code and comes back goes on; what somebody paused stays so, unless told otherwise.
     const returns = managed && found.pausedReason === 'removed';
     const paused = desired.paused ?? (returns ? false : found.paused);
+    // What the code says is paused is so for that reason, and does not go on because somebody is there.
+    const isAsked = desired.paused === true && found.pausedReason === 'away';
     const fields = [...changes.fields];
     if (await this.follow(tx, found, rows, desired, changes.concernsRuns, { now, paused })) fields.push('schedules');
-    if (paused !== found.paused || returns) {
+    if (paused !== found.paused || returns || isAsked) {
       await this.setPaused(tx, found, paused ? 'asked' : null);
       if (paused !== found.paused) fields.push('paused');
     }

@@ -6,6 +6,7 @@ import { DeploymentForms } from './deployment-forms.service.js';
 import { DeploymentRunner } from './deployment-runner.service.js';
 import { DeploymentWriter } from './deployment-writer.service.js';
 import { Deployments } from './deployments.service.js';
+import { ServedDeployments } from './served-deployments.service.js';
 
 /** What is made to run on its own. */
 export const deploymentsProviders = [
@@ -15,6 +16,7 @@ export const deploymentsProviders = [
   DeploymentWriter,
   DeploymentRunner,
   DeclaredDeployments,
+  ServedDeployments,
   Backfills,
   Deployments,
 ];

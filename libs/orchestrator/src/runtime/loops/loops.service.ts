@@ -61,9 +61,10 @@ export class Loops implements OnApplicationBootstrap, BeforeApplicationShutdown 
    * Starts a loop, and watches it from now on.
    *
    * @param key what it is called in events and statuses.
+   * @param behindMs how late it has to be to be behind, where that is not the usual: of one that takes its time.
    */
-  start(key: string, loop: WakeableLoop): void {
-    const one: Watched = { key, loop, behindSince: null, judged: null };
+  start(key: string, loop: WakeableLoop, behindMs = BEHIND_MS): void {
+    const one: Watched = { key, loop, behindMs, behindSince: null, judged: null };
     this.watched.set(key, one);
     loop.onRound = () => this.judge(one);
     loop.start();
@@ -87,7 +88,7 @@ export class Loops implements OnApplicationBootstrap, BeforeApplicationShutdown 
     // A round that ended late is told as well, although the next one is not due yet; but not twice.
     const lateMs = lastRound !== null && lastRound !== one.judged ? lastRound.lagMs : 0;
     const mostMs = Math.max(lagMs, lateMs);
-    if (one.behindSince === null && mostMs > BEHIND_MS) {
+    if (one.behindSince === null && mostMs > one.behindMs) {
       one.behindSince = addMs(this.clock.now(), -Math.round(mostMs));
       const failure = lastRound?.error;
       this.logger.warn(
@@ -95,7 +96,7 @@ export class Loops implements OnApplicationBootstrap, BeforeApplicationShutdown 
           `${failure ? `, or it fails: ${failure}` : '.'}`,
       );
       this.note(one, one.behindSince, true);
-    } else if (one.behindSince !== null && lagMs < BEHIND_MS / 2) {
+    } else if (one.behindSince !== null && lagMs < one.behindMs / 2) {
       this.logger.log(`${loop.name} has caught up.`);
       const since = one.behindSince;
       one.behindSince = null;
@@ -136,6 +137,7 @@ export class Loops implements OnApplicationBootstrap, BeforeApplicationShutdown 
 interface Watched {
   readonly key: string;
   readonly loop: WakeableLoop;
+  readonly behindMs: number;
   behindSince: Instant | null;
   /** The round that was looked at last. */
   judged: WakeableLoop['lastRound'];

@@ -9,13 +9,15 @@ import {
 import { EventsRepository, RESOURCE_ID } from '../../records/events/events.repository.js';
 import { FlowRunClaimsRepository } from '../../records/flow-runs/flow-run-claims.repository.js';
 import { WorkersRepository } from '../../records/work-pools/workers.repository.js';
+import { RunSlots } from '../concurrency/run-slots.service.js';
 import { DeclaredDeployments } from '../deployments/declared-deployments.service.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
-import { ProcessLease } from '../leases/process-lease.service.js';
+import { Loops } from '../loops/loops.service.js';
 import { Notifier } from '../notifications/notifier.service.js';
 import { WakeableLoop } from '../recovery/wakeable-loop.js';
 import { FlowRegistry } from '../registry/flow-registry.js';
 import { DatabaseClock } from '../transitions/database-clock.js';
+import { RunClosing } from '../transitions/run-closing.service.js';
 import { StoredRuns } from '../transitions/stored-runs.service.js';
 import { PoolStatuses, POLLED_WITHIN_MS } from '../work-pools/pool-statuses.service.js';
 import { WORKER_SETTINGS, type WorkerSettings } from '../workers/worker-settings.js';
@@ -25,8 +27,6 @@ const EVERY_MS = 15_000;
 const AFTER_FAILURE_MS = 1_000;
 /** How many runs are dealt with at a time. */
 const BATCH = 200;
-/** Later than this, what it looks after is not looked after as promised. */
-const BEHIND_MS = 2 * EVERY_MS;
 
 /**
  * Looks after who is there: workers that are not heard of, pools, queues and deployments that nobody serves, or that went with the
@@ -37,7 +37,6 @@ const BEHIND_MS = 2 * EVERY_MS;
 export class Foreman implements OnApplicationBootstrap {
   private readonly logger = new Logger(Foreman.name);
   private readonly loop = new WakeableLoop('Looking after workers', this.logger, () => this.round(), AFTER_FAILURE_MS);
-  private nextAt = Infinity;
 
   constructor(
     private readonly workers: WorkersRepository,
@@ -48,10 +47,12 @@ export class Foreman implements OnApplicationBootstrap {
     private readonly events: EventsRepository,
     private readonly transactions: Transactions,
     private readonly storedRuns: StoredRuns,
+    private readonly closing: RunClosing,
+    private readonly slots: RunSlots,
     private readonly notifier: Notifier,
     private readonly registry: FlowRegistry,
-    private readonly process: ProcessLease,
     private readonly clock: DatabaseClock,
+    private readonly loops: Loops,
     @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
     @Inject(WORKER_SETTINGS) private readonly worker: WorkerSettings | null,
     @Inject(SERVICE_SETTINGS) private readonly services: ServiceSettings,
@@ -60,7 +61,7 @@ export class Foreman implements OnApplicationBootstrap {
   onApplicationBootstrap(): void {
     if (!this.services.has('foreman')) return;
     this.clock.onSkip(() => this.loop.wake());
-    this.loop.start();
+    this.loops.start('foreman', this.loop);
   }
 
   /** Looks right away. */
@@ -73,13 +74,10 @@ export class Foreman implements OnApplicationBootstrap {
   }
 
   private async round(): Promise<number> {
-    const lateMs = performance.now() - this.nextAt;
-    if (lateMs > BEHIND_MS) await this.sayBehind(lateMs);
     await this.settleStatuses();
     await this.declared.settle();
     await this.takeBackStuck();
     await this.freeMisplaced();
-    this.nextAt = performance.now() + EVERY_MS;
     return EVERY_MS;
   }
 
@@ -113,7 +111,8 @@ export class Foreman implements OnApplicationBootstrap {
     if (entered === null) return false;
     this.logger.warn(`Flow run ${id} was taken back: ${message}`);
     this.notifier.notify(`run:${id}`);
-    if (entered === 'CRASHED') await this.storedRuns.closeWithin(id);
+    if (entered === 'CRASHED') await this.closing.closeWithin([id]);
+    else await this.slots.giveBack([id]); // others may go on while it waits
     return true;
   }
 
@@ -122,22 +121,6 @@ export class Foreman implements OnApplicationBootstrap {
     if (freed === 0) return;
     this.logger.warn(`${freed} runs waited in queues that are gone; any process that has their flow takes them.`);
     this.notifier.notify('due');
-  }
-
-  private async sayBehind(lateMs: number): Promise<void> {
-    this.logger.warn(
-      `Looking after workers is ${Math.round(lateMs / 1_000)} seconds behind: this process is overloaded.`,
-    );
-    await this.transactions.single((tx) =>
-      this.events.insert(tx, {
-        id: newId(),
-        occurred: this.clock.now(),
-        event: 'nestor.loop.behind',
-        resource: { [RESOURCE_ID]: `nestor.process.${this.process.processId}`, 'nestor.loop': 'foreman' },
-        related: [],
-        payload: { lateMs: Math.round(lateMs) },
-      }),
-    );
   }
 
   private statusEvent({ id, name, flowId, status }: DeploymentTransition) {

@@ -17,6 +17,10 @@ export type Topic =
   | 'limits'
   /** A claim of a process has the slots it waited for: `slot:<process>:<claim>`. */
   | `slot:${string}:${string}`
+  /** Work pools, or queues of theirs, were changed. */
+  | 'pools'
+  /** Infrastructure is to be ended. */
+  | 'tear-downs'
   /** Schedules were made or changed. */
   | 'schedules'
   /** Somebody asked something of a run: `run:<id>`. */

@@ -3,7 +3,6 @@ import {
   awaitingRetry,
   cancelled,
   crashed,
-  failed,
   isTerminal,
   StateType,
   type Instant,
@@ -15,7 +14,6 @@ import {
   FlowRunsRepository,
   type LoadedFlowRun,
   type OrphanedFlowRun,
-  type OverdueFlowRun,
 } from '../../records/flow-runs/flow-runs.repository.js';
 import { ProcessesRepository } from '../../records/processes/processes.repository.js';
 import { TaskRunsRepository } from '../../records/task-runs/task-runs.repository.js';
@@ -25,10 +23,13 @@ import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { DEATH_RULES } from '../leases/lease-settings.js';
 import { HookDelivery } from '../hooks/hook-delivery.service.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
+import { Loops } from '../loops/loops.service.js';
 import { Notifier } from '../notifications/notifier.service.js';
 import { FlowRegistry } from '../registry/flow-registry.js';
+import { RunClosing } from '../transitions/run-closing.service.js';
 import { StoredRuns } from '../transitions/stored-runs.service.js';
 import { DatabaseClock } from '../transitions/database-clock.js';
+import { OverdueRuns } from './overdue-runs.service.js';
 import { RunClaimer } from './run-claimer.service.js';
 import { WakeableLoop } from './wakeable-loop.js';
 import { SERVICE_SETTINGS, type ServiceSettings } from '../services/service-settings.js';
@@ -38,9 +39,6 @@ const BATCH = 200;
 /** Runs of processes that somebody else fenced are found after this long at the latest. */
 const EVERY_MS = 5_000;
 const AFTER_FAILURE_MS = 1_000;
-
-/** As in the contract: five minutes after it was asked for, a run is cancelled, whether or not somebody has stopped it. */
-const CANCELLATION_TIMEOUT_MS = 300_000;
 
 /**
  * Takes the runs of dead processes over: first it fences the process, so that this writes nothing more, and only then
@@ -61,12 +59,15 @@ export class Sweeper implements OnApplicationBootstrap {
     private readonly taskRuns: TaskRunsRepository,
     private readonly transactions: Transactions,
     private readonly storedRuns: StoredRuns,
+    private readonly closing: RunClosing,
+    private readonly overdueRuns: OverdueRuns,
     private readonly clock: DatabaseClock,
     private readonly claimer: RunClaimer,
     private readonly notifier: Notifier,
     private readonly hooks: HookDelivery,
     private readonly orphanedTasks: OrphanedTasks,
     private readonly slots: SlotKeeper,
+    private readonly loops: Loops,
     @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
     @Inject(SERVICE_SETTINGS) private readonly services: ServiceSettings,
   ) {}
@@ -81,7 +82,7 @@ export class Sweeper implements OnApplicationBootstrap {
       rejoined: () => this.loop.wake(),
     });
     this.clock.onSkip(() => this.loop.wake());
-    this.loop.start();
+    this.loops.start('sweeper', this.loop);
   }
 
   stop(): Promise<void> {
@@ -105,7 +106,7 @@ export class Sweeper implements OnApplicationBootstrap {
     await this.orphanedTasks.takeOver();
     // After that, because nobody waits for it by the second.
     await this.endStandaloneTasks();
-    await this.endOverdue();
+    await this.overdueRuns.end();
     await this.forgetFenced();
     return EVERY_MS;
   }
@@ -116,31 +117,9 @@ export class Sweeper implements OnApplicationBootstrap {
     for (let batch = BATCH; batch === BATCH;) {
       const { processId, ownLease } = this.process;
       const adopted = await this.transactions.single((tx) => this.taskRuns.adopt(tx, processId, BATCH));
-      if (adopted.length > 0) await this.storedRuns.endAdopted(adopted, state, ownLease);
+      if (adopted.length > 0) await this.closing.endAdopted(adopted, state, ownLease);
       batch = adopted.length;
     }
-  }
-
-  /** Pauses that nobody ended in time fail; a cancellation that nobody carried out is carried out. */
-  private async endOverdue(): Promise<void> {
-    for (let ended = BATCH; ended === BATCH;) {
-      const { leadUs } = this.clock;
-      const overdue = await this.flowRuns.overdue(this.settings.app, CANCELLATION_TIMEOUT_MS, BATCH, leadUs);
-      const ends = await Promise.all(overdue.map((run) => this.endIfStill(run)));
-      ended = ends.filter(Boolean).length; // what others deal with at the same moment is theirs
-    }
-  }
-
-  private async endIfStill({ id, stateId, stateType }: OverdueFlowRun): Promise<boolean> {
-    const state =
-      stateType === StateType.Paused
-        ? failed({ message: 'Nobody resumed the run in time.' })
-        : cancelled({ message: 'Nobody ended the run in time.' });
-    const entered = await this.storedRuns.proposeOnce(id, ({ row }) => row.stateId === stateId, state);
-    if (!entered) return false;
-    this.notifier.notify(`run:${id}`);
-    await this.storedRuns.closeWithin(id);
-    return true;
   }
 
   private async fenceSuspects(): Promise<void> {
@@ -187,14 +166,14 @@ export class Sweeper implements OnApplicationBootstrap {
   private async closeWithin(ids: readonly string[]): Promise<number> {
     const { processId } = this.process;
     const adopted = await this.transactions.single((tx) => this.flowRuns.adoptEnded(tx, ids, processId));
-    await Promise.all(adopted.map((id) => this.storedRuns.closeWithin(id)));
+    await this.closing.closeWithin(adopted);
     return adopted.length;
   }
 
   private async move({ id, processId, stateType }: OrphanedFlowRun): Promise<boolean> {
     const isStill = ({ row }: LoadedFlowRun): boolean => row.processId === processId && row.stateType === stateType;
     const entered = await this.storedRuns.proposeOnce(id, isStill, (found) => nextState(found, this.clock.now()));
-    if (entered && isTerminal(entered)) await this.storedRuns.closeWithin(id);
+    if (entered && isTerminal(entered)) await this.closing.closeWithin([id]);
     return entered !== null;
   }
 }

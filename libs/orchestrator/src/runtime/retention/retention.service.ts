@@ -5,6 +5,7 @@ import { EventsRepository, RESOURCE_ID, type NewEvent } from '../../records/even
 import { RetentionPassesRepository } from '../../records/retention/retention-passes.repository.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
+import { Loops } from '../loops/loops.service.js';
 import { WakeableLoop } from '../recovery/wakeable-loop.js';
 import { SERVICE_SETTINGS, type ServiceSettings } from '../services/service-settings.js';
 import { DatabaseClock } from '../transitions/database-clock.js';
@@ -47,6 +48,7 @@ export class Retention implements OnApplicationBootstrap {
     private readonly expiredWeeks: ExpiredWeeks,
     private readonly process: ProcessLease,
     private readonly clock: DatabaseClock,
+    private readonly loops: Loops,
     @Inject(ENGINE_SETTINGS) private readonly engine: EngineSettings,
     @Inject(RETENTION_SETTINGS) private readonly settings: RetentionSettings,
     @Inject(SERVICE_SETTINGS) private readonly services: ServiceSettings,
@@ -55,7 +57,7 @@ export class Retention implements OnApplicationBootstrap {
   onApplicationBootstrap(): void {
     const { runsMs, eventsMs, eventAges, artifactsMs, logsMs } = this.settings;
     const keepsAll = eventAges.length === 0 && [runsMs, eventsMs, artifactsMs, logsMs].every((ms) => ms === null);
-    if (this.services.has('retention') && !keepsAll) this.loop.start();
+    if (this.services.has('retention') && !keepsAll) this.loops.start('retention', this.loop, EVERY_MS);
   }
 
   stop(): Promise<void> {

@@ -1,5 +1,4 @@
 import {
-  cancelled,
   flowRunPolicy,
   forcedFlowRunPolicy,
   isTerminal,
@@ -12,16 +11,13 @@ import {
   type ProposedState,
 } from '@nestor/core';
 import { Injectable } from '@nestjs/common';
-import { Transactions } from '../../persistence/transactions.js';
 import { FlowRunNotFoundError } from '../../records/flow-runs/flow-run-not-found.error.js';
 import type { NewFlowRunInput } from '../../records/flow-run-inputs/flow-run-inputs.repository.js';
 import type { LeaseChange, NewFlowRun } from '../../records/flow-runs/flow-run-rows.js';
 import { FlowRunsRepository, type LoadedFlowRun } from '../../records/flow-runs/flow-runs.repository.js';
 import type { NewTaskRun } from '../../records/task-runs/task-run-rows.js';
-import { TaskRunsRepository, type LoadedTaskRun } from '../../records/task-runs/task-runs.repository.js';
 import { HookDelivery } from '../hooks/hook-delivery.service.js';
 import { Hooks } from '../hooks/hooks.service.js';
-import { ProcessLease } from '../leases/process-lease.service.js';
 import type { RunLease } from '../leases/run-lease.js';
 import { DatabaseClock } from './database-clock.js';
 import { creationEntry, decidedFlowRun, decidedTaskRun, moveEntry, saveEntry, type Answer } from './decided.js';
@@ -42,6 +38,9 @@ interface StoredProposal {
   readonly deployment?: DeploymentConcurrency;
 }
 
+/** A run came into another state; or the rules keep it where it is; or somebody else has changed it since it was looked at. */
+type ProposalOutcome = 'moved' | 'kept' | 'changed';
+
 /**
  * The same door for runs that this process knows from the database alone: those that somebody wants something of, and those
  * of dead processes. They are compared and set on what was read; whoever executes them finds out.
@@ -52,9 +51,6 @@ export class StoredRuns {
     private readonly journal: Journal,
     private readonly clock: DatabaseClock,
     private readonly flowRuns: FlowRunsRepository,
-    private readonly taskRuns: TaskRunsRepository,
-    private readonly transactions: Transactions,
-    private readonly process: ProcessLease,
     private readonly hooks: Hooks,
     private readonly delivery: HookDelivery,
   ) {}
@@ -151,52 +147,21 @@ export class StoredRuns {
   }
 
   /**
-   * Ends what is left of the runs within a run that was ended from here: subflow runs, and task runs of any of its flow runs.
-   * Nobody executes them any more.
+   * Proposes a state for many runs, as they were found, in as few statements as for one.
    *
-   * Until this is done the process holds the lease of a root run: if it dies before that, the ended run is found among those
-   * of dead processes.
+   * @param proposed the state, or what makes one of a run as it was found.
+   * @returns what became of each, by id.
    */
-  async closeWithin(flowRunId: string): Promise<void> {
-    const { processId, ownLease } = this.process;
-    const state = cancelled({ message: 'The flow run it was part of has ended without it.' });
-    const subflows = await this.journal.patiently(() => this.flowRuns.openWithin(flowRunId));
-    await Promise.all(subflows.map((id) => this.journal.patiently(() => this.propose(id, state))));
-    const tasks = await this.journal.patiently(() => this.taskRuns.openWithin(flowRunId));
-    await Promise.all(tasks.map((task) => this.closeTaskRun(task, state, ownLease)));
-    await this.journal.patiently(() =>
-      this.transactions.single((tx) => this.flowRuns.releaseEnded(tx, flowRunId, processId)),
-    );
-  }
-
-  /** Ends task runs outside any flow run that this process has taken over under that lease. */
-  async endAdopted(taskRunIds: readonly string[], state: ProposedState, lease: RunLease): Promise<void> {
-    const tasks = await this.journal.patiently(() => this.taskRuns.load(taskRunIds));
-    await Promise.all(tasks.map((task) => this.closeTaskRun(task, state, lease)));
-  }
-
-  /**
-   * Ends what is left below task runs of a run that this process executes: the subflow runs they stood for, which nobody enters
-   * any more, and everything within those.
-   */
-  async closeBelow(taskRunIds: readonly string[], state: ProposedState, lease: RunLease): Promise<void> {
-    const subflows = await this.journal.patiently(() => this.flowRuns.openBelow(taskRunIds));
-    for (const id of subflows) {
-      await this.propose(id, state, { lease });
-      const tasks = await this.journal.patiently(() => this.taskRuns.openOf(id));
-      await Promise.all(tasks.map((task) => this.closeTaskRun(task, state, lease)));
-      const ids = tasks.map(({ created }) => created.id);
-      if (ids.length > 0) await this.closeBelow(ids, state, lease);
-    }
-  }
-
-  private async closeTaskRun(
-    { created, run }: LoadedTaskRun,
-    state: ProposedState,
-    lease: RunLease | null,
-  ): Promise<void> {
-    const { after } = decidedTaskRun(run, state, this.clock.now(), run.flowRunRunCount);
-    if (after) await this.journal.write(saveEntry(created, run, after, lease, null));
+  async proposeEach(
+    all: readonly LoadedFlowRun[],
+    proposed: ProposedState | ((found: LoadedFlowRun) => ProposedState),
+  ): Promise<ReadonlyMap<string, ProposalOutcome>> {
+    const outcomes = all.map(async (found): Promise<[string, ProposalOutcome]> => {
+      const state = typeof proposed === 'function' ? proposed(found) : proposed;
+      const { written, moved } = await this.decideAndWrite(found, state, flowRunPolicy);
+      return [found.row.id, written ? (moved ? 'moved' : 'kept') : 'changed'];
+    });
+    return new Map(await Promise.all(outcomes));
   }
 
   private async decideAndWrite(
@@ -206,10 +171,10 @@ export class StoredRuns {
     lease: RunLease | null = null,
     told?: NewFlowRunInput,
     deployment: DeploymentConcurrency = SLOT_IS_TAKEN,
-  ): Promise<{ readonly answer: Answer; readonly written: boolean }> {
+  ): Promise<{ readonly answer: Answer; readonly written: boolean; readonly moved: boolean }> {
     const facts: Facts = { reschedulable: row.deploymentId !== null || row.buildId !== null, deployment };
     const { answer, after } = decidedFlowRun(policy, run, proposed, this.clock.now(), facts);
-    if (!after) return { answer, written: true };
+    if (!after) return { answer, written: true, moved: false };
     const owed = this.hooks.owedByStoredRun(row, after.state);
     const entry = moveEntry(run, after, {
       owed,
@@ -224,12 +189,12 @@ export class StoredRuns {
     const outcome = await this.journal.write(entry);
     if (outcome === 'lease-lost') throw lease?.lost ?? new Error('A lease was lost that nobody held.');
     if (outcome === 'written' && owed) this.delivery.announce();
-    return { answer, written: outcome === 'written' };
+    return { answer, written: outcome === 'written', moved: outcome === 'written' };
   }
 }
 
 /** A run that is asked to pause or to stop is left to whoever executes it; one that ended, or is to begin anew, is not. */
 function leaseChangeOf(type: StateType, { id, rootFlowRunId }: LoadedFlowRun['row']): LeaseChange {
-  if (isTerminal(type)) return id === rootFlowRunId ? 'taken' : 'revoked'; // see `closeWithin`
+  if (isTerminal(type)) return id === rootFlowRunId ? 'taken' : 'revoked'; // see `RunClosing.closeWithin`
   return type === StateType.Scheduled ? 'revoked' : 'kept';
 }

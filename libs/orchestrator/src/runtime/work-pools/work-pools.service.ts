@@ -117,7 +117,7 @@ export class WorkPools {
       await this.statuses.tellOfPool(tx, 'updated', { id, name, type });
       await this.statuses.settle(tx, name);
     });
-    this.notifier.notify('due');
+    this.announce();
     return this.get(name);
   }
 
@@ -148,7 +148,7 @@ export class WorkPools {
       await this.statuses.tellOfPool(tx, 'deleted', { ...pool, name });
       return true;
     });
-    this.notifier.notify('due');
+    this.announce();
     return deleted;
   }
 
@@ -213,7 +213,7 @@ export class WorkPools {
       await this.statuses.tellOfQueue(tx, 'updated', { id, name: queue, poolId, poolName: pool });
       await this.statuses.settle(tx, pool);
     });
-    this.notifier.notify('due');
+    this.announce();
     return this.getQueue(pool, queue);
   }
 
@@ -247,7 +247,7 @@ export class WorkPools {
       await this.statuses.tellOfQueue(tx, 'deleted', { id, name: queue, poolId, poolName: pool });
       return true;
     });
-    this.notifier.notify('due');
+    this.announce();
     return deleted;
   }
 
@@ -278,12 +278,18 @@ export class WorkPools {
     if (problems.length > 0) throw new InvalidJobVariablesError(pool, problems);
   }
 
-  private createQueueIfAbsent(pool: string, queue: string, options: WorkQueueOptions = {}): Promise<boolean> {
+  /** Tells whoever serves pools: some of their runs may be to be had now, and what they know of them has changed. */
+  private announce(): void {
+    this.notifier.notify('due');
+    this.notifier.notify('pools');
+  }
+
+  private async createQueueIfAbsent(pool: string, queue: string, options: WorkQueueOptions = {}): Promise<boolean> {
     checkedNames(pool, queue);
     checkOptions(pool, queue, options);
     const { description = '', paused = false, concurrencyLimit = null, priority } = options;
     const id = newId();
-    return this.transactions.run(async (tx) => {
+    const created = await this.transactions.run(async (tx) => {
       const { id: poolId } = await this.lockedPool(tx, pool);
       const row = { id, name: queue, description, isPaused: paused, concurrencyLimit };
       if (!(await this.workQueues.create(tx, poolId, row))) return false;
@@ -291,6 +297,8 @@ export class WorkPools {
       await this.statuses.tellOfQueue(tx, 'created', { id, name: queue, poolId, poolName: pool });
       return true;
     });
+    if (created) this.notifier.notify('pools');
+    return created;
   }
 
   private async lockedPool(tx: Tx, pool: string): Promise<{ readonly id: string; readonly type: string }> {

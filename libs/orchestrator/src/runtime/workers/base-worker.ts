@@ -8,8 +8,13 @@
 // `HandedOverRuns.execute(job.lease)` in an application that has the flow, which takes the run over, once, and executes it like any
 // other claimed run: with a lease of its own, so that the worker may be gone meanwhile. If that never happens, the run is taken back
 // after `pendingTimeout`, and the lease that was handed out is good for nothing any more.
+//
+// What outlives its worker (`outlivesProcess`) is noted in the database until it has ended. When its run needs it no more and its worker
+// is gone, another process that serves the pool with the same class has `kill` called: at least once, three times at most, after which
+// it is a dead letter: see `TearDowns`.
 
 import type { BaseJobTemplate } from '@nestor/core';
+import type { WorkPool, WorkQueue } from '../work-pools/work-pool-values.js';
 
 /** By which right the infrastructure of a run takes it over. Plain JSON, to be put into its environment. */
 export interface HandedLease {
@@ -35,6 +40,13 @@ export interface WorkerJob {
    * killed, by whichever process. Durable when it resolves.
    */
   started(identifier: string): Promise<void>;
+}
+
+/** A pool that a process serves, as it is now. */
+export interface PoolSettings {
+  readonly pool: WorkPool;
+  /** Those of its queues that the process serves, the first to go first. */
+  readonly queues: readonly WorkQueue[];
 }
 
 /** How infrastructure ended. */
@@ -103,10 +115,19 @@ export abstract class BaseWorker {
   abstract run(job: WorkerJob): Promise<JobEnd>;
 
   /**
-   * Ends infrastructure: asks it to, and ends it by force when `graceMs` are over. One that is gone is no error.
+   * Ends infrastructure: asks it to, and ends it by force when `graceMs` are over. One that is gone is no error: it may be called more
+   * than once, and of what outlives its process by other processes than the one that started it.
    *
    * @param identifier as {@link WorkerJob.started} was told.
-   * @param configuration that of its job.
+   * @param configuration that of its job; empty where its run or its pool are gone.
+   * @throws whatever keeps it from being ended: then it is tried again.
    */
   abstract kill(identifier: string, configuration: Readonly<Record<string, unknown>>, graceMs: number): Promise<void>;
+
+  /**
+   * Told of a pool that this process serves with this class: when it begins to, and when somebody has changed the pool or its queues,
+   * at once, or within seconds where notifications do not get through. Nothing has to be done here: what is paused or limited
+   * gives no runs, and the next job has the new template. An error is logged.
+   */
+  poolChanged?(settings: PoolSettings): void | Promise<void>;
 }

@@ -3,29 +3,32 @@ import {
   cancelled,
   crashed,
   isTerminal,
-  jobConfiguration,
-  jobVariables,
   pending,
   StateType,
   submitting,
   type ProposedState,
 } from '@nestor/core';
 import { Inject, Injectable, Logger } from '@nestjs/common';
-import { Transactions } from '../../persistence/transactions.js';
+import { newId } from '../../persistence/ids.js';
+import { Transactions, type Tx } from '../../persistence/transactions.js';
 import { FlowRunClaimsRepository, type ClaimedFlowRun } from '../../records/flow-runs/flow-run-claims.repository.js';
+import { InfrastructureRepository } from '../../records/infrastructure/infrastructure.repository.js';
 import { ProcessesRepository } from '../../records/processes/processes.repository.js';
 import { FlowRunsRepository, type LoadedFlowRun } from '../../records/flow-runs/flow-runs.repository.js';
 import { withinMs } from '../engine/wait-until.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
+import { Loops } from '../loops/loops.service.js';
 import { Notifier, topicsOf } from '../notifications/notifier.service.js';
 import { WakeableLoop } from '../recovery/wakeable-loop.js';
 import { FlowRegistry } from '../registry/flow-registry.js';
 import { Journal } from '../transitions/journal.js';
 import type { LiveFlowRun } from '../transitions/live-run.js';
+import { RunClosing } from '../transitions/run-closing.service.js';
 import { StoredRuns } from '../transitions/stored-runs.service.js';
 import { TransitionService } from '../transitions/transition.service.js';
 import type { BaseWorker, JobEnd, WorkerJob } from './base-worker.js';
+import { configurationOfJob } from './configuration-of-job.js';
 import { explanationOf } from './job-end.js';
 import { WORKER_SETTINGS, type WorkerSettings } from './worker-settings.js';
 
@@ -55,7 +58,9 @@ export class InfrastructureRuns {
   constructor(
     private readonly transitions: TransitionService,
     private readonly storedRuns: StoredRuns,
+    private readonly closing: RunClosing,
     private readonly claims: FlowRunClaimsRepository,
+    private readonly infrastructure: InfrastructureRepository,
     private readonly flowRuns: FlowRunsRepository,
     private readonly transactions: Transactions,
     private readonly journal: Journal,
@@ -63,6 +68,7 @@ export class InfrastructureRuns {
     private readonly process: ProcessLease,
     private readonly processes: ProcessesRepository,
     private readonly notifier: Notifier,
+    private readonly loops: Loops,
     @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
     @Inject(WORKER_SETTINGS) private readonly worker: WorkerSettings | null,
   ) {}
@@ -124,7 +130,7 @@ export class InfrastructureRuns {
           this.loop.wake();
       },
     });
-    this.loop.start();
+    this.loops.start('infrastructure', this.loop);
   }
 
   private async submit(job: Job): Promise<void> {
@@ -133,21 +139,21 @@ export class InfrastructureRuns {
     const answer = await this.transitions.proposeForFlowRun(live, submitting());
     if (answer.state?.type !== StateType.Pending) return; // somebody has ended it, or paused its queue, a moment ago
     let end: JobEnd;
+    let isGone = true;
     try {
       end = await worker.run(await this.describe(job));
     } catch (error) {
+      isGone = false;
       end = { exitCode: null, message: `Its infrastructure could not be started: ${String(error)}` };
     }
-    if (end.unattended !== true) await this.conclude(job, end);
+    const isLeftAlone = end.unattended === true;
+    await this.noteEnded(job, isGone && !isLeftAlone);
+    if (!isLeftAlone) await this.conclude(job, end);
   }
 
   private async describe(job: Job): Promise<WorkerJob> {
     const { created, lease } = job.live;
-    const { template, deploymentVariables, runVariables } = await this.journal.patiently(() =>
-      this.claims.jobOf(created.id),
-    );
-    const base = template ?? {};
-    job.configuration = jobConfiguration(base, jobVariables(base, deploymentVariables, runVariables));
+    job.configuration = await this.journal.patiently(() => configurationOfJob(this.claims, created.id));
     return {
       flowRunId: created.id,
       flowRunName: created.name,
@@ -158,14 +164,35 @@ export class InfrastructureRuns {
       signal: job.signal,
       started: async (identifier) => {
         job.identifier = identifier;
-        await this.journal.patiently(() =>
-          this.transactions.single((tx) => this.claims.noteInfrastructure(tx, created.id, lease.epoch, identifier)),
-        );
+        await this.journal.patiently(() => this.noteStarted(job, identifier));
         if (job.signal.aborted)
           this.kill(job); // before it had a name
         else this.loop.wake();
       },
     };
+  }
+
+  /** What outlives this process is noted besides, for others to end it when its run needs it no more. */
+  private async noteStarted({ live: { created, lease }, worker }: Job, identifier: string): Promise<void> {
+    const { processId } = this.process;
+    const started = { id: newId(), flowRunId: created.id, leaseEpoch: lease.epoch, type: worker.type, identifier };
+    const noteOnRun = (tx: Tx): Promise<void> =>
+      this.claims.noteInfrastructure(tx, created.id, lease.epoch, identifier);
+    const noteByItself = (tx: Tx): Promise<void> => this.infrastructure.noteStarted(tx, { ...started, processId });
+    if (worker.outlivesProcess) await this.transactions.together([noteOnRun, noteByItself]);
+    else await this.transactions.single(noteOnRun);
+  }
+
+  /** @param isGone otherwise nobody knows, and somebody is to end it once its run needs it no more. */
+  private async noteEnded({ live: { created, lease }, worker, identifier }: Job, isGone: boolean): Promise<void> {
+    if (!worker.outlivesProcess || identifier === null) return;
+    await this.journal.patiently(() =>
+      this.transactions.single((tx) =>
+        isGone
+          ? this.infrastructure.noteEnded(tx, created.id, lease.epoch)
+          : this.infrastructure.letGo(tx, created.id, lease.epoch),
+      ),
+    );
   }
 
   /** What becomes of a run whose infrastructure has ended, unless it came to something by itself. */
@@ -196,7 +223,7 @@ export class InfrastructureRuns {
       this.storedRuns.proposeOnce(id, isOpen, (found) => this.stateAfter(found, job, end)),
     );
     if (entered === StateType.Scheduled) this.notifier.notify('due');
-    if (entered && isTerminal(entered)) await this.storedRuns.closeWithin(id);
+    if (entered && isTerminal(entered)) await this.closing.closeWithin([id]);
   }
 
   private stateAfter(found: LoadedFlowRun, job: Job, end: JobEnd): ProposedState {
@@ -226,7 +253,8 @@ export class InfrastructureRuns {
       const job = this.jobs.get(row.id);
       if (!job) continue;
       const { epoch } = job.live.lease;
-      const waits = row.stateType === StateType.Scheduled;
+      // What waits in a process, for its next attempt, does so in this very infrastructure.
+      const waits = row.stateType === StateType.Scheduled && row.processId === null;
       const isElsewhere = row.leaseEpoch > (waits ? epoch : epoch + 1);
       const isOver = row.stateType === StateType.Cancelled || row.stateType === StateType.Crashed;
       if (isElsewhere || isOver || row.stateType === StateType.Cancelling) this.kill(job);

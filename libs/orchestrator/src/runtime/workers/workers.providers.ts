@@ -4,6 +4,9 @@ import { NestProcessWorker } from './isolation/nest-process.worker.js';
 import { NestThreadWorker } from './isolation/nest-thread.worker.js';
 import { HttpPushWorker } from './push/http-push.worker.js';
 import { PoolWorkers } from './pool-workers.service.js';
+import { ServedPools } from './served-pools.service.js';
+import { TearDownDelivery } from './tear-down-delivery.service.js';
+import { TearDowns } from './tear-downs.service.js';
 import { WorkerTypes } from './worker-types.service.js';
 
 /** Where this process takes runs from. */
@@ -14,5 +17,8 @@ export const workersProviders = [
   NestThreadWorker,
   HttpPushWorker,
   InfrastructureRuns,
+  ServedPools,
+  TearDownDelivery,
+  TearDowns,
   HandedOverRuns,
 ];

@@ -5,7 +5,7 @@ import { LeaseLostError } from '../../leases/run-lease.js';
 import type { Replay } from '../../replay/replay.js';
 import type { Answer } from '../../transitions/decided.js';
 import { isRoot, type LiveFlowRun, type LiveTaskRun } from '../../transitions/live-run.js';
-import { StoredRuns } from '../../transitions/stored-runs.service.js';
+import { RunClosing } from '../../transitions/run-closing.service.js';
 import { TaskRunTransitions } from '../../transitions/task-run-transitions.service.js';
 import { TransitionService } from '../../transitions/transition.service.js';
 import type { ActiveFlowRun } from '../active-flow-runs.js';
@@ -19,7 +19,7 @@ export class FlowRunEndings {
   constructor(
     private readonly transitions: TransitionService,
     private readonly taskTransitions: TaskRunTransitions,
-    private readonly storedRuns: StoredRuns,
+    private readonly closing: RunClosing,
     private readonly observer: RunObserver,
   ) {}
 
@@ -91,7 +91,7 @@ export class FlowRunEndings {
       this.taskTransitions.propose(task, state, live.image.runCount).inPassing();
     }
     const calls = left.filter(({ created }) => created.taskKey.startsWith('flow:')).map(({ created }) => created.id);
-    if (calls.length > 0) await this.storedRuns.closeBelow(calls, state, live.lease);
+    if (calls.length > 0) await this.closing.closeBelow(calls, state, live.lease);
   }
 
   /** What the caller of a run gets that somebody else ended, or asked to end: then this is where it does. */
