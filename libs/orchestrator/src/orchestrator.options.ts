@@ -118,7 +118,7 @@ export interface OrchestratorOptions {
    * have to do. Default: everything, in every process.
    */
   readonly services?: ServiceOptions | false;
-  /** How long what has happened is kept; `false`: for ever. Default: events for `7d`, and runs for ever. */
+  /** How long what has happened is kept; `false`: for ever. Default: runs for `90d`, events and log lines for `30d`. */
   readonly retention?: RetentionOptions | false;
   /** How parameters, results and errors are kept. */
   readonly payloads?: PayloadOptions;

@@ -14,6 +14,7 @@ import { createTestingOrchestrator, type TestDatabase, type TestingOrchestrator 
 import { Retention } from '../../../libs/orchestrator/src/runtime/retention/retention.service.js';
 import { testDatabase } from '../../support/database.js';
 import { sql } from '../../support/sql.js';
+import { waitFor } from '../../support/wait-for.js';
 import { letPassBeDue, rowsOf, weeksOf } from './support/kept.js';
 
 @Injectable()
@@ -118,7 +119,9 @@ describe('runs that have ended long ago', () => {
     const rows = await sql<{ id: string }>(database, 'select id from nestor.flow_run where root_flow_run_id = $1', [
       id,
     ]);
-    return rows.map((row) => row.id);
+    const ids = rows.map((row) => row.id);
+    await waitFor(async () => (await rowsOf(database, ids)).log === 4); // lines are written behind the runs
+    return ids;
   };
   const payloads = async (): Promise<number> =>
     (await sql<{ count: number }>(database, 'select count(*)::int as count from nestor.payload'))[0]!.count;
@@ -214,6 +217,7 @@ describe('runs that have ended long ago', () => {
     await done.result();
     const waiting = await tasks.with({ in: '500d' }).delay(Reports, 'printOut', 2);
     await nestor.clock.advance('120d');
+    await waitFor(async () => (await sql(database, 'select from nestor.log')).length === 1);
     expect(await removeExpired()).toMatchObject({ taskRuns: 1, logs: 1 });
     const left = await sql<{ id: string }>(database, 'select id from nestor.task_run');
     expect(left.map(({ id }) => id)).toEqual([waiting.taskRunId]);
@@ -248,6 +252,15 @@ describe('runs that have ended long ago', () => {
     await nestor.clock.advance('120d');
     await removeExpired();
     expect([...shelf.kept.keys()]).toEqual(rows.map(({ key }) => key));
+    // Rows lead to what is in a store: a week goes as a whole only once they have gone.
+    const [week] = await weeksOf(database, 'flow_run');
+    await nestor.clock.advance('400d');
+    await nestor.get(FlowRuns).result(living.id);
+    await nestor.clock.advance('91d');
+    await removeExpired();
+    expect(shelf.kept.size).toBe(0);
+    await removeExpired();
+    expect(await weeksOf(database, 'flow_run')).not.toContain(week);
   }, 60_000);
 
   it('leave nothing half when a pass breaks off: the next one goes on with it [S24]', async () => {

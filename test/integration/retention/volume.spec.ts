@@ -115,7 +115,7 @@ describe('with more than a hundred thousand rows that are to go', () => {
       scan: (tx) => runs.scan(tx, scan),
       'scan from somewhere': (tx) => runs.scan(tx, { ...scan, after: first! }),
       remove: (tx) => runs.remove(tx, { app: 'shop', processId: first! }, ids, now()),
-      survey: (tx) => runs.survey(tx, { ...scan, limit: 1_000 }, now(), now()),
+      survey: (tx) => runs.survey(tx, { ...scan, limit: 1_000 }, { until: now(), end: now(), late: now() }),
       keys: (tx) => runs.forgetKeys(tx, new Date(0).toISOString(), now(), 1_000),
       'task runs': (tx) => tasks.scan(tx, scan),
       'survey of task runs': (tx) => tasks.survey(tx, { ...scan, limit: 1_000 }, now()),
@@ -155,6 +155,22 @@ describe('with more than a hundred thousand rows that are to go', () => {
               (select count(*) from nestor.event where occurred < now() - interval '8 days')::int as events`,
     );
     expect(left).toEqual({ flowRuns: 1, taskRuns: TASKS_PER_RUN, events: 0 });
+  }, 120_000);
+
+  it('weeks of them go as a whole in one pass, with what reaches into the week after [S24]', async () => {
+    await sql(
+      database,
+      `update nestor.flow_run set state_type = 'COMPLETED', state_name = 'Completed', end_time = now() - interval '17 days'`,
+    );
+    await sql(database, SOME_RUNS, [FLOW_RUNS, TASKS_PER_RUN]);
+    await letPassBeDue(database);
+    const removed = await app.get(Retention).removeExpired();
+    expect(removed!.partitions.filter((name) => name.startsWith('task_run_state_')).length).toBeGreaterThan(0);
+    expect(removed!.taskRuns).toBeLessThan(FLOW_RUNS); // of those that ended in the last hour of a week alone
+    const tables = ['flow_run', 'flow_run_state', 'task_run', 'task_run_state', 'log', 'run_key', 'retention_pass'];
+    const counts = tables.map((table) => `(select count(*) from nestor.${table})::int as ${table}`);
+    const [left] = await sql(database, `select ${counts.join(', ')}`);
+    expect(left).toEqual({ ...Object.fromEntries(tables.map((table) => [table, 0])), retention_pass: 1 });
   }, 120_000);
 });
 

@@ -25,6 +25,15 @@ export interface FlowRunPage {
   readonly ids: readonly string[];
 }
 
+/** The weeks that are to be dropped, and when those end. */
+interface SurveyBounds {
+  /** Runs up to here are looked at: some more than those of the weeks, because clocks differ. */
+  readonly until: string;
+  readonly end: string;
+  /** Whoever ended after this may have left something in the week after. */
+  readonly late: string;
+}
+
 /** A page of flow runs of weeks that are to be dropped. */
 export interface SurveyedRuns {
   readonly seen: number;
@@ -116,11 +125,12 @@ export class ExpiredFlowRunsRepository {
   /**
    * Looks whether the flow runs of a week, and all before it, may go, page by page; in the order of their ids, so that one of an
    * earlier week that stays is found first. Rides `flow_run_pkey`.
-   *
-   * @param until the end of the weeks.
-   * @param late whoever ended after may have left something in the week after.
    */
-  async survey(tx: Tx, { app, before, after, limit }: FlowRunScan, until: string, late: string): Promise<SurveyedRuns> {
+  async survey(
+    tx: Tx,
+    { app, before, after, limit }: FlowRunScan,
+    { until, end, late }: SurveyBounds,
+  ): Promise<SurveyedRuns> {
     const [row] = await tx.query<SurveyedRuns>(
       `with page as materialized (
          select r.id, r.app, r.root_flow_run_id, r.state_type, r.end_time, r.state_timestamp
@@ -131,11 +141,22 @@ export class ExpiredFlowRunsRepository {
        select count(*)::int as seen, (select id::text from page order by id desc limit 1) as last,
               coalesce(bool_or(p.app <> $1 or not (${endedBefore('p', '$2')})), false) as "isWanted",
               array(select distinct root_flow_run_id::text from page
-                     where coalesce(end_time, state_timestamp) >= $6::timestamptz) as "reachingOver"
+                     where coalesce(end_time, state_timestamp) >= $6::timestamptz
+                       and id < ${this.schema}.uuid_floor($7::timestamptz)) as "reachingOver"
          from page p`,
-      [app, before, after, limit, until, late],
+      [app, before, after, limit, until, late, end],
     );
     return row!;
+  }
+
+  /** Whether there are runs from before an instant, flow runs or task runs. Rides the primary keys. */
+  async areAnyBefore(tx: Tx, until: string): Promise<boolean> {
+    const among = (table: string): string =>
+      `exists (select from ${this.schema}.${table} where id < ${this.schema}.uuid_floor($1::timestamptz))`;
+    const [row] = await tx.query<{ found: boolean }>(`select ${among('flow_run')} or ${among('task_run')} as found`, [
+      until,
+    ]);
+    return row?.found ?? false;
   }
 
   /** Forgets up to `limit` keys of the runs of a time. Rides `run_key_flow_run_idx`. */

@@ -13,6 +13,8 @@ import { Weeks } from './weeks.service.js';
 /** Runs that are looked at with one statement. */
 const PAGE = 5_000;
 const BATCH = 5_000;
+/** Of those that reach into the next week, so many are removed at a time, with all within them. */
+const OVER = 200;
 
 /** Clocks of processes, which give runs their ids, and that of the database are not further apart. */
 const SKEW_MS = 86_400_000;
@@ -28,8 +30,7 @@ const TABLES: readonly PartitionedTable[] = [
 /**
  * Drops weeks of runs as a whole: those of which everything may go, and before which nothing is left that may not.
  *
- * A run that stays keeps its week, and those after it, in which some of it may be: what else is in them is removed row by row, and
- * once nothing is left of a week it is dropped.
+ * A run that stays keeps its week, and those after it, in which some of it may be: what else is in them is removed row by row.
  */
 @Injectable()
 export class ExpiredWeeks {
@@ -45,19 +46,23 @@ export class ExpiredWeeks {
 
   /** Drops weeks all of whose runs may go. */
   async drop(pass: RetentionPass, ageMs: number): Promise<void> {
-    if (await this.areSomeElsewhere()) return;
+    const areSomeElsewhere = await this.areSomeElsewhere();
     const groups = await this.expired(pass, ageMs);
     for (const fromMs of [...groups.keys()].sort((one, other) => one - other)) {
       const group = groups.get(fromMs) ?? [];
-      if (!(await this.mayGo(pass, fromMs, ageMs)) || !(await this.dropGroup(pass, fromMs, group))) return;
+      const isDone = areSomeElsewhere
+        ? await this.dropEmpty(pass, fromMs, group)
+        : (await this.mayGo(pass, fromMs, ageMs)) && (await this.dropGroup(pass, fromMs, group));
+      if (!isDone) return;
     }
   }
 
-  /** Drops weeks of which nothing is left. */
-  async dropEmpty(pass: RetentionPass, ageMs: number): Promise<void> {
-    for (const group of (await this.expired(pass, ageMs)).values()) {
-      for (const week of group) if (!(await this.weeks.hasRows(week.name))) await this.weeks.drop(week, pass);
-    }
+  /** Of a week before whose end no runs are left, drops what is empty: nobody writes there any more. */
+  private async dropEmpty(pass: RetentionPass, fromMs: number, group: readonly WeekPartition[]): Promise<boolean> {
+    const until = textOf(fromMs + WEEK_MS);
+    if (await this.transactions.single((tx) => this.flowRuns.areAnyBefore(tx, until))) return false;
+    for (const week of group) if (!(await this.weeks.hasRows(week.name))) await this.weeks.drop(week, pass);
+    return true;
   }
 
   /** The weeks that are old enough, by when they begin. */
@@ -82,18 +87,18 @@ export class ExpiredWeeks {
   private async mayGo(pass: RetentionPass, fromMs: number, ageMs: number): Promise<boolean> {
     const untilMs = fromMs + WEEK_MS;
     const until = textOf(untilMs + SKEW_MS);
-    const late = textOf(untilMs - LATE_MS);
+    const bounds = { until, end: textOf(untilMs), late: textOf(untilMs - LATE_MS) };
     const scan = { app: pass.holder.app, before: pass.before(ageMs), limit: PAGE };
     const taskRuns = (after: string | null) =>
       this.transactions.single((tx) => this.taskRuns.survey(tx, { ...scan, after }, until));
     const flowRuns = (after: string | null) =>
-      this.transactions.single((tx) => this.flowRuns.survey(tx, { ...scan, after }, until, late));
+      this.transactions.single((tx) => this.flowRuns.survey(tx, { ...scan, after }, bounds));
     const reachingOver = await this.survey(pass, taskRuns, await this.survey(pass, flowRuns, new Set()));
     if (reachingOver === null) return false;
     const step = pass.step();
     const ids = [...reachingOver];
-    for (let first = 0; first < ids.length; first += BATCH) {
-      if (!(await this.runs.removeFlowRuns(pass, step, ids.slice(first, first + BATCH), ageMs))) return false;
+    for (let first = 0; first < ids.length; first += OVER) {
+      if (!(await this.runs.removeFlowRuns(pass, step, ids.slice(first, first + OVER), ageMs))) return false;
       if (!(await step.goesOn())) return false;
     }
     return true;

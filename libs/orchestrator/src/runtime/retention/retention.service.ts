@@ -106,7 +106,6 @@ export class Retention implements OnApplicationBootstrap {
     if (runsMs === null) return events && publications;
     await this.expiredWeeks.drop(pass, runsMs);
     const runs = await this.expiredRuns.remove(pass, runsMs);
-    await this.expiredWeeks.dropEmpty(pass, runsMs);
     return events && publications && runs;
   }
 
