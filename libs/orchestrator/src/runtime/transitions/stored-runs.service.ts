@@ -113,7 +113,7 @@ export class StoredRuns {
   ): Promise<void> {
     if (flowRunIds.length === 0) return;
     const found = (await this.flowRuns.loadRows(flowRunIds)).filter(isStill);
-    await Promise.all(found.map((one) => this.decideAndWrite(one, proposed(one), policy)));
+    await this.proposeEach(found, proposed, policy);
   }
 
   /** Creates a run that nobody executes yet: whoever claims it does. Durable when this resolves. */
@@ -155,10 +155,11 @@ export class StoredRuns {
   async proposeEach(
     all: readonly LoadedFlowRun[],
     proposed: ProposedState | ((found: LoadedFlowRun) => ProposedState),
+    policy: Policy<FlowRun> = flowRunPolicy,
   ): Promise<ReadonlyMap<string, ProposalOutcome>> {
     const outcomes = all.map(async (found): Promise<[string, ProposalOutcome]> => {
       const state = typeof proposed === 'function' ? proposed(found) : proposed;
-      const { written, moved } = await this.decideAndWrite(found, state, flowRunPolicy);
+      const { written, moved } = await this.decideAndWrite(found, state, policy);
       return [found.row.id, written ? (moved ? 'moved' : 'kept') : 'changed'];
     });
     return new Map(await Promise.all(outcomes));
