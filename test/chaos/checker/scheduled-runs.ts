@@ -76,7 +76,12 @@ export async function checkScheduledRuns(
   }
   return {
     violations: [...violations, ...notExecuted(made, evidence)],
-    figures: { schedules: schedules.length, ...figures, ...punctuality(made, evidence, endsAt) },
+    figures: {
+      schedules: schedules.length,
+      ...figures,
+      completed: made.filter(({ runId }) => evidence.flowRuns.get(runId)?.stateType === StateType.Completed).length,
+      ...punctuality(made, evidence, endsAt),
+    },
   };
 }
 
