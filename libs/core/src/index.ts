@@ -119,7 +119,14 @@ export { advanceFlowRun, advanceTaskRun } from './transitions/advance.js';
 export { decide } from './transitions/decide.js';
 export type { NeedsFacts, Verdict } from './transitions/decide.js';
 export { mirroredState, stateOfRun } from './transitions/state-of-run.js';
-export type { FlowRun, FlowRunPolicy, RetryPolicy, Run, TaskRun } from './transitions/run.js';
+export {
+  dueAgain,
+  type FlowRun,
+  type FlowRunPolicy,
+  type RetryPolicy,
+  type Run,
+  type TaskRun,
+} from './transitions/run.js';
 export type { Effect } from './transitions/effect.js';
 export type { DeploymentConcurrency, FactName, Facts, FlowRunOfTask, TagLimit } from './transitions/facts.js';
 export type { PolicyChange, Policy, Rule, Ruling, Transition } from './transitions/transition.js';

@@ -141,6 +141,22 @@ describe('app.close()', () => {
     expect(await illegalHistories(database)).toEqual([]);
   });
 
+  it('hands back what keeps its place before all that came after it', async () => {
+    const line = { app: 'in-line', worker: { limit: 1 } };
+    await start({ ...line, drain: '20ms' });
+    stage.body = () => gate.pass();
+    const first = await app.get(Flows).enqueue(Stage, 'play');
+    await gate.reached;
+    const second = await app.get(Flows).enqueue(Stage, 'play');
+    await app.close();
+
+    const played: (string | null)[] = [];
+    const body = async (): Promise<unknown> => played.push(currentRun().flowRunId);
+    await start({ ...line, providers: [{ provide: Stage, useFactory: () => Object.assign(new Stage(), { body }) }] });
+    await app.get(FlowRuns).result(second.id);
+    expect(played).toEqual([first.id, second.id]);
+  });
+
   it('hands back what waits for its retry, as it waits', async () => {
     await start({ drain: '20ms' });
     const { id } = await app.get(Flows).start(Stage, 'playLater');

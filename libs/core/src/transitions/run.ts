@@ -17,6 +17,11 @@ export interface Run {
   readonly policy: RetryPolicy;
 }
 
+/** When a run that was interrupted is due again: it keeps its place before all that were to start after it. */
+export function dueAgain({ expectedStartTime }: Run, now: Instant): Instant {
+  return expectedStartTime !== null && expectedStartTime < now ? expectedStartTime : now;
+}
+
 /** When a failed run is tried again. */
 export interface RetryPolicy {
   /** Attempts after the first one. */

@@ -3,10 +3,11 @@ import {
   awaitingRetry,
   cancelled,
   crashed,
-  isTerminal,
-  StateType,
+  dueAgain,
   type Instant,
+  isTerminal,
   type ProposedState,
+  StateType,
 } from '@nestor/core';
 import { Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import { Transactions } from '../../persistence/transactions.js';
@@ -189,7 +190,11 @@ function isWaiting({ stateType, wasBeginning }: OrphanedFlowRun): boolean {
 
 /** What becomes of an open run whose process is gone, and that did not wait. */
 function nextState({ run }: LoadedFlowRun, now: Instant): ProposedState {
-  const interrupted = { scheduledTime: now, message: 'Its process died.', details: { interrupted: true } };
+  const interrupted = {
+    scheduledTime: dueAgain(run, now),
+    message: 'Its process died.',
+    details: { interrupted: true },
+  };
   if (run.state?.type === StateType.Cancelling) {
     return cancelled({ message: 'Its process ended while the run was being cancelled.' });
   }

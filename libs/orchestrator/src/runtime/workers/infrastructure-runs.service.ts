@@ -2,11 +2,12 @@ import {
   awaitingResume,
   cancelled,
   crashed,
+  dueAgain,
   isTerminal,
   pending,
+  type ProposedState,
   StateType,
   submitting,
-  type ProposedState,
 } from '@nestor/core';
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { newId } from '../../persistence/ids.js';
@@ -229,7 +230,7 @@ export class InfrastructureRuns {
   private stateAfter(found: LoadedFlowRun, job: Job, end: JobEnd): ProposedState {
     const { row, run } = found;
     if (row.stateType === StateType.Cancelling) return cancelled({ message: 'Its infrastructure has ended.' });
-    const scheduledTime = this.transitions.now();
+    const scheduledTime = dueAgain(run, this.transitions.now());
     // What was ended because this process ends is no matter of the run: it goes on elsewhere.
     if (job.isLeft) return awaitingResume({ scheduledTime, message: 'Its worker shut down.' });
     if (end.exitCode === 0) return crashed({ message: 'Its infrastructure ended without having begun it.' });

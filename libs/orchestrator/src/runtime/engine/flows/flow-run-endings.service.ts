@@ -1,4 +1,4 @@
-import { awaitingResume, cancelled, crashed, StateType, type ProposedState, type State } from '@nestor/core';
+import { awaitingResume, cancelled, crashed, dueAgain, StateType, type ProposedState, type State } from '@nestor/core';
 import { Injectable } from '@nestjs/common';
 import { RunObserver } from '../../control/run-observer.service.js';
 import { LeaseLostError } from '../../leases/run-lease.js';
@@ -73,7 +73,8 @@ export class FlowRunEndings {
   private async handBack(live: LiveFlowRun, active: ActiveFlowRun): Promise<void> {
     const waits = live.image.state?.type === StateType.Scheduled || active.gate.isClosed;
     if (waits) return this.transitions.releaseLease(live);
-    const state = awaitingResume({ scheduledTime: this.transitions.now(), message: 'Its process shut down.' });
+    const scheduledTime = dueAgain(live.image, this.transitions.now());
+    const state = awaitingResume({ scheduledTime, message: 'Its process shut down.' });
     try {
       await this.transitions.proposeForFlowRun(live, state, { lease: 'revoked' });
     } catch (error) {
