@@ -2,7 +2,7 @@
 // P: to be equalled; B: what Prefect lacks or does badly, to be done better; C: what only its cloud service has.
 
 /** Areas in which every row has to be covered by a test, or reasoned; others may have open rows. */
-export const COMPLETE = ['F', 'T', 'C', 'H', 'O', 'G'];
+export const COMPLETE = ['F', 'T', 'C', 'H', 'O', 'S', 'D', 'W', 'R', 'G'];
 
 /** Rows that are not there in the form of Prefect, and why. At most 15. */
 export const REASONS = {
