@@ -4,6 +4,7 @@ import { schemaOf } from '../../persistence/schema-of.js';
 import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
 import { preparedStatement, type PreparedStatement, type Tx } from '../../persistence/transactions.js';
 import { newsOfRuns } from '../fair-lines/fair-line-statements.js';
+import { unnested } from '../row-set.js';
 import { keyedRows, plainRows, type WaitingFlowRun, type WaitingRows } from './waiting-flow-run-rows.js';
 
 interface Asking {
@@ -80,7 +81,7 @@ const creationOf = (schema: string, { rows, runColumns }: WaitingRows, more: str
   with asked as materialized (
     select n.*
       from ${rows.source(1, 'n')}
-     where not exists (select from ${schema}.flow_run r where r.id = n.id)
+     where ${flowRunOf(schema, 'n.id')} is null
   ), keyed as (
     insert into ${schema}.run_key (flow_id, key, flow_run_id)
     select flow_id, idempotency_key, id from asked where idempotency_key is not null order by flow_id, idempotency_key
@@ -99,4 +100,11 @@ const creationOf = (schema: string, { rows, runColumns }: WaitingRows, more: str
   )${more}
   select id::text from created
   union all
-  select r.id::text from ${schema}.flow_run r where r.id = any($1::uuid[])`;
+  select n.id::text from (${unnested(1, ['uuid'], 'id')}) as n where ${flowRunOf(schema, 'n.id')} is not null`;
+
+/**
+ * The id again where there is such a run. By a look at the index for each, whatever the plan was made for: one that was made while the
+ * table was empty, and is kept, would read all of it.
+ */
+const flowRunOf = (schema: string, id: string): string =>
+  `(select r.id from ${schema}.flow_run r where r.id = ${id} limit 1)`;
