@@ -69,6 +69,16 @@ export function unnested(first: number, types: readonly ColumnType[], names: str
   return `select element.* from (select ${arrays} offset 0) as given cross join unnest(${elements})${order} as element(${names})`;
 }
 
+/**
+ * A condition that always holds, and of which the planner assumes that few rows, mostly one, meet it: those that it qualifies are looked
+ * up one by one in the index of what they are joined with.
+ *
+ * Otherwise the plan depends on when it was made: in the first moments of a table, or of a partition, reading all of it is cheaper than
+ * ten looks at its index. Such a plan is kept until the server analyses the table, a minute and many thousand rows later.
+ * Nothing that is large itself may be joined in the same place: it would be read once for each row.
+ */
+export const assumedFew = (value: string): string => `nullif(${value}, ${value}) is null`;
+
 function isBare(type: ColumnType): boolean {
   return (BARE_TYPES as readonly string[]).includes(type);
 }

@@ -1,6 +1,6 @@
 import { gracePeriodOf } from '../concurrency-limits/grace-period.js';
 import { areLinesAwake, nextLine } from '../fair-lines/fair-line-statements.js';
-import { unnested } from '../row-set.js';
+import { assumedFew, unnested } from '../row-set.js';
 import { SEED_KEY } from '../run-values/run-values.repository.js';
 
 // How waiting runs are taken, and which is the next to be due.
@@ -61,8 +61,8 @@ interface Due {
 
 /**
  * Gives the runs in `due (id, place, is_limited)` to the process `$1`, each in a new epoch, and all that is needed to begin them. A lease
- * changes hands, no state does. (By an array of ids, because a join is planned for any number of them.) One that never ran is pinned to this build, or
- * to none, as its flow says. Whether a run is a fork is looked up where it never ran: then there may be records of it.
+ * changes hands, no state does. One that never ran is pinned to this build, or to none, as its flow says. Whether a run is a fork is
+ * looked up where it never ran: then there may be records of it.
  */
 const claimed = (schema: string, { buildId, pinnedFlowIds }: Claimant): string => `
   claimed as (
@@ -70,14 +70,14 @@ const claimed = (schema: string, { buildId, pinnedFlowIds }: Claimant): string =
        set process_id = $1::uuid, lease_epoch = r.lease_epoch + 1, updated = clock_timestamp(),
            pinned_build_id = case when r.run_count > 0 then r.pinned_build_id
                                   when r.flow_id = any(${pinnedFlowIds}::uuid[]) then ${buildId} end
-     where r.id = any(array(select id from due))
-    returning ${CLAIMED_COLUMNS}
+      from due
+     where r.id = due.id and ${assumedFew('due.id')}
+    returning ${CLAIMED_COLUMNS}, due.place, due.is_limited
   )
-  select ${claimedSelection(schema)}
+  select ${claimedSelection(schema, 'c')}
     from claimed c
-    join due on due.id = c.id
     ${currentState(schema)}
-   order by due.place`;
+   order by c.place`;
 
 /** What is needed to begin runs. */
 const CLAIMED_COLUMNS = `
@@ -86,7 +86,7 @@ const CLAIMED_COLUMNS = `
               r.infrastructure_pid, r.job_variables, r.state_timestamp, r.run_count, r.expected_start_time,
               r.next_scheduled_start_time, r.start_time, r.end_time, r.total_run_time_us, r.lease_epoch, r.fairness_key`;
 
-const claimedSelection = (schema: string): string => `
+const claimedSelection = (schema: string, due: string): string => `
          c.id, c.flow_id as "flowId", c.app, c.root_flow_run_id as "rootFlowRunId",
          c.parent_task_run_id as "parentTaskRunId", c.deployment_id as "deploymentId", c.work_queue_id as "workQueueId",
          c.name, c.flow_version as "flowVersion", c.build_id as "buildId", c.encoding_version as "encodingVersion",
@@ -94,7 +94,7 @@ const claimedSelection = (schema: string): string => `
          c.job_variables as "jobVariables", c.run_count as "runCount", c.expected_start_time as "expectedStartTime",
          c.next_scheduled_start_time as "nextScheduledStartTime", c.start_time as "startTime", c.end_time as "endTime",
          c.total_run_time_us as "totalRunTimeUs", c.lease_epoch as "leaseEpoch",
-         due.is_limited or (c.fairness_key is not null and c.deployment_id is not null) as "isLimited",
+         ${due}.is_limited or (c.fairness_key is not null and c.deployment_id is not null) as "isLimited",
          c.run_count = 0 and exists (
            select from ${schema}.run_value v where v.flow_run_id = c.id and v.key = '${SEED_KEY}') as "isFork",
          s.id as "stateId", s.type as "stateType", s.name as "stateName", s.message as "stateMessage",
@@ -112,10 +112,11 @@ const currentState = (schema: string): string => `
  * them count against a limit. Those that it has no more are left out. Rides `flow_run_pkey`.
  */
 export const takenFlowRuns = (schema: string): string => `
-  select ${claimedSelection(schema)}
-    from unnest($2::uuid[], $3::boolean[]) with ordinality as due(id, is_limited, place)
+  select ${claimedSelection(schema, 'due')}
+    from (${unnested(2, ['uuid', 'boolean'], 'id, is_limited, place', true)}) as due
     join ${schema}.flow_run c on c.id = due.id and c.process_id = $1::uuid
     ${currentState(schema)}
+   where ${assumedFew('due.id')}
    order by due.place`;
 
 /**
@@ -267,7 +268,7 @@ export const releaseFlowRuns = (schema: string): string => `
     select r.id
       from ${schema}.flow_run r
       join (${unnested(2, ['uuid', 'integer'], 'id, epoch')}) as h on h.id = r.id
-     where r.lease_epoch = h.epoch and r.process_id = $1::uuid
+     where r.lease_epoch = h.epoch and r.process_id = $1::uuid and ${assumedFew('h.id')}
      order by r.id
        for no key update of r
   )

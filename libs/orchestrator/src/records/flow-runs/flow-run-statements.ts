@@ -1,5 +1,5 @@
 import { FENCE_WIDTH, leaseCheck, singleLeaseCheck } from '../lease-check.js';
-import { RowSet, type RowColumn } from '../row-set.js';
+import { assumedFew, RowSet, type RowColumn } from '../row-set.js';
 import { storedPolicy, storedTags } from '../stored-run.js';
 import { instantParameter, newStates, STATE_COLUMNS } from '../stored-state.js';
 import { timeAhead } from '../time-ahead.js';
@@ -99,7 +99,8 @@ export const moveRows = new RowSet<FlowRunMove>([
 
 /**
  * Compare-and-set of many runs. Locks the rows in id order, so that two batches never wait for each other; the condition
- * on state and epoch is evaluated on the row as it is once the lock is held. Rides `flow_run_pkey`, one partition per run.
+ * on state and epoch is evaluated on the row as it is once the lock is held. Rides `flow_run_pkey`, one partition per run. (The rows
+ * given are compared by hash tables, `(… in …) is true`: a batch may have many, and joins are planned for few.)
  *
  * A run that waits in the line of its key stays there while it only waits longer. One that is to go earlier, or has ended and comes back,
  * goes on without a turn: its line may sleep, or be gone.
@@ -108,7 +109,12 @@ export const moveFlowRuns = (schema: string): string => `
   with ${leaseCheck(schema)}, move as materialized (
     select m.* from held cross join ${moveRows.source(FENCE_WIDTH + 1, 'm')} where held.leases[m.claim]
   ), locked as materialized (
-    select r.id from ${schema}.flow_run r where r.id = any(array(select id from move)) order by r.id for no key update
+    select r.id
+      from move m
+      join ${schema}.flow_run r on r.id = m.id
+     where ${assumedFew('m.id')}
+     order by r.id
+       for no key update of r
   ), moved as (
     update ${schema}.flow_run r
        set updated = now(), empirical_policy = m.empirical_policy, result = m.result, state_id = m.state_id,
@@ -120,8 +126,7 @@ export const moveFlowRuns = (schema: string): string => `
            process_id = case when m.is_taken then $1::uuid when m.is_released then null else r.process_id end,
            lease_epoch = r.lease_epoch + case when r.state_id = m.state_id then 0 else m.epochs end
       from move m
-      join locked l on l.id = m.id
-     where r.id = m.id
+     where r.id = m.id and (m.id in (select id from locked)) is true and ${assumedFew('m.id')}
        and (r.state_id is not distinct from m.expected_state_id and r.lease_epoch = coalesce(m.expected_epoch, r.lease_epoch)
             or r.state_id = m.state_id)
     returning r.id
@@ -129,7 +134,7 @@ export const moveFlowRuns = (schema: string): string => `
     insert into ${schema}.flow_run_state (flow_run_id, ${STATE_COLUMNS})
     select s.run_id, s.timestamp, s.id, s.type, s.name, s.message, s.state_details, s.follows
       from ${newStates.source(FENCE_WIDTH + 1 + moveRows.width, 's')}
-      join moved on moved.id = s.run_id
+     where (s.run_id in (select id from moved)) is true
     on conflict do nothing
   )
   select (select leases from held) as leases, array(select id from moved) as moved`;

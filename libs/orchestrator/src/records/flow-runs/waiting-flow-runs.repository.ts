@@ -11,21 +11,33 @@ interface Asking {
   query<Row>(statement: string, parameters: unknown[]): Promise<Row[]>;
 }
 
+/** What is to be asked, for one of the ways in which runs are created. */
+interface Creation {
+  readonly statement: PreparedStatement;
+  readonly parameters: readonly (string | number | boolean | null)[];
+}
+
 /** Flow runs that are created to wait for their time, or for whoever takes them. */
 @Injectable()
 export class WaitingFlowRunsRepository {
+  private readonly loneStatement: PreparedStatement;
   private readonly plainStatement: PreparedStatement;
   private readonly keyedStatement: PreparedStatement;
   private readonly schema: string;
 
   constructor(@Inject(ORCHESTRATOR_DATA_SOURCE) private readonly dataSource: DataSource) {
     this.schema = schemaOf(dataSource);
+    this.loneStatement = preparedStatement('create_lone_waiting_run', createLoneWaitingRun(this.schema));
     this.plainStatement = preparedStatement('create_waiting_runs', createWaitingRuns(this.schema));
     this.keyedStatement = preparedStatement('create_keyed_runs', createKeyedRuns(this.schema));
   }
 
   /** What {@link create} asks, for a transaction that is not ours as well. Of runs without keys nothing is asked that they do not need. */
-  creation(runs: readonly WaitingFlowRun[]): { readonly statement: PreparedStatement; readonly parameters: string[] } {
+  creation(runs: readonly WaitingFlowRun[]): Creation {
+    const [first, second] = runs;
+    if (first && !second && first.origin.idempotencyKey === null && !first.origin.fairShare) {
+      return { statement: this.loneStatement, parameters: plainRows.rows.singles(runs) };
+    }
     return runs.some(({ origin }) => origin.fairShare)
       ? { statement: this.keyedStatement, parameters: keyedRows.rows.parameters(runs) }
       : { statement: this.plainStatement, parameters: plainRows.rows.parameters(runs) };
@@ -72,6 +84,18 @@ export class WaitingFlowRunsRepository {
  * key and are not decided yet; for none otherwise.
  */
 const createWaitingRuns = (schema: string): string => creationOf(schema, plainRows, '');
+
+/** The same of one run that has no key at all, which is what somebody waits for in an idle system: without arrays it is faster. */
+const createLoneWaitingRun = (schema: string): string => `
+  with asked as materialized (
+    select n.* from ${plainRows.rows.values(1, 'n', 1)} where ${flowRunOf(schema, 'n.id')} is null
+  ), created as (
+    insert into ${schema}.flow_run (${plainRows.runColumns}) select ${plainRows.runColumns} from asked
+  ), history as (
+    insert into ${schema}.flow_run_state (flow_run_id, timestamp, id, type, name, message, state_details)
+    select id, state_timestamp, state_id, state_type, state_name, state_message, state_details from asked
+  )
+  select $1::uuid::text as id`;
 
 /** The same of runs some of which have keys: their lines are told of. */
 const createKeyedRuns = (schema: string): string =>
