@@ -26,11 +26,14 @@ export interface HandOvers {
   readonly afterKills: Percentiles;
 }
 
-export async function measureHandOvers(
-  client: Client,
-  faults: readonly Injected[],
-  acquired: readonly LineOf<'acquired'>[],
-): Promise<HandOvers> {
+interface Watched {
+  readonly faults: readonly Injected[];
+  readonly acquired: readonly LineOf<'acquired'>[];
+  /** Since when all processes were up, in milliseconds since 1970: until then they have started all at once, on one machine. */
+  readonly since: number;
+}
+
+export async function measureHandOvers(client: Client, { faults, acquired, since }: Watched): Promise<HandOvers> {
   const { rows } = await client.query<HandedRow>(
     `select g.claim_id as "claimId", max(extract(epoch from pg_xact_commit_timestamp(g.xmin)))::float8 * 1000 as "committedAt",
             array_agg(e.process_id) as givers, bool_and(e.by_holder) as "byHolders"
@@ -46,7 +49,7 @@ export async function measureHandOvers(
   const afterKills: number[] = [];
   for (const { claimId, committedAt, givers, byHolders } of rows) {
     const line = begun.get(claimId);
-    if (!line) continue; // whoever it was handed to was killed meanwhile
+    if (!line || committedAt < since) continue; // whoever it was handed to was killed meanwhile
     const pids = [...givers.map((id) => pidOf.get(id)), line.pid];
     if (byHolders) {
       const times = wasHit(pids, committedAt, line.at, faults) ? disturbed : undisturbed;

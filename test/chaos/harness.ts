@@ -54,6 +54,7 @@ export class Harness {
     const load = kind.settings(this.args);
     const fleet = (this.fleet = await Fleet.start(server, nodes, { home, random, load, sabotage }));
 
+    const allUpSince = Date.now();
     const injector = new FaultInjector(fleet, server);
     const progress = setInterval(() => note(progressOf(injector, fleet)), PROGRESS_EVERY_MS);
     try {
@@ -75,7 +76,13 @@ export class Harness {
     const { injected } = injector;
     const [measurements, handOvers] = await server.administer(async (client) => [
       await measure(client, injected, linesOf({ lines }, 'flow'), serverUpSince),
-      load.name === 'limits' ? await measureHandOvers(client, injected, linesOf({ lines }, 'acquired')) : null,
+      load.name === 'limits'
+        ? await measureHandOvers(client, {
+            faults: injected,
+            acquired: linesOf({ lines }, 'acquired'),
+            since: allUpSince,
+          })
+        : null,
     ]);
     const seen: Violation[] = fleet.mishaps.map((what) => ({ invariant: 'I9', what }));
     if (claimsLeft > 0) {

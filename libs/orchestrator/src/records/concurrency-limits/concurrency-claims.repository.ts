@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
+import { channelOfProcessSql } from '../../persistence/channels.js';
 import { schemaOf } from '../../persistence/schema-of.js';
 import { storableJson } from '../../persistence/storable-json.js';
 import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
@@ -61,6 +62,13 @@ export interface HandedClaim {
   readonly flowRunId: string | null;
 }
 
+/** Who gives slots back. */
+interface Releasing {
+  /** See `DatabaseClock.leadUs`. */
+  readonly leadUs: number;
+  readonly processId: string;
+}
+
 /** How a claim that waits stands. */
 export interface PolledClaim {
   readonly id: string;
@@ -89,7 +97,10 @@ export class ConcurrencyClaimsRepository {
     );
     this.releaseStatement = preparedStatement(
       'release_slots',
-      `select ${HANDED} from ${schema}.concurrency_release($1, $2)`,
+      `select ${HANDED},
+              case when process_id <> $3::uuid
+                   then pg_notify(${channelOfProcessSql('process_id')}, 'slot:' || claim_id)::text end as told
+         from ${schema}.concurrency_release($1, $2)`,
     );
     this.pollStatement = preparedStatement(
       'poll_claims',
@@ -108,9 +119,15 @@ export class ConcurrencyClaimsRepository {
     return answer;
   }
 
-  /** Ends claims, granted or not; a second time changes nothing. @returns who got what became free. */
-  release(tx: Tx, ids: readonly string[], leadUs: number): Promise<HandedClaim[]> {
-    return tx.query<HandedClaim>(this.releaseStatement, [ids, leadUs]);
+  /**
+   * Ends claims, granted or not; a second time changes nothing. Other processes than `processId` hear at the commit itself of what
+   * they got: a notification of its own, afterwards, would take as long again. (Notifying transactions are committed one by one, as
+   * those that release slots of one limit are anyway.)
+   *
+   * @returns who got what became free.
+   */
+  release(tx: Tx, ids: readonly string[], { leadUs, processId }: Releasing): Promise<HandedClaim[]> {
+    return tx.query<HandedClaim>(this.releaseStatement, [ids, leadUs, processId]);
   }
 
   /** Looks after claims that wait, and grants those that can be. */

@@ -104,8 +104,7 @@ export class ConcurrencyLeases {
   /** Gives the slots of a lease back. Of one that is gone nothing is left to give back, which is no error. */
   async release(leaseId: string): Promise<void> {
     checkedId(leaseId, 'a lease');
-    const handed = await this.transactions.single((tx) => this.claims.release(tx, [leaseId], this.clock.leadUs));
-    this.handOver.tell(handed);
+    await this.handOver.release([leaseId]);
   }
 
   private async take({

@@ -56,8 +56,7 @@ export class SlotLine implements OnApplicationBootstrap {
     this.process.listen({
       notified: (payload) => {
         if (payload === null) return this.lookAtAll();
-        const prefix = `slot:${this.process.processId}:`;
-        for (const topic of topicsOf(payload)) if (topic.startsWith(prefix)) this.granted(topic.slice(prefix.length));
+        for (const topic of topicsOf(payload)) if (topic.startsWith('slot:')) this.granted(topic.slice('slot:'.length));
       },
       rejoined: () => this.lookAtAll(),
     });

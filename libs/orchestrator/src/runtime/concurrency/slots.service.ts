@@ -181,10 +181,7 @@ export class Slots {
 
   private async end(claimId: string): Promise<void> {
     try {
-      const handed = await this.journal.patiently(() =>
-        this.transactions.single((tx) => this.claims.release(tx, [claimId], this.clock.leadUs)),
-      );
-      this.handOver.tell(handed);
+      await this.journal.patiently(() => this.handOver.release([claimId]));
     } catch (error) {
       if (error instanceof JournalClosedError) return; // the process leaves, and its slots are freed for it
       this.logger.error(`Slots could not be given back; they are free when this process ends. ${String(error)}`);

@@ -79,7 +79,7 @@ class LeaseKeeper {
       await client.connect();
       this.letOthersComeBack();
       client.on('notification', ({ payload }) => this.tell({ kind: 'notified', payload: payload ?? '' }));
-      await client.query(`listen "${this.settings.channel}"`);
+      await client.query(this.settings.channels.map((channel) => `listen "${channel}"`).join('; '));
       const tookLock = await this.beat(client, false);
       if (this.fenced) return;
       this.tell({ kind: 'connected' });

@@ -7,7 +7,7 @@ export interface LeaseKeeperSettings {
   /** Statements, with their parameters numbered: see `leaseStatements`. */
   readonly statements: LeaseStatements;
   /** Where notifications arrive. */
-  readonly channel: string;
+  readonly channels: readonly string[];
   readonly heartbeatMs: number;
   readonly leaseMs: number;
   /** How long the event loop of the main thread may be busy before the heartbeat stops. */

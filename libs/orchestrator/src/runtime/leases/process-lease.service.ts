@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { Inject, Injectable, Logger, type OnApplicationBootstrap, type OnModuleInit } from '@nestjs/common';
 import { DataSource } from 'typeorm';
+import { channelOf, channelOfProcess } from '../../persistence/channels.js';
 import { newId } from '../../persistence/ids.js';
 import type { OrchestratorDataSource } from '../../persistence/orchestrator-data-source.js';
 import { schemaOf } from '../../persistence/schema-of.js';
@@ -10,7 +11,6 @@ import { Transactions } from '../../persistence/transactions.js';
 import { ProcessesRepository } from '../../records/processes/processes.repository.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { pause, withinMs } from '../engine/wait-until.js';
-import { channelOf } from '../notifications/channel.js';
 import { isPassive } from '../passive-start.js';
 import type { LeaseKeeperSettings, LeaseNews, LeaseOrder } from './lease-messages.js';
 import { LeaseProof } from './lease-proof.js';
@@ -36,7 +36,7 @@ const REJOIN_MS = 500;
 export interface LeaseListener {
   /** Other processes of the application that seem to be dead. */
   deadPeers?(ids: readonly string[]): void;
-  /** A notification on our channel; `null` after the session was made anew, when some may have been missed. */
+  /** A notification on one of our channels; `null` after the session was made anew, when some may have been missed. */
   notified?(payload: string | null): void;
   /** The process was fenced and goes on under a new id; the runs it executed are waiting for somebody. */
   rejoined?(): void;
@@ -221,7 +221,7 @@ export class ProcessLease implements OnModuleInit, OnApplicationBootstrap {
       connection: { ...(this.dataSource as OrchestratorDataSource).session },
       processId,
       statements: leaseStatements(schema, this.settings.app, DEATH_RULES),
-      channel: channelOf(schema),
+      channels: [channelOf(schema), channelOfProcess(processId)],
       heartbeatMs: HEARTBEAT_MS,
       leaseMs: DEATH_RULES.leaseMs,
       maxStallMs: this.settings.maxStallMs,

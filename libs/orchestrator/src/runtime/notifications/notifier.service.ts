@@ -1,9 +1,9 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { DataSource } from 'typeorm';
+import { channelOf, channelOfProcess } from '../../persistence/channels.js';
 import { schemaOf } from '../../persistence/schema-of.js';
 import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
 import { preparedStatement, Transactions, type Hint } from '../../persistence/transactions.js';
-import { channelOf } from './channel.js';
 
 /** What processes tell each other. */
 export type Topic =
@@ -15,8 +15,6 @@ export type Topic =
   | 'queued'
   /** Concurrency limits were changed. */
   | 'limits'
-  /** A claim of a process has the slots it waited for: `slot:<process>:<claim>`. */
-  | `slot:${string}:${string}`
   /** Work pools, or queues of theirs, were changed. */
   | 'pools'
   /** Infrastructure is to be ended. */
@@ -27,6 +25,11 @@ export type Topic =
   | `run:${string}`
   /** An input of a run is there: `input:<id>`. */
   | `input:${string}`;
+
+/** What one process is told alone. */
+type PrivateTopic =
+  /** A claim of it has the slots it waited for: `slot:<claim>`. */
+  `slot:${string}`;
 
 /** PostgreSQL takes less than 8,000 bytes. */
 const MAX_PAYLOAD = 7_000;
@@ -41,7 +44,8 @@ const NOTIFY = preparedStatement('notify', 'select pg_notify($1, $2)');
 @Injectable()
 export class Notifier {
   private readonly logger = new Logger(Notifier.name);
-  private readonly topics = new Set<Topic>();
+  /** By channel. */
+  private readonly topics = new Map<string, Set<Topic | PrivateTopic>>();
   private sending = false;
 
   constructor(
@@ -50,7 +54,17 @@ export class Notifier {
   ) {}
 
   notify(topic: Topic): void {
-    this.topics.add(topic);
+    this.add(channelOf(schemaOf(this.dataSource)), topic);
+  }
+
+  /** Tells one process alone, so that no other is woken. */
+  notifyProcess(processId: string, topic: PrivateTopic): void {
+    this.add(channelOfProcess(processId), topic);
+  }
+
+  private add(channel: string, topic: Topic | PrivateTopic): void {
+    const topics = this.topics.get(channel) ?? new Set();
+    this.topics.set(channel, topics.add(topic));
     if (this.sending) return;
     this.sending = true;
     setImmediate(() => void this.send());
@@ -62,12 +76,14 @@ export class Notifier {
   }
 
   private async send(): Promise<void> {
-    const channel = channelOf(schemaOf(this.dataSource));
     try {
-      while (this.topics.size > 0) {
-        const payload = this.nextPayload();
-        if (!this.dataSource.isInitialized) continue;
-        await this.transactions.single((tx) => tx.query(NOTIFY, [channel, payload]));
+      for (const [channel, topics] of this.topics) {
+        while (topics.size > 0) {
+          const payload = nextPayload(topics);
+          if (!this.dataSource.isInitialized) continue;
+          await this.transactions.single((tx) => tx.query(NOTIFY, [channel, payload]));
+        }
+        this.topics.delete(channel);
       }
     } catch (error) {
       this.logger.debug(`A notification could not be sent; others find out by looking. ${String(error)}`);
@@ -75,19 +91,20 @@ export class Notifier {
       this.sending = false;
     }
   }
+}
 
-  private nextPayload(): string {
-    let payload = '';
-    for (const topic of this.topics) {
-      if (payload.length + topic.length >= MAX_PAYLOAD) break;
-      payload += payload === '' ? topic : ` ${topic}`;
-      this.topics.delete(topic);
-    }
-    return payload;
+/** As many topics as fit; they are taken out. */
+function nextPayload(topics: Set<string>): string {
+  let payload = '';
+  for (const topic of topics) {
+    if (payload.length + topic.length >= MAX_PAYLOAD) break;
+    payload += payload === '' ? topic : ` ${topic}`;
+    topics.delete(topic);
   }
+  return payload;
 }
 
 /** The topics of a payload. */
-export function topicsOf(payload: string): Topic[] {
-  return payload.split(' ') as Topic[];
+export function topicsOf(payload: string): (Topic | PrivateTopic)[] {
+  return payload.split(' ') as (Topic | PrivateTopic)[];
 }
