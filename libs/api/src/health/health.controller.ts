@@ -14,7 +14,7 @@ export class HealthController {
     return true;
   }
 
-  /** The process can do its work: the database answers, and no shutdown has begun. */
+  /** The process can do its work: the database answers, runs are looked for, and no shutdown has begun. */
   @Get('ready')
   async ready(): Promise<{ message: string }> {
     const problem = await this.readiness.problem();
