@@ -1,6 +1,5 @@
 /**
- * `npm start`: the bundled orchestrator; `npm start -- services`: what it does for all of its processes, in a process of its own.
- * `npm run demo`: the guided tour. `npm run deploy-check`: whether this code could be deployed. Builds first when that is needed.
+ * `npm start`, `npm run demo` and `npm run deploy-check`: see HELP. Builds first when that is needed.
  *
  * The application is loaded into this very process, so that signals, the exit code and the memory are its own.
  */
@@ -9,6 +8,30 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { requireInstalledPackages, root, staleness } from './build-inputs.mjs';
 
+const PROGRAMS = ['services', 'demo', 'deploy-check'];
+const HELP = `npm start -- [services | demo | deploy-check]
+
+Starts the bundled orchestrator on the PostgreSQL of DATABASE_URL, or else on an embedded one in NESTOR_HOME (.nestor):
+
+  (nothing)     serves the API, executes runs, and does for all processes what has to be done by one
+  services      does nothing but the last of these
+  demo          audits the installed packages once, without a server, and prints the task runs; the same as npm run demo
+  deploy-check  tries this code on the runs in flight, and touches nothing; the same as npm run deploy-check. The exit code is 0
+                when all of them go on as they began
+  --help        this text
+
+Settings come from the environment: DATABASE_URL, NESTOR_HOME, NESTOR_PORT and so on. All of them: docs/configuration.md`;
+
+const [node, , ...args] = process.argv;
+const program = PROGRAMS.includes(args[0]) ? args.shift() : 'main';
+if (args.includes('--help') || args.includes('-h')) {
+  console.log(HELP);
+  process.exit();
+}
+if (args.length > 0) {
+  console.error(`There is nothing called "${args[0]}" to start, and no such option.\nMore: npm start -- --help`);
+  process.exit(2);
+}
 if (!process.features.require_module) {
   console.error(`Nestor needs Node 20.19 or newer (22.12 or newer in line 22); this is ${process.version}.`);
   process.exit(1);
@@ -23,8 +46,6 @@ if (reason) {
   if (status !== 0) process.exit(status ?? 1);
 }
 
-const [node, , ...args] = process.argv;
-const isNamed = ['demo', 'deploy-check', 'services'].includes(args[0]);
-const program = join(root, 'dist', 'src', `${isNamed ? args[0] : 'main'}.js`);
-process.argv = [node, program, ...(isNamed ? args.slice(1) : args)];
-await import(pathToFileURL(program).href);
+const file = join(root, 'dist', 'src', `${program}.js`);
+process.argv = [node, file];
+await import(pathToFileURL(file).href);

@@ -132,6 +132,19 @@ it('the demo says it in the same way', async () => {
   expect(demo.stdout).toBe('');
 });
 
+it.each([
+  [['--help'], 0, /^npm start -- \[services \| demo \| deploy-check\]\n/, /^$/],
+  [['deploy-check', '-h'], 0, /^npm start -- \[services \| demo \| deploy-check\]\n/, /^$/],
+  [['--port', '80'], 2, /^$/, /^There is nothing called "--port" .*\nMore: npm start -- --help\n$/],
+])('with %j nothing is started, and it says what could be', async (args, code, output, errors) => {
+  const home = scene.directory();
+  const app = scene.start({ cwd: scene.directory(), env: { NESTOR_HOME: home }, args });
+  expect(await app.exit).toEqual({ code, signal: null });
+  expect(app.stdout).toMatch(output);
+  expect(app.stderr).toMatch(errors);
+  expect(existsSync(join(home, 'postgres'))).toBe(false);
+});
+
 it('an occupied port takes the embedded server down again', async () => {
   const home = scene.directory();
   const app = scene.start({
