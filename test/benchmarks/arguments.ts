@@ -75,8 +75,20 @@ ${lines.join('\n')}
   --stored N  task runs that "history" stores beforehand (${DEFAULT_STORED})
   --help      this text
 
-  per_s        items a second; an item is a task, in "flows" and "fair" a flow run, in "latency" a call
+  per_s        items a second; an item is a task, in "flows", "queue", "dispatch" and "fair" a flow run, in "schedules" a
+               deployment, in "latency" a call
   ms_each      milliseconds per item
   limit_per_s  rows a second that plain "pg" inserts: one by one, or where work is concurrent in batches on two connections
-  ratio        per_s / limit_per_s; in "history" per_s / empty_per_s, the speed of the same work in an empty database`;
+  ratio        per_s / limit_per_s; in "history" per_s / empty_per_s, the speed of the same work in an empty database
+
+Some workloads have figures of their own:
+
+  latency, dispatch  p50_ms, p99_ms: from the call, or the enqueueing, to the start of the body
+  queue              in_per_s, in_one_by_one_per_s: runs enqueued a second, at once and one by one; out_per_s: runs executed
+  fair               quiet_…_ms, beside_…_ms: how long runs wait alone, and beside the flood; quiet_p99_ratio: the second p99 to
+                     the first; flood_in_per_s: runs of the flood enqueued a second
+  schedules          fill_s: until all have their runs; idle_pass_ms: a look when there is nothing to make
+  replay             resumed_ms: from the end of the one process to the start of the body in the other
+  history            stored: task runs that are there already; empty_per_s
+  memory             rss_mb: the peak`;
 }
