@@ -1,57 +1,35 @@
 import { currentRun } from '@nestor/orchestrator';
-import type { TestDatabase } from '@nestor/testing';
-import { testDatabase } from '../../support/database.js';
-import { Gate } from '../../support/gate.js';
-import { flowRunOf, illegalHistories, stateNames, taskRunsOf } from '../../support/history.js';
-import { Relay, type RelayProcess } from '../../support/relay.js';
+import { flowRunOf, stateNames, taskRunsOf } from '../../support/history.js';
+import type { RelayProcess } from '../../support/relay.js';
 import { sql } from '../../support/sql.js';
 import type { Stage } from '../../support/stage.js';
 import { waitFor } from '../../support/wait-for.js';
-
-type Play = Parameters<RelayProcess['begin']>[0];
+import { useTakeovers, type Play } from './support/takeovers.js';
 
 describe('a resumed flow run whose code asks for something else than it did', () => {
-  let database: TestDatabase;
-  let relay: Relay;
-  let gate: Gate;
-
-  beforeAll(async () => (database = await testDatabase()));
-  afterAll(() => database.drop());
-  beforeEach(() => {
-    relay = new Relay(database);
-    gate = new Gate();
-  });
-  afterEach(async () => {
-    gate.open();
-    await relay.close();
-    expect(await illegalHistories(database)).toEqual([]);
-  });
+  const takeovers = useTakeovers();
 
   /** A flow whose second call depends on who executes it: what code does that asks the clock, or a global variable. */
   const fickle = (stage: Stage): void => {
     stage.script = async () => {
       const one = await stage.act('steady');
       const two = await stage.act(`fickle ${stage.owner}`);
-      if (stage.owner === 'first') await gate.pass();
+      await takeovers.interruption(stage);
       return [one, two];
     };
   };
-  /** Plays code in a process that dies at the gate, and then in another one, of builds by the given names. */
-  const playTwice = async (
+  /** Plays code in two processes of builds by the given names. */
+  const playTwice = (
     play: Play,
     builds: readonly [string | null, string | null] = [null, null],
     code: (stage: Stage) => void = fickle,
-  ): Promise<{ id: string; second: RelayProcess }> => {
-    const [before, after] = builds.map((buildId) => (buildId === null ? {} : { buildId }));
-    const first = await relay.start('first', code, before);
-    const id = await first.begin(play);
-    await gate.reached;
-    await first.die();
-    return { id, second: await relay.start('second', code, after) };
+  ): ReturnType<typeof takeovers.playTwice> => {
+    const [ofFirst, ofSecond] = builds.map((buildId) => (buildId === null ? {} : { buildId }));
+    return takeovers.playTwice(code, { play, ofFirst, ofSecond });
   };
   const warningsOf = async (id: string): Promise<string[]> => {
     const rows = await sql<{ message: string }>(
-      database,
+      takeovers.database,
       'select message from nestor.log where flow_run_id = $1 and level = 30',
       [id],
     );
@@ -60,15 +38,21 @@ describe('a resumed flow run whose code asks for something else than it did', ()
 
   /** Those that are no changes of its state. */
   const eventsOf = (id: string): Promise<Record<string, unknown>[]> =>
-    sql(database, 'select event, resource, related, payload from nestor.event where resource_id = $1', [
+    sql(takeovers.database, 'select event, resource, related, payload from nestor.event where resource_id = $1', [
       `prefect.flow-run.${id}`,
     ]);
 
   const expectFailure = async (id: string, second: RelayProcess): Promise<void> => {
     expect(await second.failure(id)).toMatchObject({ code: 'REPLAY_DIVERGED', taskKey: 'Stage.act', unclaimed: 1 });
     expect(second.stage.performed).toEqual([]);
-    expect(await flowRunOf(database, id)).toMatchObject({ state_type: 'FAILED', run_count: 1 });
-    expect(await stateNames(database, id)).toEqual(['Pending', 'Running', 'AwaitingResume', 'Running', 'Failed']);
+    expect(await flowRunOf(takeovers.database, id)).toMatchObject({ state_type: 'FAILED', run_count: 1 });
+    expect(await stateNames(takeovers.database, id)).toEqual([
+      'Pending',
+      'Running',
+      'AwaitingResume',
+      'Running',
+      'Failed',
+    ]);
   };
   const expectWarning = async (id: string, second: RelayProcess): Promise<void> => {
     expect(await second.result(id)).toEqual(['act(steady) by first', 'act(fickle second) by second']);
@@ -117,13 +101,13 @@ describe('a resumed flow run whose code asks for something else than it did', ()
     const { id, second } = await playTwice('play', [null, null], (stage) => {
       stage.script = async () => {
         await stage.act(stage.owner).catch(() => undefined);
-        if (stage.owner === 'first') return gate.pass();
+        if (stage.owner === 'first') return takeovers.gate.pass();
         return 'went on as if nothing had happened';
       };
     });
     expect(await second.failure(id)).toMatchObject({ code: 'REPLAY_DIVERGED' });
     expect(second.stage.performed).toEqual([]);
-    expect((await taskRunsOf(database, id)).map(({ result }) => result)).toEqual(['act(first) by first']);
+    expect((await taskRunsOf(takeovers.database, id)).map(({ result }) => result)).toEqual(['act(first) by first']);
   });
 
   it('goes on in peace when it only comes to its calls late, or in another order', async () => {
@@ -131,7 +115,7 @@ describe('a resumed flow run whose code asks for something else than it did', ()
       stage.script = async () => {
         const names = stage.owner === 'first' ? ['a', 'b', 'c'] : ['c', 'new', 'b', 'a'];
         const results = await Promise.all(names.map((name) => stage.act(name)));
-        if (stage.owner === 'first') await gate.pass();
+        await takeovers.interruption(stage);
         return results;
       };
     });
@@ -146,7 +130,7 @@ describe('a resumed flow run whose code asks for something else than it did', ()
       stage.script = async () => {
         const { attempt } = currentRun();
         await stage.act(`attempt ${attempt}`);
-        if (stage.owner === 'first') await gate.pass();
+        await takeovers.interruption(stage);
         if (attempt === 1) throw new Error('again');
         return attempt;
       };
@@ -161,7 +145,7 @@ describe('a resumed flow run whose code asks for something else than it did', ()
         const { attempt } = currentRun();
         await stage.act(`attempt ${attempt}`);
         if (attempt === 1) throw new Error('again');
-        if (stage.owner === 'first') await gate.pass();
+        await takeovers.interruption(stage);
         return stage.act('new');
       };
     });

@@ -1,35 +1,17 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { classCodec, currentRun, branch, mapTasks } from '@nestor/orchestrator';
-import type { TestDatabase } from '@nestor/testing';
 import { TransitionService } from '../../../libs/orchestrator/src/runtime/transitions/transition.service.js';
-import { testDatabase } from '../../support/database.js';
+import type { TestAppOptions } from '../../support/app.js';
 import { Gate } from '../../support/gate.js';
-import { flowRunOf, illegalHistories, stateNames, subflowRunsOf, taskRunsOf } from '../../support/history.js';
-import { Relay, type RelayProcess } from '../../support/relay.js';
+import { flowRunOf, stateNames, subflowRunsOf, taskRunsOf } from '../../support/history.js';
+import type { RelayProcess } from '../../support/relay.js';
 import type { Stage } from '../../support/stage.js';
 import { waitFor } from '../../support/wait-for.js';
+import { useTakeovers } from './support/takeovers.js';
 
 describe('a flow run whose process died', () => {
-  let database: TestDatabase;
-  let relay: Relay;
-  let gate: Gate;
-
-  beforeAll(async () => (database = await testDatabase()));
-  afterAll(() => database.drop());
-  beforeEach(() => {
-    relay = new Relay(database);
-    gate = new Gate();
-  });
-  afterEach(async () => {
-    gate.open();
-    await relay.close();
-    expect(await illegalHistories(database)).toEqual([]);
-  });
-
-  /** Where the first process dies; the second one passes by. */
-  const interruption = async (stage: Stage): Promise<void> => {
-    if (stage.owner === 'first') await gate.pass();
-  };
+  const takeovers = useTakeovers();
+  const { interruption } = takeovers;
 
   /**
    * Plays code in a process that dies when it comes to the interruption, and then in another one.
@@ -39,22 +21,15 @@ describe('a flow run whose process died', () => {
   const playTwice = async (
     code: (stage: Stage) => Promise<unknown>,
     edited: ((stage: Stage) => Promise<unknown>) | null = null,
-    options: ConstructorParameters<typeof Relay>[1] = {},
+    options: Partial<TestAppOptions> = {},
   ): Promise<{ id: string; first: RelayProcess; second: RelayProcess; result: unknown }> => {
-    const first = await relay.start('first', (stage) => (stage.script = () => code(stage)), options);
-    const id = await first.begin('play');
-    await gate.reached;
-    await first.die();
-    const build = edited ? { buildId: 'edited' } : {};
-    const second = await relay.start(
-      'second',
-      (stage) => {
-        const script = edited ?? code;
-        stage.script = () => script(stage);
-      },
-      { ...options, ...build },
-    );
-    return { id, first, second, result: await second.result(id) };
+    const takeover = await takeovers.playTwice(scripted(code), {
+      ...{ options, edited: scripted(edited ?? code), ofSecond: edited ? { buildId: 'edited' } : {} },
+    });
+    return { ...takeover, result: await takeover.second.result(takeover.id) };
+  };
+  const scripted = (script: (stage: Stage) => Promise<unknown>) => (stage: Stage) => {
+    stage.script = () => script(stage);
   };
 
   it('goes on in another process: what is recorded is not executed, what is not is [F28]', async () => {
@@ -67,8 +42,14 @@ describe('a flow run whose process died', () => {
     expect(result).toEqual(['act(1) by first', 'sing(a) by first', 'act(2) by second', 1]);
     expect(first.stage.performed).toEqual(['act(1)', 'sing(a)']);
     expect(second.stage.performed).toEqual(['act(2)']);
-    expect(await stateNames(database, id)).toEqual(['Pending', 'Running', 'AwaitingResume', 'Running', 'Completed']);
-    expect(await flowRunOf(database, id)).toMatchObject({
+    expect(await stateNames(takeovers.database, id)).toEqual([
+      'Pending',
+      'Running',
+      'AwaitingResume',
+      'Running',
+      'Completed',
+    ]);
+    expect(await flowRunOf(takeovers.database, id)).toMatchObject({
       run_count: 1,
       empirical_policy: { recoveries: 1 },
       process_id: null,
@@ -86,10 +67,10 @@ describe('a flow run whose process died', () => {
 
     expect(result).toBe('act(1) by second');
     expect(second.stage.performed).toEqual(['act(1)']);
-    const [task, ...others] = await taskRunsOf(database, id);
+    const [task, ...others] = await taskRunsOf(takeovers.database, id);
     expect(others).toEqual([]);
     expect(task).toMatchObject({ state_type: 'COMPLETED', run_count: 1 });
-    expect(await stateNames(database, task!.id)).toEqual(['Pending', 'Running', 'Rerunning', 'Completed']);
+    expect(await stateNames(takeovers.database, task!.id)).toEqual(['Pending', 'Running', 'Rerunning', 'Completed']);
   });
 
   it('writes nothing more in the process that was taken for dead', async () => {
@@ -102,12 +83,12 @@ describe('a flow run whose process died', () => {
       await waitFor(() => signal.aborted);
       return (late = await stage.act('late').catch((error: unknown) => error));
     });
-    gate.open();
+    takeovers.gate.open();
 
     expect(await waitFor(() => late)).toMatchObject({ code: 'LEASE_LOST', flowRunId: id });
     await first.settled();
     expect(first.stage.performed).toEqual(['act(1)']);
-    expect(await taskRunsOf(database, id)).toMatchObject([
+    expect(await taskRunsOf(takeovers.database, id)).toMatchObject([
       { result: 'act(1) by first' },
       { result: 'act(second) by second' },
     ]);
@@ -179,10 +160,12 @@ describe('a flow run whose process died', () => {
         async (stage) => stage.act(1),
       );
       expect(result).toBe('act(1) by first');
-      await waitFor(async () => (await taskRunsOf(database, id)).every(({ state_type }) => state_type !== 'RUNNING'));
-      const [, left] = await taskRunsOf(database, id);
+      await waitFor(async () =>
+        (await taskRunsOf(takeovers.database, id)).every(({ state_type }) => state_type !== 'RUNNING'),
+      );
+      const [, left] = await taskRunsOf(takeovers.database, id);
       expect(left).toMatchObject({ task_key: 'Stage.sing', state_type: 'CANCELLED', result: null });
-      expect(await stateNames(database, left!.id)).toEqual(['Pending', 'Running', 'Cancelled']);
+      expect(await stateNames(takeovers.database, left!.id)).toEqual(['Pending', 'Running', 'Cancelled']);
     });
   });
 
@@ -244,7 +227,7 @@ describe('a flow run whose process died', () => {
           if (++found === 2)
             await interruption(stage); // by then both are recorded
           else await waitFor(() => found === 2);
-          if (stage.owner === 'first') await gate.pass();
+          if (stage.owner === 'first') await takeovers.gate.pass();
           return `${name}: ${result}`;
         };
         return Promise.all([stage.direct('x'), stage.direct('y')]);
@@ -287,13 +270,13 @@ describe('a flow run whose process died', () => {
       };
       stage.script = () => stage.enact();
     };
-    const first = await relay.start('first', code);
+    const first = await takeovers.relay.start('first', code);
     const id = await first.begin('play');
-    await gate.reached;
+    await takeovers.gate.reached;
     await first.die();
 
     const between = new Gate();
-    const second = await relay.start('second', code);
+    const second = await takeovers.relay.start('second', code);
     const transitions = second.get(TransitionService);
     const { proposeForFlowRun } = transitions;
     jest.spyOn(transitions, 'proposeForFlowRun').mockImplementation(async (live, state, options) => {
@@ -302,14 +285,14 @@ describe('a flow run whose process died', () => {
     });
     await between.reached;
     await second.die();
-    const third = await relay.start('third', code);
+    const third = await takeovers.relay.start('third', code);
     expect(await third.result(id)).toBe('no');
     between.open();
 
     expect([second, third].flatMap(({ stage }) => stage.performed)).toEqual([]);
-    const [subflow] = await subflowRunsOf(database, id);
-    expect(await taskRunsOf(database, subflow!.id)).toMatchObject([{ state_type: 'FAILED', run_count: 1 }]);
-    expect(await flowRunOf(database, subflow!.id)).toMatchObject({ state_type: 'COMPLETED', run_count: 1 });
+    const [subflow] = await subflowRunsOf(takeovers.database, id);
+    expect(await taskRunsOf(takeovers.database, subflow!.id)).toMatchObject([{ state_type: 'FAILED', run_count: 1 }]);
+    expect(await flowRunOf(takeovers.database, subflow!.id)).toMatchObject({ state_type: 'COMPLETED', run_count: 1 });
   });
 
   it('gives a failure that was caught again, so that the same catch runs, and executes nothing for it', async () => {
@@ -329,7 +312,10 @@ describe('a flow run whose process died', () => {
     });
     expect(result).toEqual([true, 'too much', 'TOO_MUCH', 3, 'sing(rescue) by first']);
     expect(second.stage.performed).toEqual([]);
-    expect((await taskRunsOf(database, id)).map(({ state_type }) => state_type)).toEqual(['FAILED', 'COMPLETED']);
+    expect((await taskRunsOf(takeovers.database, id)).map(({ state_type }) => state_type)).toEqual([
+      'FAILED',
+      'COMPLETED',
+    ]);
   });
 
   it('draws the same times, ids and random numbers again, in tasks and items as well', async () => {
@@ -366,11 +352,7 @@ describe('a flow run whose process died', () => {
       await interruption(stage);
     };
     const params = { items: ['one'], at: new Date(5) };
-    const first = await relay.start('first', (stage) => (stage.script = script(stage)));
-    const id = await first.begin('play', params);
-    await gate.reached;
-    await first.die();
-    const second = await relay.start('second', (stage) => (stage.script = script(stage)));
+    const { id, second } = await takeovers.playTwice((stage) => (stage.script = script(stage)), { params });
     await second.result(id);
     expect(seen).toEqual([
       { items: ['one'], at: new Date(5) },
@@ -423,15 +405,18 @@ describe('a flow run whose process died', () => {
       }
       return results;
     };
-    let process = await relay.start(names[0]!, (stage) => (stage.script = script(stage)));
+    let process = await takeovers.relay.start(names[0]!, (stage) => (stage.script = script(stage)));
     const id = await process.begin('play');
     for (const [index, each] of gates.entries()) {
       await each.reached;
       await process.die();
-      process = await relay.start(names[index + 1]!, (stage) => (stage.script = script(stage)));
+      process = await takeovers.relay.start(names[index + 1]!, (stage) => (stage.script = script(stage)));
     }
     expect(await process.result(id)).toEqual(['act(0) by first', 'act(1) by second', 'act(2) by third']);
-    expect(await flowRunOf(database, id)).toMatchObject({ run_count: 1, empirical_policy: { recoveries: 3 } });
+    expect(await flowRunOf(takeovers.database, id)).toMatchObject({
+      run_count: 1,
+      empirical_policy: { recoveries: 3 },
+    });
     gates.forEach((each) => each.open());
   });
 });

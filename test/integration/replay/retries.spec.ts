@@ -1,57 +1,20 @@
 import { currentRun } from '@nestor/orchestrator';
-import type { TestDatabase } from '@nestor/testing';
 import { Journal } from '../../../libs/orchestrator/src/runtime/transitions/journal.js';
-import { testDatabase } from '../../support/database.js';
 import { Gate } from '../../support/gate.js';
-import { flowRunOf, illegalHistories, stateNames, subflowRunsOf, taskRunsOf } from '../../support/history.js';
-import { Relay, type RelayProcess } from '../../support/relay.js';
+import { flowRunOf, stateNames, subflowRunsOf, taskRunsOf } from '../../support/history.js';
 import { sql } from '../../support/sql.js';
 import type { Stage } from '../../support/stage.js';
 import { waitFor } from '../../support/wait-for.js';
+import { useTakeovers } from './support/takeovers.js';
 
 describe('when the process of a flow run dies', () => {
-  let database: TestDatabase;
-  let relay: Relay;
-  let gate: Gate;
+  const takeovers = useTakeovers();
+  const { interruption, playTwice } = takeovers;
 
-  beforeAll(async () => (database = await testDatabase()));
-  afterAll(() => database.drop());
-  beforeEach(() => {
-    relay = new Relay(database);
-    gate = new Gate();
-  });
-  afterEach(async () => {
-    gate.open();
-    await relay.close();
-    expect(await illegalHistories(database)).toEqual([]);
-  });
-
-  /** Where the first process dies; the second one passes by. */
-  const interruption = async (stage: Stage): Promise<void> => {
-    if (stage.owner === 'first') await gate.pass();
-  };
-
-  /**
-   * Plays code in a process that dies at the interruption, and then in another one.
-   *
-   * @param dueToDie resolves when the first process may die; by default that is when it comes to the interruption.
-   */
-  const playTwice = async (
-    code: (stage: Stage) => void,
-    play: Parameters<RelayProcess['begin']>[0] = 'play',
-    dueToDie: (id: string) => Promise<unknown> = () => gate.reached,
-  ): Promise<{ id: string; first: RelayProcess; second: RelayProcess }> => {
-    const first = await relay.start('first', code);
-    const id = await first.begin(play);
-    await dueToDie(id);
-    await first.die();
-    const second = await relay.start('second', code);
-    return { id, first, second };
-  };
   /** By how much a run began too early: before the time that the state it was in had set. Negative for those that did not. */
   const earliness = async (run: 'flow_run' | 'task_run', id: string): Promise<number[]> => {
     const rows = await sql<{ ms: number }>(
-      database,
+      takeovers.database,
       `select extract(epoch from (before.state_details->>'scheduledTime')::timestamptz - s.timestamp)::float8 * 1000 as ms
          from nestor.${run}_state s join nestor.${run}_state before on before.id = s.follows and before.${run}_id = $1
         where s.${run}_id = $1 and before.name = 'AwaitingRetry'`,
@@ -62,20 +25,23 @@ describe('when the process of a flow run dies', () => {
 
   describe('in its second attempt', () => {
     it('that attempt goes on: completions of both attempts are replayed, failures of the second alone', async () => {
-      const { id, first, second } = await playTwice((stage) => {
-        stage.perform = async (call) => {
-          if (call.startsWith('sing')) throw new Error(`${call} failed for ${stage.owner}`);
-          return `${call} by ${stage.owner}`;
-        };
-        stage.script = async () => {
-          const results = [await stage.act(1)];
-          results.push(await stage.sing('caught').catch((error: Error) => error.message));
-          if (currentRun().attempt === 1) throw new Error('the first attempt fails');
-          results.push(await stage.act(2));
-          await interruption(stage);
-          return [...results, currentRun().attempt];
-        };
-      }, 'playTwice');
+      const { id, first, second } = await playTwice(
+        (stage) => {
+          stage.perform = async (call) => {
+            if (call.startsWith('sing')) throw new Error(`${call} failed for ${stage.owner}`);
+            return `${call} by ${stage.owner}`;
+          };
+          stage.script = async () => {
+            const results = [await stage.act(1)];
+            results.push(await stage.sing('caught').catch((error: Error) => error.message));
+            if (currentRun().attempt === 1) throw new Error('the first attempt fails');
+            results.push(await stage.act(2));
+            await interruption(stage);
+            return [...results, currentRun().attempt];
+          };
+        },
+        { play: 'playTwice' },
+      );
 
       expect(await second.result(id)).toEqual([
         'act(1) by first',
@@ -85,36 +51,45 @@ describe('when the process of a flow run dies', () => {
       ]);
       expect(first.stage.performed).toEqual(['act(1)', 'sing(caught)', 'sing(caught)', 'act(2)']);
       expect(second.stage.performed).toEqual([]);
-      expect(await flowRunOf(database, id)).toMatchObject({ run_count: 2, empirical_policy: { recoveries: 1 } });
-      expect(await stateNames(database, id)).toEqual([
+      expect(await flowRunOf(takeovers.database, id)).toMatchObject({
+        run_count: 2,
+        empirical_policy: { recoveries: 1 },
+      });
+      expect(await stateNames(takeovers.database, id)).toEqual([
         ...['Pending', 'Running', 'AwaitingRetry', 'Running', 'AwaitingResume', 'Running', 'Completed'],
       ]);
     });
 
     it('and the attempt that goes on fails, no further one is made than there was left', async () => {
-      const { id, second } = await playTwice((stage) => {
-        stage.script = async () => {
-          if (currentRun().attempt === 2) await interruption(stage);
-          throw new Error(`attempt ${currentRun().attempt} failed for ${stage.owner}`);
-        };
-      }, 'playTwice');
+      const { id, second } = await playTwice(
+        (stage) => {
+          stage.script = async () => {
+            if (currentRun().attempt === 2) await interruption(stage);
+            throw new Error(`attempt ${currentRun().attempt} failed for ${stage.owner}`);
+          };
+        },
+        { play: 'playTwice' },
+      );
       expect(await second.failure(id)).toMatchObject({ message: 'attempt 2 failed for second' });
-      expect(await flowRunOf(database, id)).toMatchObject({ run_count: 2, state_type: 'FAILED' });
+      expect(await flowRunOf(takeovers.database, id)).toMatchObject({ run_count: 2, state_type: 'FAILED' });
     });
   });
 
   it('in its first attempt, which then fails elsewhere, the second is made there and replays what was completed', async () => {
-    const { id, second } = await playTwice((stage) => {
-      stage.perform = async (call) => {
-        if (call === 'act(2)' && currentRun().attempt === 1 && stage.performed.length === 1) throw new Error('once');
-        return `${call} by ${stage.owner}`;
-      };
-      stage.script = async () => {
-        const one = await stage.act(1);
-        await interruption(stage);
-        return [one, await stage.act(2), currentRun().attempt];
-      };
-    }, 'playTwice');
+    const { id, second } = await playTwice(
+      (stage) => {
+        stage.perform = async (call) => {
+          if (call === 'act(2)' && currentRun().attempt === 1 && stage.performed.length === 1) throw new Error('once');
+          return `${call} by ${stage.owner}`;
+        };
+        stage.script = async () => {
+          const one = await stage.act(1);
+          await interruption(stage);
+          return [one, await stage.act(2), currentRun().attempt];
+        };
+      },
+      { play: 'playTwice' },
+    );
     expect(await second.result(id)).toEqual(['act(1) by first', 'act(2) by second', 2]);
     expect(second.stage.performed).toEqual(['act(2)', 'act(2)']);
   });
@@ -128,15 +103,26 @@ describe('when the process of a flow run dies', () => {
           return [one, currentRun().attempt];
         };
       },
-      'playLater',
-      (id) => waitFor(async () => (await stateNames(database, id)).includes('AwaitingRetry')),
+      {
+        play: 'playLater',
+        dueToDie: (id) => waitFor(async () => (await stateNames(takeovers.database, id)).includes('AwaitingRetry')),
+      },
     );
     expect(await second.result(id)).toEqual(['act(1) by first', 2]);
     expect(second.stage.performed).toEqual([]);
-    expect(await stateNames(database, id)).toEqual(['Pending', 'Running', 'AwaitingRetry', 'Running', 'Completed']);
+    expect(await stateNames(takeovers.database, id)).toEqual([
+      'Pending',
+      'Running',
+      'AwaitingRetry',
+      'Running',
+      'Completed',
+    ]);
     expect(await earliness('flow_run', id)).toEqual([expect.any(Number)]);
     expect((await earliness('flow_run', id))[0]).toBeLessThanOrEqual(0);
-    expect(await flowRunOf(database, id)).toMatchObject({ run_count: 2, empirical_policy: { recoveries: 0 } });
+    expect(await flowRunOf(takeovers.database, id)).toMatchObject({
+      run_count: 2,
+      empirical_policy: { recoveries: 0 },
+    });
   });
 
   it('while one of its tasks waits for its retry, the retry is made elsewhere when it is due', async () => {
@@ -148,19 +134,20 @@ describe('when the process of a flow run dies', () => {
         };
         stage.script = () => stage.actLater();
       },
-      'play',
-      (id) =>
-        waitFor(async () => {
-          const [task] = await taskRunsOf(database, id);
-          return task?.state_name === 'AwaitingRetry';
-        }),
+      {
+        dueToDie: (id) =>
+          waitFor(async () => {
+            const [task] = await taskRunsOf(takeovers.database, id);
+            return task?.state_name === 'AwaitingRetry';
+          }),
+      },
     );
     expect(await second.result(id)).toBe('actLater() by second in attempt 2');
     expect(second.stage.performed).toEqual(['actLater()']);
-    const [task, ...others] = await taskRunsOf(database, id);
+    const [task, ...others] = await taskRunsOf(takeovers.database, id);
     expect(others).toEqual([]);
     expect(task).toMatchObject({ run_count: 2, state_type: 'COMPLETED' });
-    expect(await stateNames(database, task!.id)).toEqual([
+    expect(await stateNames(takeovers.database, task!.id)).toEqual([
       ...['Pending', 'Running', 'AwaitingRetry', 'Retrying', 'Completed'],
     ]);
     expect((await earliness('task_run', task!.id))[0]).toBeLessThanOrEqual(0);
@@ -180,7 +167,7 @@ describe('when the process of a flow run dies', () => {
     // Its own retry calls anew; resuming after the crash does not.
     expect(first.stage.performed).toEqual(['directTwice(x)', 'act(inner)', 'directTwice(x)', 'act(inner)']);
     expect(second.stage.performed).toEqual(['directTwice(x)']);
-    const [outer] = await taskRunsOf(database, id);
+    const [outer] = await taskRunsOf(takeovers.database, id);
     expect(outer).toMatchObject({ run_count: 2, state_type: 'COMPLETED' });
   });
 
@@ -196,9 +183,9 @@ describe('when the process of a flow run dies', () => {
       expect(await second.failure(id)).toMatchObject({ code: 'OUTCOME_UNKNOWN' });
       expect(first.stage.performed).toEqual(['actOnce(charge)']);
       expect(second.stage.performed).toEqual([]);
-      const [task] = await taskRunsOf(database, id);
+      const [task] = await taskRunsOf(takeovers.database, id);
       expect(task).toMatchObject({ state_type: 'FAILED', run_count: 1 });
-      expect(await stateNames(database, task!.id)).toEqual(['Pending', 'Running', 'Failed']);
+      expect(await stateNames(takeovers.database, task!.id)).toEqual(['Pending', 'Running', 'Failed']);
     });
 
     it('the flow may catch that and go on', async () => {
@@ -223,7 +210,7 @@ describe('when the process of a flow run dies', () => {
       });
       await waiting.reached;
       await second.app.close();
-      const third = await relay.start('third', (stage) => (stage.script = () => stage.actOnce('charge')));
+      const third = await takeovers.relay.start('third', (stage) => (stage.script = () => stage.actOnce('charge')));
       expect(await third.failure(id)).toMatchObject({ code: 'OUTCOME_UNKNOWN' });
       expect(third.stage.performed).toEqual([]);
       waiting.open();
@@ -260,7 +247,7 @@ describe('when the process of a flow run dies', () => {
         ];
       });
       const result = await second.result(id);
-      const [ended, failed, interrupted, fresh, ...others] = await subflowRunsOf(database, id);
+      const [ended, failed, interrupted, fresh, ...others] = await subflowRunsOf(takeovers.database, id);
       expect(others).toEqual([]);
       expect(result).toEqual([
         `act(ended) by first in ${ended!.id}`,
@@ -274,11 +261,11 @@ describe('when the process of a flow run dies', () => {
         ...['interrupted for second', 'new for second'],
       ]);
       expect(second.stage.performed).toEqual(['act(new)']);
-      expect(await stateNames(database, interrupted!.id)).toEqual([
+      expect(await stateNames(takeovers.database, interrupted!.id)).toEqual([
         ...['Pending', 'Running', 'AwaitingResume', 'Running', 'Completed'],
       ]);
       expect(interrupted).toMatchObject({ run_count: 1, root_flow_run_id: id });
-      expect(await taskRunsOf(database, id)).toHaveLength(4);
+      expect(await taskRunsOf(takeovers.database, id)).toHaveLength(4);
     });
 
     it('an end of the subflow that its caller had not heard of is what the caller gets', async () => {
@@ -286,27 +273,27 @@ describe('when the process of a flow run dies', () => {
         stage.scene = () => stage.act('scene');
         stage.script = () => stage.enact('x');
       };
-      const first = await relay.start('first', code);
+      const first = await takeovers.relay.start('first', code);
       // The moment between two commits: the subflow has ended, and the task run that stands for it has not.
       const journal = first.get(Journal);
       const append = journal.append.bind(journal);
       jest.spyOn(journal, 'append').mockImplementation((entry, waiting) => {
         const isEndOfCall = entry.kind === 'save-task-run' && entry.write.created.taskKey === 'flow:scene';
-        if (isEndOfCall) void gate.pass().then(() => append(entry, waiting));
+        if (isEndOfCall) void takeovers.gate.pass().then(() => append(entry, waiting));
         else append(entry, waiting);
       });
       const id = await first.begin('play');
-      await gate.reached;
+      await takeovers.gate.reached;
       await first.die();
-      const [subflow] = await subflowRunsOf(database, id);
+      const [subflow] = await subflowRunsOf(takeovers.database, id);
       expect(subflow).toMatchObject({ state_type: 'COMPLETED' });
-      expect(await taskRunsOf(database, id)).toMatchObject([{ state_type: 'RUNNING' }]);
+      expect(await taskRunsOf(takeovers.database, id)).toMatchObject([{ state_type: 'RUNNING' }]);
 
-      const second = await relay.start('second', code);
+      const second = await takeovers.relay.start('second', code);
       expect(await second.result(id)).toBe('act(scene) by first');
       expect(second.stage.performed).toEqual([]);
-      expect(await subflowRunsOf(database, id)).toHaveLength(1);
-      expect(await taskRunsOf(database, id)).toMatchObject([{ state_type: 'COMPLETED', run_count: 1 }]);
+      expect(await subflowRunsOf(takeovers.database, id)).toHaveLength(1);
+      expect(await taskRunsOf(takeovers.database, id)).toMatchObject([{ state_type: 'COMPLETED', run_count: 1 }]);
     });
 
     it('its own retries are counted on', async () => {
@@ -321,10 +308,10 @@ describe('when the process of a flow run dies', () => {
         stage.script = () => stage.enactTwice();
       });
       expect(await second.failure(id)).toMatchObject({ message: 'attempt 2 failed as well: act(scene) by first' });
-      const [subflow, ...others] = await subflowRunsOf(database, id);
+      const [subflow, ...others] = await subflowRunsOf(takeovers.database, id);
       expect(others).toEqual([]);
       expect(subflow).toMatchObject({ run_count: 2, state_type: 'FAILED' });
-      expect(await stateNames(database, subflow!.id)).toEqual([
+      expect(await stateNames(takeovers.database, subflow!.id)).toEqual([
         ...['Pending', 'Running', 'AwaitingRetry', 'Running', 'AwaitingResume', 'Running', 'Failed'],
       ]);
     });
@@ -339,7 +326,7 @@ describe('when the process of a flow run dies', () => {
         stage.script = () => stage.enact(2);
       });
       expect(await second.result(id)).toEqual(['act(2) by first', 'act(1) by first', 'act(0) by first']);
-      expect(await subflowRunsOf(database, id)).toMatchObject([
+      expect(await subflowRunsOf(takeovers.database, id)).toMatchObject([
         { state_type: 'COMPLETED', run_count: 1 },
         { state_type: 'COMPLETED', run_count: 1 },
         { state_type: 'COMPLETED', run_count: 1 },
@@ -349,15 +336,18 @@ describe('when the process of a flow run dies', () => {
     it('what is left of subflows that are not called any more is closed', async () => {
       const { id, second } = await playTwice((stage) => {
         stage.scene = async () => {
-          stage.perform = () => gate.pass();
+          stage.perform = () => takeovers.gate.pass();
           await stage.act('left');
         };
         stage.script = async () => (stage.owner === 'first' ? stage.enact('left') : 'done without');
       });
       expect(await second.result(id)).toBe('done without');
-      const [subflow] = await subflowRunsOf(database, id);
-      await waitFor(async () => (await flowRunOf(database, subflow!.id)).state_type === 'CANCELLED');
-      const left = [...(await taskRunsOf(database, id)), ...(await taskRunsOf(database, subflow!.id))];
+      const [subflow] = await subflowRunsOf(takeovers.database, id);
+      await waitFor(async () => (await flowRunOf(takeovers.database, subflow!.id)).state_type === 'CANCELLED');
+      const left = [
+        ...(await taskRunsOf(takeovers.database, id)),
+        ...(await taskRunsOf(takeovers.database, subflow!.id)),
+      ];
       expect(left.map(({ state_type }) => state_type)).toEqual(['CANCELLED', 'CANCELLED']);
     });
   });

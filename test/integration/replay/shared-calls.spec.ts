@@ -1,12 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import { Flow, FlowRuns, Flows } from '@nestor/orchestrator';
-import type { TestDatabase } from '@nestor/testing';
-import { testDatabase } from '../../support/database.js';
 import { Gate } from '../../support/gate.js';
-import { illegalHistories } from '../../support/history.js';
-import { Relay, type RelayProcess } from '../../support/relay.js';
+import type { RelayProcess } from '../../support/relay.js';
 import { sql } from '../../support/sql.js';
 import { Stage } from '../../support/stage.js';
+import { useTakeovers } from './support/takeovers.js';
 
 @Injectable()
 class Search {
@@ -28,25 +26,11 @@ class Search {
 type Got = readonly [id: string, index: number];
 
 describe('a call that shares a run, of a run whose process died', () => {
-  let database: TestDatabase;
-  let relay: Relay;
-  let gate: Gate;
-
-  beforeAll(async () => (database = await testDatabase()));
-  afterAll(() => database.drop());
-  beforeEach(() => {
-    relay = new Relay(database);
-    gate = new Gate();
-  });
-  afterEach(async () => {
-    gate.open();
-    await relay.close();
-    expect(await illegalHistories(database)).toEqual([]);
-  });
+  const takeovers = useTakeovers();
 
   const start = (owner: string, script: Stage['script'], options: object = {}): Promise<RelayProcess> => {
     let stage: Stage | undefined;
-    return relay.start(
+    return takeovers.relay.start(
       owner,
       (one) => {
         stage = one;
@@ -78,19 +62,21 @@ describe('a call that shares a run, of a run whose process died', () => {
       'first',
       async () => {
         got = await call(first.get(Flows));
-        await gate.pass();
+        await takeovers.gate.pass();
       },
       { worker: false },
     );
     const [shared] = await call(others.get(Flows));
     const id = await first.begin('play');
-    await gate.reached;
+    await takeovers.gate.reached;
     expect(got?.[0]).toBe(shared);
 
     indexing.open();
     await others.get(FlowRuns).result(shared, { timeout: '10s' });
     // By now a call from outside gets another run.
-    await sql(database, `update nestor.flow_run set created = created - interval '1 hour' where id = $1`, [shared]);
+    await sql(takeovers.database, `update nestor.flow_run set created = created - interval '1 hour' where id = $1`, [
+      shared,
+    ]);
     await others.standStill();
     await first.die();
     const second = await start('second', () => call(second.get(Flows)));

@@ -1,26 +1,11 @@
 import { transaction } from '@nestor/orchestrator';
-import type { TestDatabase } from '@nestor/testing';
-import { testDatabase } from '../../support/database.js';
-import { Gate } from '../../support/gate.js';
 import { taskRunsOf } from '../../support/history.js';
-import { Relay } from '../../support/relay.js';
 import type { Stage } from '../../support/stage.js';
+import { useTakeovers } from './support/takeovers.js';
 
 describe('a transaction whose process died', () => {
-  let database: TestDatabase;
-  let relay: Relay;
-  let gate: Gate;
-
-  beforeAll(async () => (database = await testDatabase()));
-  afterAll(() => database.drop());
-  beforeEach(() => {
-    relay = new Relay(database);
-    gate = new Gate();
-  });
-  afterEach(async () => {
-    gate.open();
-    await relay.close();
-  });
+  const takeovers = useTakeovers();
+  const { interruption, playTwice } = takeovers;
 
   const order = (stage: Stage) => async (): Promise<never> =>
     transaction(async () => {
@@ -30,22 +15,13 @@ describe('a transaction whose process died', () => {
       throw new Error('no money');
     });
 
-  /** Where the first process dies; the second one passes by. */
-  const interruption = async (stage: Stage): Promise<void> => {
-    if (stage.owner === 'first') await gate.pass();
-  };
-
   it('is taken back by the process that goes on [C22]', async () => {
-    const first = await relay.start('first', (stage) => (stage.script = order(stage)));
-    const id = await first.begin('play');
-    await gate.reached;
-    await first.die();
-    const second = await relay.start('second', (stage) => (stage.script = order(stage)));
+    const { id, first, second } = await playTwice((stage) => (stage.script = order(stage)));
 
     expect(await second.failure(id)).toMatchObject({ message: 'no money' });
     expect(first.stage.performed).toEqual(['reserve(seat)', 'reserve(hotel)']);
     expect(second.stage.performed).toEqual(['undo(hotel)', 'undo(seat)']);
-    const tasks = await taskRunsOf(database, id);
+    const tasks = await taskRunsOf(takeovers.database, id);
     expect(tasks.map(({ state_name }) => state_name)).toEqual(['RolledBack', 'RolledBack', 'Completed', 'Completed']);
   });
 
@@ -62,11 +38,7 @@ describe('a transaction whose process died', () => {
         return call;
       };
     };
-    const first = await relay.start('first', dying);
-    const id = await first.begin('play');
-    await gate.reached;
-    await first.die();
-    const second = await relay.start('second', dying);
+    const { id, first, second } = await playTwice(dying);
 
     expect(await second.failure(id)).toMatchObject({ message: 'no money' });
     expect(first.stage.performed).toEqual(['reserve(seat)', 'reserve(hotel)', 'undo(hotel)', 'undo(seat)']);
@@ -77,7 +49,7 @@ describe('a transaction whose process died', () => {
     const committing = (stage: Stage): void => {
       stage.script = () =>
         transaction(
-          { key: `order of ${relay.app}`, onCommit: () => stage.performed.push('committed') },
+          { key: `order of ${takeovers.relay.app}`, onCommit: () => stage.performed.push('committed') },
           async (txn) => {
             await stage.reserve('seat');
             await interruption(stage);
@@ -86,11 +58,7 @@ describe('a transaction whose process died', () => {
           },
         );
     };
-    const first = await relay.start('first', committing);
-    const id = await first.begin('play');
-    await gate.reached;
-    await first.die();
-    const second = await relay.start('second', committing);
+    const { id, second } = await playTwice(committing);
 
     expect(await second.result(id)).toBe(false);
     expect(second.stage.performed).toEqual(['committed']);
