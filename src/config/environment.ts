@@ -192,8 +192,8 @@ type DurationVariable = `NESTOR_${'DRAIN' | 'CANCEL_GRACE' | 'MAX_STALL' | 'RUN_
 
 /** The variables without a default. */
 const OPTIONAL = [
-  ...['DATABASE_URL', 'NESTOR_DIRECT_URL', 'NESTOR_AUTH', 'NESTOR_SECRET_KEY', 'NESTOR_BUILD_ID'],
-  'NESTOR_WORK_POOLS',
+  ...['DATABASE_URL', 'NESTOR_DIRECT_URL', 'NESTOR_AUTH'],
+  ...['NESTOR_SECRET_KEY', 'NESTOR_WORK_POOLS', 'NESTOR_BUILD_ID'],
 ];
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|::1)$/;
 
@@ -209,18 +209,17 @@ export function readEnvironment(variables: NodeJS.ProcessEnv = process.env): Set
     exposeDefaultValues: true,
   });
   const problems = validateSync(environment).flatMap((error) => [...new Set(Object.values(error.constraints ?? {}))]);
-  const durationOf = (name: DurationVariable): number => {
+  const durationOf = (name: DurationVariable, least: Duration = 0): number => {
     const ms = durationMsOf(environment[name], name);
     if (ms === null) problems.push(`${name} must be a duration such as ${new Environment()[name]}, at most ${LONGEST}`);
+    else if (ms < durationMs(least, 'shortest duration')) problems.push(`${name} must be at least ${least}`);
     return ms ?? 0;
   };
   const drainMs = durationOf('NESTOR_DRAIN');
   const cancelGraceMs = durationOf('NESTOR_CANCEL_GRACE');
   const maxStallMs = durationOf('NESTOR_MAX_STALL');
-  const runHeartbeatMs = durationOf('NESTOR_RUN_HEARTBEAT');
+  const runHeartbeatMs = durationOf('NESTOR_RUN_HEARTBEAT', '1s');
   const killGraceMs = durationOf('NESTOR_KILL_GRACE');
-  const isDuration = durationMsOf(environment.NESTOR_RUN_HEARTBEAT, 'NESTOR_RUN_HEARTBEAT') !== null;
-  if (isDuration && runHeartbeatMs < 1_000) problems.push('NESTOR_RUN_HEARTBEAT must be at least 1s');
   const { DATABASE_URL: url, NESTOR_DIRECT_URL: directUrl } = environment;
   if (directUrl !== undefined && url === undefined) {
     problems.push('NESTOR_DIRECT_URL leads past the pooler of DATABASE_URL, which is not set');
