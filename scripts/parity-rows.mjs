@@ -261,7 +261,7 @@ D08 P Runs beyond the limit are cancelled
 D09 P A slot of a run that never starts is given back
 D10 B Runs beyond the limit replace the ones before
 D11 C Deployments have versions to go back to
-D12 P Many runs are created or deleted at once
+D12 P Many runs are created at once (deleting many at once is not there yet)
 D13 P Tags, labels and the creator are handed on to runs
 D14 P Code is fetched by steps, in order
 `,
@@ -277,7 +277,7 @@ W04 B Limits of pools, queues and workers hold under any number of workers
 W05 P Pools and queues are paused
 W06 P Settings of infrastructure are merged, by key
 W07 P A worker is listed, and online while it is heard of
-W08 P Workers look ahead, take as many as they may, or run once
+W08 P Workers look ahead, and take as many as they may (one that ends after a single look is not there yet)
 W09 P Of workers that take one run, one gets it
 W10 P A cancelled run's process is told, and then killed
 W11 P An exit code becomes CRASHED with an explanation

@@ -228,7 +228,7 @@ describe('deployments that are declared in the code', () => {
       ],
       ['parameters beyond 512 KB', { parameters: { of: 'x'.repeat(600_000) } }, 'INVALID_DEPLOYMENT', /bytes/],
       [
-        'two schedules of one slug',
+        'two schedules of one slug [S09]',
         {
           schedules: [
             { cron: '@daily', slug: 'a' },

@@ -61,7 +61,7 @@ describe('deployments in work pools', () => {
     await other.get(Deployments).delete('report/one');
   });
 
-  it('need a pool that is there, and variables that fit its template', async () => {
+  it('need a pool that is there, and variables that fit its template, when they are made and when they run [D04]', async () => {
     const app = await start({ providers: [reports()] });
     await expect(start({ providers: [reports({ name: 'x', workPool: 'none' })] })).rejects.toMatchObject({
       code: 'WORK_POOL_NOT_FOUND',
