@@ -1,5 +1,7 @@
 import type { INestApplicationContext, Type } from '@nestjs/common';
 import { FlowRuns, Flows, RunControl } from '@nestor/orchestrator';
+import { Transactions } from '../../libs/orchestrator/src/persistence/transactions.js';
+import { ProcessesRepository } from '../../libs/orchestrator/src/records/processes/processes.repository.js';
 import { ActiveFlowRuns } from '../../libs/orchestrator/src/runtime/engine/active-flow-runs.js';
 import { HookDelivery } from '../../libs/orchestrator/src/runtime/hooks/hook-delivery.service.js';
 import { ProcessLease } from '../../libs/orchestrator/src/runtime/leases/process-lease.service.js';
@@ -8,7 +10,6 @@ import { Sweeper } from '../../libs/orchestrator/src/runtime/recovery/sweeper.se
 import { Journal } from '../../libs/orchestrator/src/runtime/transitions/journal.js';
 import { startApp, type TestAppOptions } from './app.js';
 import { RecordingLogger } from './recording-logger.js';
-import { sql } from './sql.js';
 import { Stage } from './stage.js';
 
 type Play = {
@@ -51,7 +52,7 @@ export class Relay {
       ...this.defaults,
       ...options,
     });
-    const started = new RelayProcess(this.database, app, stage, logger);
+    const started = new RelayProcess(app, stage, logger);
     this.processes.push(started);
     return started;
   }
@@ -69,7 +70,6 @@ export class Relay {
 
 export class RelayProcess {
   constructor(
-    private readonly database: { readonly url: string },
     readonly app: INestApplicationContext,
     readonly stage: Stage,
     readonly logger: RecordingLogger,
@@ -134,6 +134,9 @@ export class RelayProcess {
 
   /** Somebody takes it for dead, while it goes on. */
   async fence(): Promise<void> {
-    await sql(this.database, 'update nestor.process set fenced_at = clock_timestamp() where id = $1', [this.processId]);
+    const { processId } = this;
+    const processes = this.get(ProcessesRepository);
+    const atOnce = { leaseMs: 0, hintMs: 0 };
+    await this.get(Transactions).single((tx) => processes.fence(tx, [processId], processId, atOnce));
   }
 }

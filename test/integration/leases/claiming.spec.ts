@@ -3,7 +3,10 @@ import {
   FlowRunClaimsRepository,
   type ClaimedFlowRun,
 } from '../../../libs/orchestrator/src/records/flow-runs/flow-run-claims.repository.js';
+import { FlowRunsRepository } from '../../../libs/orchestrator/src/records/flow-runs/flow-runs.repository.js';
 import { RunClaimer } from '../../../libs/orchestrator/src/runtime/recovery/run-claimer.service.js';
+import { Sweeper } from '../../../libs/orchestrator/src/runtime/recovery/sweeper.service.js';
+import type { WakeableLoop } from '../../../libs/orchestrator/src/runtime/recovery/wakeable-loop.js';
 import { testDatabase } from '../../support/database.js';
 import { Gate } from '../../support/gate.js';
 import { flowRunOf, illegalHistories } from '../../support/history.js';
@@ -101,6 +104,20 @@ describe('runs that wait for a process', () => {
     ]);
     for (const other of others) await nextClaim(other);
     expect(await flowRunOf(database, id)).toMatchObject({ state_type: 'RUNNING', empirical_policy: { recoveries: 0 } });
+  });
+
+  it('of a dead process are taken over soon as well when whoever fenced it goes no further', async () => {
+    const mortal = await relay.start('mortal', (stage) => (stage.script = () => gate.pass()));
+    const id = await mortal.begin('play');
+    await gate.reached;
+    const survivor = await relay.start('survivor', (stage) => (stage.script = async () => stage.owner));
+    const looking = jest.spyOn(survivor.get(FlowRunsRepository), 'orphaned');
+    (survivor.get(Sweeper) as unknown as { loop: WakeableLoop }).loop.wake();
+    await waitFor(() => looking.mock.results.length > 0); // the next round is due five seconds later
+    const lookedAt = performance.now();
+    await mortal.die();
+    expect(await survivor.result(id)).toBe('survivor');
+    expect(performance.now() - lookedAt).toBeLessThan(5_000);
   });
 
   it('are none that wait in a process for their retry, also when that is overdue [O27]', async () => {

@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
+import { channelOf } from '../../persistence/channels.js';
 import { schemaOf } from '../../persistence/schema-of.js';
 import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
 import type { Tx } from '../../persistence/transactions.js';
@@ -62,6 +63,8 @@ export class ProcessesRepository {
    * Fences those of the processes that are dead by now: they write nothing more, whatever they still believe. The row lock
    * waits for flushes that are under way, and the condition is evaluated again after that.
    *
+   * All processes are told `fenced` at the commit: whoever fences may die before it has given the runs to others.
+   *
    * @returns the ids of the processes that this call fenced.
    */
   async fence(tx: Tx, ids: readonly string[], by: string, { leaseMs, hintMs }: DeathRules): Promise<string[]> {
@@ -75,8 +78,8 @@ export class ProcessesRepository {
        )
        update ${this.schema}.process p set fenced_at = clock_timestamp(), fenced_by = $2
          from dead where p.id = dead.id
-       returning p.id`,
-      [ids, by, leaseMs, hintMs],
+       returning p.id, pg_notify($5, 'fenced')`,
+      [ids, by, leaseMs, hintMs, channelOf(this.schema)],
     );
     return rows.map(({ id }) => id);
   }

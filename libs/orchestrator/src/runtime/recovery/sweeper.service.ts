@@ -25,7 +25,7 @@ import { DEATH_RULES } from '../leases/lease-settings.js';
 import { HookDelivery } from '../hooks/hook-delivery.service.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
 import { Loops } from '../loops/loops.service.js';
-import { Notifier } from '../notifications/notifier.service.js';
+import { Notifier, topicsOf } from '../notifications/notifier.service.js';
 import { FlowRegistry } from '../registry/flow-registry.js';
 import { RunClosing } from '../transitions/run-closing.service.js';
 import { StoredRuns } from '../transitions/stored-runs.service.js';
@@ -40,6 +40,8 @@ const BATCH = 200;
 /** Runs of processes that somebody else fenced are found after this long at the latest. */
 const EVERY_MS = 5_000;
 const AFTER_FAILURE_MS = 1_000;
+/** Whoever fences a process has given its runs to others by then, or has died over it. */
+const AFTER_FENCE_MS = 500;
 
 /**
  * Takes the runs of dead processes over: first it fences the process, so that this writes nothing more, and only then
@@ -50,6 +52,7 @@ export class Sweeper implements OnApplicationBootstrap {
   private readonly logger = new Logger(Sweeper.name);
   private readonly suspects = new Set<string>();
   private mayForget = false;
+  private secondLook: NodeJS.Timeout | null = null;
   private readonly loop = new WakeableLoop('Sweeping', this.logger, () => this.round(), AFTER_FAILURE_MS);
 
   constructor(
@@ -80,6 +83,9 @@ export class Sweeper implements OnApplicationBootstrap {
         for (const id of ids) this.suspects.add(id);
         this.loop.wake();
       },
+      notified: (payload) => {
+        if (payload !== null && topicsOf(payload).includes('fenced')) this.lookLater();
+      },
       rejoined: () => this.loop.wake(),
     });
     this.clock.onSkip(() => this.loop.wake());
@@ -87,7 +93,16 @@ export class Sweeper implements OnApplicationBootstrap {
   }
 
   stop(): Promise<void> {
+    if (this.secondLook) clearTimeout(this.secondLook);
     return this.loop.stop();
+  }
+
+  /** One look for all that is fenced meanwhile. */
+  private lookLater(): void {
+    this.secondLook ??= setTimeout(() => {
+      this.secondLook = null;
+      this.loop.wake();
+    }, AFTER_FENCE_MS).unref();
   }
 
   private async round(): Promise<number> {
