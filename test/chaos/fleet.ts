@@ -1,6 +1,7 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, openSync, readdirSync } from 'node:fs';
+import { setPriority } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { LoadSettings } from './loads/load-settings.js';
@@ -79,10 +80,13 @@ export class Fleet {
       stdio: ['ignore', log, log, 'ipc'],
     });
     closeSync(log);
+    yieldToOthers(child);
     slot.child = child;
     child.on('message', (news: News) => {
-      if (news.kind === 'ready') slot.condition = 'up';
-      else this.staleWritesRefused += news.count;
+      if (news.kind === 'ready') {
+        slot.condition = 'up';
+        standAlongside(child);
+      } else this.staleWritesRefused += news.count;
     });
     child.on('error', () => undefined); // an order that did not reach a process that was killed meanwhile
     child.once('exit', (code, signal) => {
@@ -141,5 +145,39 @@ export class Fleet {
   abandon(): void {
     this.stopping = true;
     for (const { child } of this.slots) child?.kill('SIGKILL');
+  }
+}
+
+/** Loses to whatever else wants the processor, and still comes up within seconds. */
+const STARTING = 10;
+/** Whoever lowers the priority of a process may raise it again only with the rights of root; elsewhere it stays as it is. */
+const mayRaise = process.platform === 'linux' && process.getuid?.() === 0;
+
+/**
+ * A process that starts takes a core for a second. In the field that is a core of its own; here it would be one of those whose
+ * times are measured.
+ */
+function yieldToOthers({ pid }: ChildProcess): void {
+  if (mayRaise && pid !== undefined) setPriority(pid, STARTING);
+}
+
+/** Each of its threads has taken the priority from the one that started it. */
+function standAlongside({ pid }: ChildProcess): void {
+  if (!mayRaise) return;
+  for (const thread of threadsOf(pid)) {
+    try {
+      setPriority(Number(thread), 0);
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
+}
+
+/** None of a process that was killed while it told that it is ready. */
+function threadsOf(pid: number | undefined): string[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`);
+  } catch {
+    return [];
   }
 }
