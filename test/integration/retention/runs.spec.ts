@@ -140,6 +140,7 @@ describe('runs that have ended long ago', () => {
     const ids = await ended('today');
     const living = await nestor.get(Flows).start(Reports, 'almanac');
     const waiting = await nestor.get(Flows).with({ in: '500d' }).enqueue(Reports, 'report', 1);
+    await waitFor(async () => (await rowsOf(database, [living.id])).log === 1); // lines are written behind the runs
     await nestor.clock.advance('89d');
     const [rows, rowsOfLiving] = [await rowsOf(database, ids), await rowsOf(database, [living.id, waiting.id])];
     expect(Object.keys(rows).sort()).toEqual([
@@ -286,5 +287,33 @@ describe('runs that have ended long ago', () => {
     expect(await rowsOf(database, [living.id])).toMatchObject({ flow_run: 1, task_run: expect.any(Number) });
     const [pass] = await sql(database, 'select removing, process_id from nestor.retention_pass');
     expect(pass).toEqual({ removing: [], process_id: null });
+  }, 60_000);
+
+  it('are removed to the last row when that takes several passes, and others are removed meanwhile [S24]', async () => {
+    await start({ retention: { runs: '90d', logs: false } });
+    const [large, small] = [await ended('large'), await ended('small')];
+    await nestor.get(Flows).start(Reports, 'almanac'); // so that weeks do not go as a whole
+    await sql(
+      database,
+      `insert into nestor.log (timestamp, id, name, level, message, flow_run_id)
+       select l.timestamp + n * interval '1 microsecond', gen_random_uuid(), l.name, l.level, l.message, l.flow_run_id
+         from (select * from nestor.log where flow_run_id = $1 limit 1) l, generate_series(1, 51000) n`,
+      [large[0]],
+    );
+    // One whose id says nothing of its time is looked for by itself, after the others.
+    const other = '6a7d0a52-9d0f-4c0e-8c1c-0d5a5f1c7b11';
+    await sql(
+      database,
+      `insert into nestor.flow_run
+       select (jsonb_populate_record(r, jsonb_build_object('id', $2::text, 'root_flow_run_id', $2::text))).*
+         from nestor.flow_run r where id = $1`,
+      [small[0], other],
+    );
+    await nestor.clock.advance('120d');
+    expect(await removeExpired()).toMatchObject({ flowRuns: large.length + small.length + 1 });
+    // A pass removes no more of them than that.
+    expect(Object.keys(await rowsOf(database, [...large, other])).sort()).toEqual(['artifact', 'log']);
+    await removeExpired();
+    expect(await rowsOf(database, [...large, ...small, other])).toEqual({});
   }, 60_000);
 });

@@ -57,12 +57,14 @@ export class RetentionPassesRepository {
     );
   }
 
-  /** Of the flow runs that were removed nothing is left. */
-  async noteAllGone(tx: Tx, { app, processId }: PassHolder): Promise<void> {
-    await tx.query(`update ${this.schema}.retention_pass set removing = '{}' where app = $1 and process_id = $2`, [
-      app,
-      processId,
-    ]);
+  /** Of these flow runs, which were removed, nothing is left; of others something may be. */
+  async noteAllGone(tx: Tx, { app, processId }: PassHolder, flowRunIds: readonly string[]): Promise<void> {
+    await tx.query(
+      `update ${this.schema}.retention_pass
+          set removing = array(select id from unnest(removing) as id where id <> all($3::uuid[]))
+        where app = $1 and process_id = $2`,
+      [app, processId, flowRunIds],
+    );
   }
 
   /** In how many milliseconds somebody may begin the next one; `null` when there was none yet. */

@@ -109,7 +109,7 @@ export class ExpiredRuns {
     });
     const areLogsGone = areTasksGone && (await this.removeOfGone(pass, step, 'logs', gone));
     const areArtifactsGone = areLogsGone && (await this.removeOfGone(pass, step, 'artifacts', gone));
-    if (areArtifactsGone) await this.transactions.single((tx) => this.passes.noteAllGone(tx, pass.holder));
+    if (areArtifactsGone) await this.transactions.single((tx) => this.passes.noteAllGone(tx, pass.holder, gone));
     return areArtifactsGone;
   }
 
