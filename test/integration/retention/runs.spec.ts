@@ -6,11 +6,13 @@ import {
   Flow,
   Flows,
   FlowRuns,
+  RunControl,
   sleep,
   Task,
   type PayloadStore,
 } from '@nestor/orchestrator';
 import { createTestingOrchestrator, type TestDatabase, type TestingOrchestrator } from '@nestor/testing';
+import { ExpiredFlowRunsRepository } from '../../../libs/orchestrator/src/records/retention/expired-flow-runs.repository.js';
 import { Retention } from '../../../libs/orchestrator/src/runtime/retention/retention.service.js';
 import { testDatabase } from '../../support/database.js';
 import { sql } from '../../support/sql.js';
@@ -58,6 +60,16 @@ class Reports {
     return this.write(2);
   }
 
+  private proofs = 0;
+
+  /** Fails the first time. */
+  @Flow({ name: 'proof' })
+  async proof(): Promise<string> {
+    this.proofs += 1;
+    if (this.proofs === 1) throw new Error('a word is missing');
+    return 'fine';
+  }
+
   note(): void {}
 }
 
@@ -95,6 +107,7 @@ describe('runs that have ended long ago', () => {
   };
   beforeEach(async () => void (database = await testDatabase()));
   afterEach(async () => {
+    jest.restoreAllMocks();
     await nestor.close({ abandonRuns: true });
     await database.drop();
   });
@@ -289,6 +302,29 @@ describe('runs that have ended long ago', () => {
     expect(pass).toEqual({ removing: [], process_id: null });
   }, 60_000);
 
+  it('stay when somebody sets one going again after its week was looked at, also when it has ended by the time that is dropped [S24]', async () => {
+    await start({ retention: { runs: '90d', logs: false } });
+    const done = await ended('done');
+    const { id } = await nestor.get(Flows).start(Reports, 'proof');
+    await expect(nestor.get(FlowRuns).result(id)).rejects.toThrow('a word is missing');
+    const [week] = await weeksOf(database, 'flow_run');
+    await nestor.clock.advance('120d');
+    // Keys go once the week was looked at, and before it is dropped.
+    const repository = nestor.get(ExpiredFlowRunsRepository);
+    const forgetKeys = repository.forgetKeys.bind(repository);
+    jest.spyOn(repository, 'forgetKeys').mockImplementationOnce(async (...asked) => {
+      await nestor.get(RunControl).retry(id);
+      expect(await nestor.get(FlowRuns).result(id)).toBe('fine');
+      return forgetKeys(...asked);
+    });
+    const removed = await removeExpired();
+    expect(await nestor.get(FlowRuns).result(id)).toBe('fine');
+    expect(await weeksOf(database, 'flow_run')).toContain(week);
+    // The others of its week are gone all the same.
+    expect(removed).toMatchObject({ flowRuns: done.length });
+    expect(await rowsOf(database, done)).toEqual({});
+  }, 60_000);
+
   it('are removed to the last row when that takes several passes, and others are removed meanwhile [S24]', async () => {
     await start({ retention: { runs: '90d', logs: false } });
     const [large, small] = [await ended('large'), await ended('small')];
@@ -315,5 +351,31 @@ describe('runs that have ended long ago', () => {
     expect(Object.keys(await rowsOf(database, [...large, other])).sort()).toEqual(['artifact', 'log']);
     await removeExpired();
     expect(await rowsOf(database, [...large, ...small, other])).toEqual({});
+  }, 60_000);
+
+  it('go with their week also when looking at all of them takes several passes [S24]', async () => {
+    await start({ retention: { runs: '90d', logs: false } });
+    const [id] = await ended('one');
+    await sql(
+      database,
+      `insert into nestor.flow_run
+       select (jsonb_populate_record(r, jsonb_build_object('id', copy.id, 'root_flow_run_id', copy.id))).*
+         from nestor.flow_run r
+        cross join lateral (
+          select left(r.id::text, 19) || right(gen_random_uuid()::text, 17) as id from generate_series(1, 6000)) as copy
+        where r.id = $1`,
+      [id],
+    );
+    const [week] = await weeksOf(database, 'flow_run');
+    await nestor.clock.advance('120d');
+    // The first page takes all the time that a pass has.
+    const now = performance.now.bind(performance);
+    const survey = jest.spyOn(nestor.get(ExpiredFlowRunsRepository), 'survey');
+    jest.spyOn(performance, 'now').mockImplementation(() => now() + (survey.mock.calls.length > 0 ? 70_000 : 0));
+    expect((await removeExpired())!.partitions).not.toContain(week);
+    expect((await removeExpired())!.partitions).toContain(week);
+    expect(survey.mock.calls.slice(0, 2).map(([, { after }]) => after === null)).toEqual([true, false]);
+    expect(await sql(database, 'select from nestor.flow_run')).toEqual([]);
+    expect(await sql(database, 'select cursors from nestor.retention_pass')).toEqual([{ cursors: {} }]);
   }, 60_000);
 });

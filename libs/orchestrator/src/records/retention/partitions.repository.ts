@@ -10,6 +10,9 @@ export type PartitionedTable =
   | ('flow_run' | 'task_run' | 'flow_run_state' | 'task_run_state' | 'run_value' | 'flow_run_input')
   | ('payload' | 'artifact' | 'log' | 'event' | 'event_receipt');
 
+/** A table of runs, each of which has a history. */
+export type RunTable = Extract<PartitionedTable, 'flow_run' | 'task_run'>;
+
 /** The rows of one week. */
 export interface WeekPartition {
   readonly table: PartitionedTable;
@@ -57,6 +60,39 @@ export class PartitionsRepository {
       ...[table, formatInstant(instantOfMs(fromMs)), `${patienceMs}ms`],
     ]);
     return row?.gone ?? false;
+  }
+
+  /**
+   * The statements that drop a week of runs, for one transaction; the last one tells as {@link drop} does. The week stays besides when
+   * one of its runs has entered a state since `before`: somebody has set it going again since it was looked at, and it may have ended
+   * again. That is asked when the table is locked, so that nobody sets one going afterwards; the locks are those of `drop_week`, in
+   * their order. Rides the primary keys of the histories of the weeks since then.
+   */
+  dropRuns(
+    { table, fromMs }: WeekPartition & { readonly table: RunTable },
+    before: string,
+    patienceMs: number,
+  ): ((tx: Tx) => Promise<{ gone?: boolean }[]>)[] {
+    const { schema } = this;
+    const week = formatInstant(instantOfMs(fromMs));
+    return [
+      (tx) =>
+        tx.query(`select set_config('lock_timeout', $1, true), pg_advisory_xact_lock(hashtextextended($2, 0))`, [
+          ...[`${patienceMs}ms`, `${schema}.ensure_partitions`],
+        ]),
+      (tx) => tx.query(`lock table only ${schema}.${table} in access exclusive mode`),
+      (tx) =>
+        tx.query(
+          `select case
+                    when exists (
+                      select from ${schema}.${table}_state s
+                       where s.timestamp >= $4::timestamptz
+                         and s.${table}_id >= ${schema}.uuid_floor($2::timestamptz)
+                         and s.${table}_id < ${schema}.uuid_floor($2::timestamptz + interval '7 days')) then false
+                    else ${schema}.drop_week($1, $2::timestamptz, $3) end as gone`,
+          [table, week, `${patienceMs}ms`, before],
+        ),
+    ];
   }
 
   /** Whether a table, or the partition of that name, has any row. */

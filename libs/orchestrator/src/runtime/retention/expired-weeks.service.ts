@@ -1,17 +1,19 @@
 import { formatInstant, instantOfMs } from '@nestor/core';
 import { Inject, Injectable } from '@nestjs/common';
-import { Transactions } from '../../persistence/transactions.js';
+import { Transactions, type Tx } from '../../persistence/transactions.js';
 import { ExpiredArtifactsRepository } from '../../records/retention/expired-artifacts.repository.js';
 import { ExpiredFlowRunsRepository, type SurveyedRuns } from '../../records/retention/expired-flow-runs.repository.js';
 import { ExpiredTaskRunsRepository } from '../../records/retention/expired-task-runs.repository.js';
-import type { PartitionedTable, WeekPartition } from '../../records/retention/partitions.repository.js';
+import type { PartitionedTable, RunTable, WeekPartition } from '../../records/retention/partitions.repository.js';
 import { PAYLOAD_SETTINGS, type PayloadSettings } from '../payloads/payload-options.js';
 import { ExpiredRuns } from './expired-runs.service.js';
-import type { RetentionPass } from './retention-pass.js';
+import type { RetentionPass, RetentionStep } from './retention-pass.js';
 import { Weeks } from './weeks.service.js';
 
 /** Runs that are looked at with one statement. */
 const PAGE = 5_000;
+/** Of a pass, looking takes no longer than that: the rest is for what goes row by row, as all may have to. */
+const LOOK_MS = 20_000;
 const BATCH = 5_000;
 /** Of those that reach into the next week, so many are removed at a time, with all within them. */
 const OVER = 200;
@@ -48,11 +50,12 @@ export class ExpiredWeeks {
   async drop(pass: RetentionPass, ageMs: number): Promise<void> {
     const areSomeElsewhere = await this.areSomeElsewhere();
     const groups = await this.expired(pass, ageMs);
+    const looking = pass.step(LOOK_MS);
     for (const fromMs of [...groups.keys()].sort((one, other) => one - other)) {
       const group = groups.get(fromMs) ?? [];
       const isDone = areSomeElsewhere
         ? await this.dropEmpty(pass, fromMs, group)
-        : (await this.mayGo(pass, fromMs, ageMs)) && (await this.dropGroup(pass, fromMs, group));
+        : (await this.mayGo(pass, looking, fromMs, ageMs)) && (await this.dropGroup(pass, fromMs, ageMs, group));
       if (!isDone) return;
     }
   }
@@ -84,45 +87,56 @@ export class ExpiredWeeks {
   }
 
   /** Whether all runs up to the end of a week may go. What of them is in the week after is removed. */
-  private async mayGo(pass: RetentionPass, fromMs: number, ageMs: number): Promise<boolean> {
+  private async mayGo(pass: RetentionPass, looking: RetentionStep, fromMs: number, ageMs: number): Promise<boolean> {
     const untilMs = fromMs + WEEK_MS;
     const until = textOf(untilMs + SKEW_MS);
     const bounds = { until, end: textOf(untilMs), late: textOf(untilMs - LATE_MS) };
     const scan = { app: pass.holder.app, before: pass.before(ageMs), limit: PAGE };
-    const taskRuns = (after: string | null) =>
-      this.transactions.single((tx) => this.taskRuns.survey(tx, { ...scan, after }, until));
-    const flowRuns = (after: string | null) =>
-      this.transactions.single((tx) => this.flowRuns.survey(tx, { ...scan, after }, bounds));
-    const reachingOver = await this.survey(pass, taskRuns, await this.survey(pass, flowRuns, new Set()));
-    if (reachingOver === null) return false;
-    const step = pass.step();
-    const ids = [...reachingOver];
-    for (let first = 0; first < ids.length; first += OVER) {
-      if (!(await this.runs.removeFlowRuns(pass, step, ids.slice(first, first + OVER), ageMs))) return false;
-      if (!(await step.goesOn())) return false;
+    const surveys: readonly [string, Survey][] = [
+      ['flow_run', (tx, after) => this.flowRuns.survey(tx, { ...scan, after }, bounds)],
+      ['task_run', (tx, after) => this.taskRuns.survey(tx, { ...scan, after }, until)],
+    ];
+    for (const [table, survey] of surveys) {
+      if (!(await this.mayAllGo(pass, looking, ageMs, cursorOf(table, fromMs), survey))) return false;
     }
     return true;
   }
 
-  /** The runs that reach into the week after, by page; `null` when one has to stay. */
-  private async survey(
+  /**
+   * Looks at the runs of a table, page by page; what reaches into the week after is removed on the way. Where this pass has no more time
+   * for it, the next one goes on: a run that has gone on since it was looked at is found when the week is to be dropped.
+   */
+  private async mayAllGo(
     pass: RetentionPass,
-    page: (after: string | null) => Promise<SurveyedRuns>,
-    known: ReadonlySet<string> | null,
-  ): Promise<ReadonlySet<string> | null> {
-    if (known === null) return null;
-    const found = new Set(known);
-    for (let after: string | null = null; ;) {
-      if (!(await pass.goesOn())) return null;
-      const { seen, last, isWanted, reachingOver } = await page(after);
-      if (isWanted) return null;
-      for (const id of reachingOver) found.add(id);
-      if (seen < PAGE) return found;
-      after = last;
+    looking: RetentionStep,
+    ageMs: number,
+    cursor: string,
+    survey: Survey,
+  ): Promise<boolean> {
+    const removing = pass.step();
+    while (await looking.goesOn()) {
+      const after = pass.cursors[cursor] ?? null;
+      const { seen, last, isWanted, reachingOver } = await this.transactions.single((tx) => survey(tx, after));
+      if (isWanted) {
+        pass.cursors[cursor] = undefined;
+        return false;
+      }
+      for (let first = 0; first < reachingOver.length; first += OVER) {
+        const ids = reachingOver.slice(first, first + OVER);
+        if (!(await removing.goesOn()) || !(await this.runs.removeFlowRuns(pass, removing, ids, ageMs))) return false;
+      }
+      pass.cursors[cursor] = last ?? after ?? undefined;
+      if (seen < PAGE) return true;
     }
+    return false;
   }
 
-  private async dropGroup(pass: RetentionPass, fromMs: number, group: readonly WeekPartition[]): Promise<boolean> {
+  private async dropGroup(
+    pass: RetentionPass,
+    fromMs: number,
+    ageMs: number,
+    group: readonly WeekPartition[],
+  ): Promise<boolean> {
     const [from, until] = [textOf(fromMs), textOf(fromMs + WEEK_MS)];
     const areKeysGone = await pass
       .step()
@@ -131,8 +145,10 @@ export class ExpiredWeeks {
     await this.transactions.single((tx) => this.flowRuns.forgetOwed(tx, from, until));
     for (const week of group) {
       if (week.table === 'artifact' && (await this.keepsOthers(pass, week))) continue;
-      if (!(await this.weeks.drop(week, pass))) return false;
+      const isGone = isOfRuns(week) ? this.weeks.dropRuns(week, pass, ageMs) : this.weeks.drop(week, pass);
+      if (!(await isGone)) return false;
     }
+    for (const table of ['flow_run', 'task_run']) pass.cursors[cursorOf(table, fromMs)] = undefined;
     return true;
   }
 
@@ -147,5 +163,14 @@ export class ExpiredWeeks {
 }
 
 const WEEK_MS = 7 * 86_400_000;
+
+type Survey = (tx: Tx, after: string | null) => Promise<SurveyedRuns>;
+
+/** Under which name it is kept how far a week was looked at. */
+const cursorOf = (table: string, fromMs: number): string => `${table} before ${textOf(fromMs + WEEK_MS)}`;
+
+function isOfRuns(week: WeekPartition): week is WeekPartition & { readonly table: RunTable } {
+  return week.table === 'flow_run' || week.table === 'task_run';
+}
 
 const textOf = (ms: number): string => formatInstant(instantOfMs(ms));

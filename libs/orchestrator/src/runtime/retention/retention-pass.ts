@@ -77,9 +77,10 @@ export class RetentionPass {
     this.partitions.push(name);
   }
 
-  /** A step with its own bound of rows. */
-  step(): RetentionStep {
-    return new RetentionStep(() => this.goesOn());
+  /** A step with its own bound of rows, and of time if that is given. */
+  step(mostMs = MAX_MS): RetentionStep {
+    const until = performance.now() + mostMs;
+    return new RetentionStep(async () => performance.now() < until && this.goesOn());
   }
 
   /** Begins nothing more: the application stops. */
@@ -96,7 +97,7 @@ export class RetentionPass {
   }
 }
 
-/** A part of a pass, which looks at so many rows and no more. */
+/** A part of a pass, which looks at so many rows and no more, or goes on for so long. */
 export class RetentionStep {
   private left = MAX_ROWS;
 

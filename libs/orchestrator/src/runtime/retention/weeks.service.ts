@@ -4,6 +4,7 @@ import { Transactions } from '../../persistence/transactions.js';
 import {
   PartitionsRepository,
   type PartitionedTable,
+  type RunTable,
   type WeekPartition,
 } from '../../records/retention/partitions.repository.js';
 import { pause } from '../engine/wait-until.js';
@@ -36,10 +37,25 @@ export class Weeks {
   }
 
   /** Drops a week; `false` when it has runs that have not ended, when somebody else has it, or when this role may not. */
-  async drop(week: WeekPartition, pass: RetentionPass): Promise<boolean> {
+  drop(week: WeekPartition, pass: RetentionPass): Promise<boolean> {
+    return this.attempt(week, pass, () =>
+      this.transactions.single((tx) => this.partitions.drop(tx, week, PATIENCE_MS)),
+    );
+  }
+
+  /** The same for a week of runs that have ended longer ago than that, as far as anybody has seen; `false` also when one has not. */
+  dropRuns(week: WeekPartition & { readonly table: RunTable }, pass: RetentionPass, ageMs: number): Promise<boolean> {
+    return this.attempt(week, pass, async () => {
+      const statements = this.partitions.dropRuns(week, pass.before(ageMs), PATIENCE_MS);
+      const answers = await this.transactions.together(statements);
+      return answers.at(-1)?.[0]?.gone ?? false;
+    });
+  }
+
+  private async attempt(week: WeekPartition, pass: RetentionPass, drop: () => Promise<boolean>): Promise<boolean> {
     for (let attempt = 1; this.mayDrop; attempt += 1) {
       try {
-        const isGone = await this.transactions.single((tx) => this.partitions.drop(tx, week, PATIENCE_MS));
+        const isGone = await drop();
         if (isGone) pass.notePartition(week.name);
         return isGone;
       } catch (error) {
