@@ -64,7 +64,9 @@ describe('the loops of a process', () => {
         ...[
           'claimer',
           'foreman',
+          'heartbeats',
           'hooks',
+          'housekeeping',
           'late-runs',
           'observer',
           'pools',

@@ -13,6 +13,8 @@ import { HookDelivery } from './hooks/hook-delivery.service.js';
 import { SettledHooks } from './hooks/settled-hooks.service.js';
 import { ProcessLease } from './leases/process-lease.service.js';
 import { Foreman } from './maintenance/foreman.service.js';
+import { Housekeeping } from './maintenance/housekeeping.service.js';
+import { RunHeartbeats } from './maintenance/run-heartbeats.js';
 import { Retention } from './retention/retention.service.js';
 import { RunClaimer } from './recovery/run-claimer.service.js';
 import { LateRuns } from './scheduler/late-runs.service.js';
@@ -44,6 +46,8 @@ export class Shutdown implements BeforeApplicationShutdown {
     private readonly taskClaimer: TaskClaimer,
     private readonly sweeper: Sweeper,
     private readonly foreman: Foreman,
+    private readonly housekeeping: Housekeeping,
+    private readonly heartbeats: RunHeartbeats,
     private readonly retention: Retention,
     private readonly scheduler: Scheduler,
     private readonly turnGiver: TurnGiver,
@@ -76,6 +80,8 @@ export class Shutdown implements BeforeApplicationShutdown {
       this.slotKeeper.stop(),
       this.limitedTags.stop(),
       this.foreman.stop(),
+      this.housekeeping.stop(),
+      this.heartbeats.stop(),
       this.retention.stop(),
       this.scheduler.stop(),
       this.turnGiver.stop(),

@@ -75,11 +75,15 @@ describe('a loop', () => {
     expect(loop.lagMs).toBe(600);
   });
 
-  it('is not late once it has stopped', async () => {
+  it('is not late once it has stopped, and tells of no further round', async () => {
+    const told = jest.fn();
+    loop.onRound = told;
     loop.start();
     await pass(50);
+    const stopped = loop.stop();
     rounds.begun[0]!(10);
-    await loop.stop();
+    await stopped;
+    expect(told).not.toHaveBeenCalled();
     await pass(1_000);
     expect(loop.lagMs).toBe(0);
     expect(rounds.begun).toHaveLength(1);

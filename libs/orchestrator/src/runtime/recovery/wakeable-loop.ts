@@ -33,7 +33,7 @@ interface LoopRound {
 export class WakeableLoop {
   /** The latest round; `null` before the first one is over. */
   lastRound: LoopRound | null = null;
-  /** Called after every round. */
+  /** Called after every round, but for the one after which it has stopped. */
   onRound: () => void = () => undefined;
   private running: Promise<void> | null = null;
   private wokenMeanwhileAt: number | null = null;
@@ -97,7 +97,7 @@ export class WakeableLoop {
       next = await this.round();
     } catch (error) {
       failure = String(error);
-      this.logger.warn(`${this.name} failed and is tried again: ${failure}`);
+      this.logger.warn(`${this.name} failed${this.stopped ? '' : ' and is tried again'}: ${failure}`);
     }
     this.running = null;
     const now = performance.now();
@@ -107,8 +107,8 @@ export class WakeableLoop {
       const overdueMs = typeof next === 'number' ? 0 : next.overdueMs;
       this.dueAt = overdueMs > 0 ? now - overdueMs : (this.wokenMeanwhileAt ?? now + pauseMs);
     }
+    if (this.stopped) return; // and is late with nothing: nobody is to take that for having caught up
     this.onRound();
-    if (this.stopped) return;
     if (this.wokenMeanwhileAt !== null) {
       this.wokenMeanwhileAt = null;
       this.wake();
