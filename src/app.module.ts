@@ -14,7 +14,8 @@ export class AppModule {
   /** @param onlyServices whether it executes no waiting runs, and does nothing but services. */
   static with(settings: Settings, { onlyServices = false } = {}): DynamicModule {
     const { database, schema, app, buildId, secretKey, auth, host } = settings;
-    const { drainMs, cancelGraceMs, maxStallMs, maxRecoveries, runHeartbeatMs, taskConcurrency } = settings;
+    const { drainMs, cancelGraceMs, cancellationTimeoutMs, pausesOnShutdown } = settings;
+    const { maxStallMs, maxRecoveries, runHeartbeatMs, taskConcurrency } = settings;
     const { workPools, unqueued, workerLimit, killGraceMs } = settings;
     const worker = { pools: workPools, unqueued, limit: workerLimit, killGrace: killGraceMs, application: APPLICATION };
     const { services, retention } = settings;
@@ -24,6 +25,7 @@ export class AppModule {
         OrchestratorModule.forRoot({
           ...{ database, schema, app, maxRecoveries, services, retention },
           ...{ drain: drainMs, cancelGrace: cancelGraceMs, maxStall: maxStallMs, runHeartbeat: runHeartbeatMs },
+          ...{ cancellationTimeout: cancellationTimeoutMs, pauseOnShutdown: pausesOnShutdown },
           backgroundTasks: taskConcurrency === 0 || onlyServices ? false : { concurrency: taskConcurrency },
           worker: workerLimit === 0 || onlyServices ? false : worker,
           ...(buildId !== null && { buildId }),

@@ -11,6 +11,7 @@ const MAX_RECOVERIES_RANGE = { message: 'NESTOR_MAX_RECOVERIES must be a whole n
 const TASK_CONCURRENCY_RANGE = { message: 'NESTOR_TASK_CONCURRENCY must be a whole number from 0 to 1000' };
 const WORKER_LIMIT_RANGE = { message: 'NESTOR_WORKER_LIMIT must be a whole number from 0 to 10000' };
 const UNQUEUED_WORDS = { message: 'NESTOR_UNQUEUED must be true or false' };
+const PAUSE_ON_SHUTDOWN_WORDS = { message: 'NESTOR_PAUSE_ON_SHUTDOWN must be true or false' };
 const POOL_SIZE_RANGE = { message: 'NESTOR_POOL_SIZE must be a whole number from 1 to 1000' };
 /** 32 bytes in hexadecimal or base64, with an id and a colon before them or without. */
 const SECRET_KEY = /^(?:[\w.:-]{1,100}:)?(?:[0-9a-f]{64}|[\w+/-]{43}=?)$/i;
@@ -74,6 +75,14 @@ class Environment {
   /** How long the methods of a cancelled run may take to settle; at most a day. */
   @IsString()
   NESTOR_CANCEL_GRACE: string = '10s';
+
+  /** How long a run may be `CANCELLING` with nobody carrying that out, from a second to a day. */
+  @IsString()
+  NESTOR_CANCELLATION_TIMEOUT: string = '5m';
+
+  /** Whether deployments of no work pool pause when the last process that serves them shuts down. */
+  @Matches(/^(true|false)$/, PAUSE_ON_SHUTDOWN_WORDS)
+  NESTOR_PAUSE_ON_SHUTDOWN: string = 'false';
 
   /** How long the event loop may stand still before other processes take the runs over; at most a day. */
   @IsString()
@@ -165,6 +174,8 @@ export interface Settings {
   readonly app: string;
   readonly drainMs: number;
   readonly cancelGraceMs: number;
+  readonly cancellationTimeoutMs: number;
+  readonly pausesOnShutdown: boolean;
   readonly maxStallMs: number;
   readonly maxRecoveries: number;
   readonly secretKey: string | null;
@@ -188,7 +199,8 @@ export class InvalidEnvironmentError extends OrchestratorError {
   }
 }
 
-type DurationVariable = `NESTOR_${'DRAIN' | 'CANCEL_GRACE' | 'MAX_STALL' | 'RUN_HEARTBEAT' | 'KILL_GRACE'}`;
+type DurationVariable =
+  `NESTOR_${'DRAIN' | 'CANCEL_GRACE' | 'CANCELLATION_TIMEOUT' | 'MAX_STALL' | 'RUN_HEARTBEAT' | 'KILL_GRACE'}`;
 
 /** The variables without a default. */
 const OPTIONAL = [
@@ -217,6 +229,7 @@ export function readEnvironment(variables: NodeJS.ProcessEnv = process.env): Set
   };
   const drainMs = durationOf('NESTOR_DRAIN');
   const cancelGraceMs = durationOf('NESTOR_CANCEL_GRACE');
+  const cancellationTimeoutMs = durationOf('NESTOR_CANCELLATION_TIMEOUT', '1s');
   const maxStallMs = durationOf('NESTOR_MAX_STALL');
   const runHeartbeatMs = durationOf('NESTOR_RUN_HEARTBEAT', '1s');
   const killGraceMs = durationOf('NESTOR_KILL_GRACE');
@@ -254,6 +267,8 @@ export function readEnvironment(variables: NodeJS.ProcessEnv = process.env): Set
     app: environment.NESTOR_APP,
     drainMs,
     cancelGraceMs,
+    cancellationTimeoutMs,
+    pausesOnShutdown: environment.NESTOR_PAUSE_ON_SHUTDOWN === 'true',
     maxStallMs,
     maxRecoveries: environment.NESTOR_MAX_RECOVERIES,
     secretKey: environment.NESTOR_SECRET_KEY ?? null,
