@@ -86,8 +86,8 @@ describe('pools whose runs are pushed to a URL', () => {
     loggers.push(logger);
     return node;
   };
-  /** Has the template of the pool say this of the request. */
-  const configure = async (request: object = {}): Promise<void> => {
+  /** Has the template of the pool say this of the request, and of the rest. */
+  const configure = async (request: object = {}, rest: object = {}): Promise<void> => {
     const { baseJobTemplate } = await waitFor(() => client.get(WorkPools).find(pool));
     const { job_configuration: configuration, variables } = baseJobTemplate;
     const own = (configuration as { request: object }).request;
@@ -95,6 +95,7 @@ describe('pools whose runs are pushed to a URL', () => {
       baseJobTemplate: {
         job_configuration: {
           ...configuration,
+          ...rest,
           request: {
             ...own,
             ...{ url: `${target.url}/start`, retry_delay_seconds: 0.01, attempts: 3 },
@@ -172,6 +173,15 @@ describe('pools whose runs are pushed to a URL', () => {
       [`%${TOKEN}%`],
     )) as [{ count: number }];
     expect(count).toBe(0);
+  });
+
+  it('do not repeat secrets of a job that the answer repeats [R06]', async () => {
+    await startNode();
+    await configure({ headers: {} }, { job: { key: 'key={{ blocks.push-key.main.token }}' } });
+    target.answers.push(refuse(422, `{"key":"key=${TOKEN}"} is not known`));
+    const id = await enqueue();
+    await entered(id, 'CRASHED');
+    expect(await lastMessage(id)).toMatch(/was answered with 422: \{"key":"key=\*{8}"\} is not known\.$/);
   });
 
   it('post again what was not accepted for the moment [R06]', async () => {

@@ -56,20 +56,30 @@ export class References {
    * blocks in clear. Either may have `prefect.` before it. A text that is nothing but one becomes the value as it is. For what is sent
    * away, and neither kept nor logged.
    *
+   * @param revealed told of each secret, for whoever is not to repeat it.
    * @throws {InvalidReferenceError} when something between braces is neither, and what looking it up throws.
    */
-  async revealedIn(data: unknown): Promise<unknown> {
-    if (typeof data === 'string') return this.revealed(data);
-    if (Array.isArray(data)) return Promise.all(data.map((item) => this.revealedIn(item)));
+  async revealedIn(data: unknown, revealed: (secret: unknown) => void): Promise<unknown> {
+    if (typeof data === 'string') return this.revealed(data, revealed);
+    if (Array.isArray(data)) return Promise.all(data.map((item) => this.revealedIn(item, revealed)));
     if (typeof data !== 'object' || data === null) return data;
-    const fields = Object.entries(data).map(async ([name, field]) => [name, await this.revealedIn(field)] as const);
+    const fields = Object.entries(data).map(
+      async ([name, field]) => [name, await this.revealedIn(field, revealed)] as const,
+    );
     return Object.fromEntries(await Promise.all(fields));
   }
 
-  private async revealed(text: string): Promise<unknown> {
+  private async revealed(text: string, revealed: (secret: unknown) => void): Promise<unknown> {
     if (!text.includes('{{')) return text;
     const parts = await Promise.all(
-      partsOfTemplate(text).map(async (part) => (typeof part === 'string' ? part : this.looked(part, text))),
+      partsOfTemplate(text).map(async (part) => {
+        if (typeof part === 'string') return part;
+        const value = await this.looked(part, text);
+        if (!(value instanceof Secret)) return value;
+        const secret = (value as Secret<unknown>).reveal();
+        revealed(secret);
+        return secret;
+      }),
     );
     return parts.length === 1
       ? parts[0]
@@ -89,7 +99,7 @@ export class References {
         ? partAt(await this.variables.get(second), rest)
         : partAt(await this.blocks.open(second, rest[0] ?? ''), rest.slice(1));
     if (value === undefined) throw new ReferenceUnresolvedError(subject, `there is no "${path.join('.')}"`);
-    return value instanceof Secret ? (value as Secret<unknown>).reveal() : value;
+    return value;
   }
 
   private async replaced<P extends Parameters>(

@@ -13,6 +13,13 @@ import { PushedRuns } from './pushed-runs.js';
 
 type Configuration = Readonly<Record<string, unknown>>;
 
+/** What a job says once all references in it are resolved. */
+interface Resolved {
+  readonly configuration: Configuration;
+  /** Those that are in it by now. */
+  readonly secrets: readonly string[];
+}
+
 const LONGEST_PAUSE_MS = 60_000;
 const MOST_IDENTIFIER = 500;
 const AS_IT_SHOULD: JobEnd = { exitCode: 0 };
@@ -68,7 +75,7 @@ export class HttpPushWorker extends BaseWorker implements OnModuleDestroy {
 
   private async pushAndFollow(job: WorkerJob): Promise<JobEnd> {
     const resolved = await this.resolved(job.configuration);
-    const failure = await this.push(job, pushRequestOf(resolved), resolved);
+    const failure = await this.push(job, pushRequestOf(resolved.configuration), resolved);
     if (job.signal.aborted) return (await this.isWaiting(job.lease)) ? UNATTENDED : AS_IT_SHOULD;
     if (!failure) return this.untilOver(job);
     // Whoever is pushed to executes other runs as well, and is not dead for having refused this one.
@@ -83,17 +90,19 @@ export class HttpPushWorker extends BaseWorker implements OnModuleDestroy {
     const lease = this.leases.get(identifier);
     const state = lease && (await this.journal.patiently(() => this.pushed.stateOf(lease)));
     if (state === 'waits' || state === 'runs') return;
-    const request = pushRequestOf(await this.resolved(configuration));
+    const { configuration: resolved, secrets } = await this.resolved(configuration);
+    const request = pushRequestOf(resolved);
     if (!request.cancelUrl) return;
     const { signal } = this.stopping;
-    await post(request, { to: request.cancelUrl, document: { identifier }, key: `cancel:${identifier}`, signal });
+    const told = { document: { identifier }, key: `cancel:${identifier}` };
+    await post(request, { to: request.cancelUrl, ...told, secrets, signal });
   }
 
   /** Posts a job until it is accepted, or nothing comes of that any more; gives why it was not. */
   private async push(
     job: WorkerJob,
     request: PushRequest,
-    { request: _, ...document }: Configuration,
+    { configuration: { request: _, ...document }, secrets }: Resolved,
   ): Promise<PushFailedError | null> {
     const { flowRunId, flowRunName, flowName, deploymentId, lease, signal } = job;
     const told = {
@@ -106,7 +115,7 @@ export class HttpPushWorker extends BaseWorker implements OnModuleDestroy {
     const key = `${flowRunId}:${lease.epoch}`;
     for (let attempt = 1; ; attempt += 1) {
       try {
-        const { identifier } = await post(request, { to: request.url, document: told, key, signal });
+        const { identifier } = await post(request, { to: request.url, document: told, key, secrets, signal });
         await this.begun(job, identifierOf(identifier) ?? `push:${key}`);
         return null;
       } catch (error) {
@@ -152,8 +161,10 @@ export class HttpPushWorker extends BaseWorker implements OnModuleDestroy {
     });
   }
 
-  private async resolved(configuration: Configuration): Promise<Configuration> {
-    return (await this.references.revealedIn(configuration)) as Configuration;
+  private async resolved(configuration: Configuration): Promise<Resolved> {
+    const secrets: string[] = [];
+    const resolved = await this.references.revealedIn(configuration, (secret) => secrets.push(String(secret)));
+    return { configuration: resolved as Configuration, secrets };
   }
 }
 

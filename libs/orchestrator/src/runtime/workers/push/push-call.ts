@@ -7,6 +7,8 @@ interface Post {
   readonly to: URL;
   readonly document: object;
   readonly key: string;
+  /** What is not to be repeated of it, besides the headers. */
+  readonly secrets: readonly string[];
   readonly signal: AbortSignal;
 }
 
@@ -28,7 +30,7 @@ const LONGEST_PAUSE_MS = 60_000;
  */
 export async function post(
   request: PushRequest,
-  { to, document, key, signal }: Post,
+  { to, document, key, secrets, signal }: Post,
 ): Promise<Record<string, unknown>> {
   const body = JSON.stringify(document);
   if (Buffer.byteLength(body) > MOST_BYTES_SENT) {
@@ -63,7 +65,7 @@ export async function post(
     if (response.ok) return objectOf(text);
     const isPassing = response.status >= 500 || PASSING_STATUSES.includes(response.status);
     return fail(
-      `was answered with ${response.status}${shownText(text, request)}`,
+      `was answered with ${response.status}${shownText(text, [...secrets, ...Object.values(request.headers)])}`,
       isPassing,
       retryAfterMs(response.headers.get('retry-after')),
     );
@@ -101,11 +103,11 @@ function objectOf(text: string): Record<string, unknown> {
 }
 
 /** Whoever answers may repeat what it was sent. */
-function shownText(text: string, { headers }: PushRequest): string {
+function shownText(text: string, secrets: readonly string[]): string {
   let shown = text.replaceAll(/\s+/g, ' ').trim();
-  for (const value of Object.values(headers)) {
-    for (const secret of [value, ...value.split(' ')])
-      if (secret.length >= 4) shown = shown.replaceAll(secret, SECRET_MASK);
+  for (const secret of secrets) {
+    for (const part of [secret, ...secret.split(/\s+/)])
+      if (part.length >= 4) shown = shown.replaceAll(part, SECRET_MASK);
   }
   if (shown === '') return '';
   return `: ${shown.length > MOST_SHOWN ? `${shown.slice(0, MOST_SHOWN)}…` : shown}`;
