@@ -7,8 +7,8 @@ type Schema = Readonly<Record<string, unknown>>;
 
 /** What is wrong with the parameters that a run is to be called with; of what references refer to nothing is known. */
 export function parameterProblems(schema: Schema, parameters: ParametersByName): ParameterProblem[] {
-  const references = [...referencesIn(parameters).keys()];
-  const isKnown = ({ path }: ParameterProblem): boolean => !references.some((place) => isWithin(path, place));
+  const references = referencesIn(parameters);
+  const isKnown = ({ path }: ParameterProblem): boolean => !references.some((one) => isWithin(path, one.path));
   return [...unknownPositions(schema, parameters), ...schemaProblems(schema, plain(parameters)).filter(isKnown)];
 }
 

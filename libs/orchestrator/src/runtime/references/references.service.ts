@@ -107,7 +107,7 @@ export class References {
     lookUp: (content: ReferenceContent) => Promise<unknown> | undefined,
   ): Promise<P> {
     const values = new Map<Reference<unknown>, unknown>();
-    for (const reference of referencesIn(parameters).values()) {
+    for (const { reference } of referencesIn(parameters)) {
       const value = lookUp(reference.content);
       if (value !== undefined) values.set(reference, await value);
     }

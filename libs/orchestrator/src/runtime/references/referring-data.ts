@@ -3,15 +3,22 @@ import { Reference } from './reference.js';
 /** Deeper than parameters can be kept. */
 const MAX_DEPTH = 1_000;
 
-/** Where in plain data references are: `items[2].sku`, as problems with parameters are told. */
-export function referencesIn(value: unknown): ReadonlyMap<string, Reference<unknown>> {
-  const found = new Map<string, Reference<unknown>>();
+/** A reference in plain data. */
+interface PlacedReference {
+  readonly reference: Reference<unknown>;
+  /** Where it is: `items[2].sku`, as problems with parameters are told. Two may be told alike, where names have dots. */
+  readonly path: string;
+}
+
+/** The references in plain data. */
+export function referencesIn(value: unknown): readonly PlacedReference[] {
+  const found: PlacedReference[] = [];
   visit(value, '', 0, found);
   return found;
 }
 
-function visit(value: unknown, path: string, depth: number, found: Map<string, Reference<unknown>>): void {
-  if (value instanceof Reference) found.set(path, value);
+function visit(value: unknown, path: string, depth: number, found: PlacedReference[]): void {
+  if (value instanceof Reference) found.push({ reference: value, path });
   else if (depth > MAX_DEPTH) return;
   else if (Array.isArray(value)) value.forEach((item, index) => visit(item, `${path}[${index}]`, depth + 1, found));
   else if (isPlain(value)) {

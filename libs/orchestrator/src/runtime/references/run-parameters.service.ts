@@ -42,7 +42,7 @@ export class RunParameters {
   async settle(claimed: ClaimedFlowRun): Promise<ClaimedFlowRun> {
     const { created, run } = claimed;
     const known = (await this.replays.read(created.parameters)) as Parameters;
-    const isOpen = [...referencesIn(known).values()].some(({ content }) => content.kind !== 'block');
+    const isOpen = referencesIn(known).some(({ reference }) => reference.content.kind !== 'block');
     if (!isOpen) return claimed;
     const context = await this.contextOf(created.flowId, run.deploymentId ?? null);
     const settled = await this.journal.patiently(() => this.references.settled(known, context));
@@ -67,7 +67,7 @@ export class RunParameters {
    * @throws what {@link References.opened} throws.
    */
   async opened(recorded: Parameters): Promise<Parameters> {
-    if (referencesIn(recorded).size === 0) return recorded;
+    if (referencesIn(recorded).length === 0) return recorded;
     return this.journal.patiently(() => this.references.opened(recorded));
   }
 
