@@ -243,6 +243,25 @@ describe('workers of a class of your own', () => {
     expect(await endOf(id)).toMatchObject({ state: 'CANCELLED' });
   });
 
+  it('are asked again to end what they could not, however they failed', async () => {
+    const end = newGate();
+    boxes.inside = async () => {
+      await end.pass();
+      return { exitCode: 143 };
+    };
+    let asked = 0;
+    boxes.kill = () => {
+      asked += 1;
+      if (asked === 1) throw new Error('not now'); // at once, as a method does that is not async
+      return Promise.resolve(end.open());
+    };
+    const id = await enqueue();
+    await end.reached;
+    await inside.control.cancel(id);
+    expect(await endOf(id)).toMatchObject({ state: 'CANCELLED' });
+    expect(asked).toBe(2);
+  }, 20_000);
+
   it('say nothing of a run that somebody else goes on with', async () => {
     const end = newGate();
     boxes.inside = async ({ flowRunId }) => {

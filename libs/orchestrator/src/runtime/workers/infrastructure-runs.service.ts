@@ -1,36 +1,19 @@
-import {
-  awaitingResume,
-  cancelled,
-  crashed,
-  dueAgain,
-  isTerminal,
-  pending,
-  type ProposedState,
-  StateType,
-  submitting,
-} from '@nestor/core';
+import { pending, StateType, submitting } from '@nestor/core';
 import { Inject, Injectable, Logger } from '@nestjs/common';
-import { newId } from '../../persistence/ids.js';
-import { Transactions, type Tx } from '../../persistence/transactions.js';
-import { FlowRunClaimsRepository, type ClaimedFlowRun } from '../../records/flow-runs/flow-run-claims.repository.js';
-import { InfrastructureRepository } from '../../records/infrastructure/infrastructure.repository.js';
-import { ProcessesRepository } from '../../records/processes/processes.repository.js';
-import { FlowRunsRepository, type LoadedFlowRun } from '../../records/flow-runs/flow-runs.repository.js';
+import type { ClaimedFlowRun } from '../../records/flow-runs/flow-run-claims.repository.js';
+import { FlowRunsRepository } from '../../records/flow-runs/flow-runs.repository.js';
 import { withinMs } from '../engine/wait-until.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
 import { Loops } from '../loops/loops.service.js';
-import { Notifier, topicsOf } from '../notifications/notifier.service.js';
+import { topicsOf } from '../notifications/notifier.service.js';
 import { WakeableLoop } from '../recovery/wakeable-loop.js';
 import { FlowRegistry } from '../registry/flow-registry.js';
-import { Journal } from '../transitions/journal.js';
-import type { LiveFlowRun } from '../transitions/live-run.js';
-import { RunClosing } from '../transitions/run-closing.service.js';
-import { StoredRuns } from '../transitions/stored-runs.service.js';
 import { TransitionService } from '../transitions/transition.service.js';
 import type { BaseWorker, JobEnd, WorkerJob } from './base-worker.js';
-import { configurationOfJob } from './configuration-of-job.js';
-import { explanationOf } from './job-end.js';
+import { InfrastructureEnds } from './infrastructure-ends.service.js';
+import { InfrastructureJob } from './infrastructure-job.js';
+import { InfrastructureNotes } from './infrastructure-notes.service.js';
 import { WORKER_SETTINGS, type WorkerSettings } from './worker-settings.js';
 
 /** How long a change that nobody told of may go unnoticed. */
@@ -39,15 +22,11 @@ const AFTER_FAILURE_MS = 1_000;
 /** How long what is killed at the end may take beyond its grace. */
 const LAST_WORDS_MS = 5_000;
 
-/**
- * Starts infrastructure for claimed runs, and follows it to its end: see `base-worker.ts`. What becomes of a run is decided by the
- * rules like everything else, and by the epoch of its lease: once somebody else goes on with it, how this infrastructure ends is no
- * matter of the run.
- */
+/** Starts infrastructure for claimed runs, and follows it to its end: see `base-worker.ts`. */
 @Injectable()
 export class InfrastructureRuns {
   private readonly logger = new Logger(InfrastructureRuns.name);
-  private readonly jobs = new Map<string, Job>();
+  private readonly jobs = new Map<string, InfrastructureJob>();
   private readonly loop = new WakeableLoop(
     'Watching infrastructure',
     this.logger,
@@ -58,17 +37,11 @@ export class InfrastructureRuns {
 
   constructor(
     private readonly transitions: TransitionService,
-    private readonly storedRuns: StoredRuns,
-    private readonly closing: RunClosing,
-    private readonly claims: FlowRunClaimsRepository,
-    private readonly infrastructure: InfrastructureRepository,
     private readonly flowRuns: FlowRunsRepository,
-    private readonly transactions: Transactions,
-    private readonly journal: Journal,
+    private readonly notes: InfrastructureNotes,
+    private readonly ends: InfrastructureEnds,
     private readonly registry: FlowRegistry,
     private readonly process: ProcessLease,
-    private readonly processes: ProcessesRepository,
-    private readonly notifier: Notifier,
     private readonly loops: Loops,
     @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
     @Inject(WORKER_SETTINGS) private readonly worker: WorkerSettings | null,
@@ -82,7 +55,7 @@ export class InfrastructureRuns {
   async execute(claimed: ClaimedFlowRun, worker: BaseWorker): Promise<void> {
     this.listen();
     const live = this.transitions.adopt(claimed);
-    const job = new Job(live, worker);
+    const job = new InfrastructureJob(live, worker);
     live.lease.onLost = () => this.kill(job);
     this.jobs.set(live.created.id, job);
     try {
@@ -104,8 +77,8 @@ export class InfrastructureRuns {
    * resolves.
    */
   async drain(): Promise<void> {
-    const all = (): Job[] => [...this.jobs.values()];
-    const ended = (jobs: Job[]): Promise<unknown> => Promise.all(jobs.map((job) => job.ended));
+    const all = (): InfrastructureJob[] => [...this.jobs.values()];
+    const ended = (jobs: InfrastructureJob[]): Promise<unknown> => Promise.all(jobs.map((job) => job.ended));
     await withinMs(ended(all()), this.settings.drainMs);
     const mortal = all().filter(({ worker }) => !worker.outlivesProcess);
     for (const job of mortal) {
@@ -134,7 +107,7 @@ export class InfrastructureRuns {
     this.loops.start('infrastructure', this.loop);
   }
 
-  private async submit(job: Job): Promise<void> {
+  private async submit(job: InfrastructureJob): Promise<void> {
     const { live, worker } = job;
     await this.transitions.proposeForFlowRun(live, pending());
     const answer = await this.transitions.proposeForFlowRun(live, submitting());
@@ -148,104 +121,29 @@ export class InfrastructureRuns {
       end = { exitCode: null, message: `Its infrastructure could not be started: ${String(error)}` };
     }
     const isLeftAlone = end.unattended === true;
-    await this.noteEnded(job, isGone && !isLeftAlone);
-    if (!isLeftAlone) await this.conclude(job, end);
+    await this.notes.ended(job, isGone && !isLeftAlone);
+    if (!isLeftAlone) await this.ends.conclude(job, end);
   }
 
-  private async describe(job: Job): Promise<WorkerJob> {
-    const { created, lease } = job.live;
-    job.configuration = await this.journal.patiently(() => configurationOfJob(this.claims, created.id));
+  private async describe(job: InfrastructureJob): Promise<WorkerJob> {
+    const { created, image, lease } = job.live;
+    job.configuration = await this.notes.configurationOf(job);
     return {
       flowRunId: created.id,
       flowRunName: created.name,
       flowName: this.registry.getFlowById(created.flowId).name,
-      deploymentId: job.live.image.deploymentId ?? null,
+      deploymentId: image.deploymentId ?? null,
       configuration: job.configuration,
       lease: { flowRunId: created.id, epoch: lease.epoch },
       signal: job.signal,
       started: async (identifier) => {
         job.identifier = identifier;
-        await this.journal.patiently(() => this.noteStarted(job, identifier));
+        await this.notes.started(job, identifier);
         if (job.signal.aborted)
           this.kill(job); // before it had a name
         else this.loop.wake();
       },
     };
-  }
-
-  /** What outlives this process is noted besides, for others to end it when its run needs it no more. */
-  private async noteStarted({ live: { created, lease }, worker }: Job, identifier: string): Promise<void> {
-    const { processId } = this.process;
-    const started = { id: newId(), flowRunId: created.id, leaseEpoch: lease.epoch, type: worker.type, identifier };
-    const noteOnRun = (tx: Tx): Promise<void> =>
-      this.claims.noteInfrastructure(tx, created.id, lease.epoch, identifier);
-    const noteByItself = (tx: Tx): Promise<void> => this.infrastructure.noteStarted(tx, { ...started, processId });
-    if (worker.outlivesProcess) await this.transactions.together([noteOnRun, noteByItself]);
-    else await this.transactions.single(noteOnRun);
-  }
-
-  /** @param isGone otherwise nobody knows, and somebody is to end it once its run needs it no more. */
-  private async noteEnded({ live: { created, lease }, worker, identifier }: Job, isGone: boolean): Promise<void> {
-    if (!worker.outlivesProcess || identifier === null) return;
-    await this.journal.patiently(() =>
-      this.transactions.single((tx) =>
-        isGone
-          ? this.infrastructure.noteEnded(tx, created.id, lease.epoch)
-          : this.infrastructure.letGo(tx, created.id, lease.epoch),
-      ),
-    );
-  }
-
-  /** What becomes of a run whose infrastructure has ended, unless it came to something by itself. */
-  private async conclude(job: Job, end: JobEnd): Promise<void> {
-    const { live, isLeft } = job;
-    const { id } = live.created;
-    const { epoch } = live.lease;
-    const isAsItShould = end.exitCode === 0;
-    if (!isAsItShould && end.goesOn !== false) await this.fence(job);
-    // Under the next epoch it was taken over by this very infrastructure; under any other it is somebody else's.
-    const isOurs = ({ row }: LoadedFlowRun): boolean => row.leaseEpoch === epoch || row.leaseEpoch === epoch + 1;
-    const isOpen = (found: LoadedFlowRun): boolean => {
-      const { row } = found;
-      const wasTaken = row.leaseEpoch === epoch + 1;
-      switch (row.stateType) {
-        case StateType.Cancelling:
-          return isOurs(found);
-        case StateType.Pending:
-          return isOurs(found) && (isLeft || !isAsItShould || !wasTaken);
-        case StateType.Running:
-          // Whoever executed what is left has handed it back, or is swept.
-          return isOurs(found) && !isAsItShould && (!isLeft || goesOn(job, found, end));
-        default:
-          return false;
-      }
-    };
-    const entered = await this.journal.patiently(() =>
-      this.storedRuns.proposeOnce(id, isOpen, (found) => this.stateAfter(found, job, end)),
-    );
-    if (entered === StateType.Scheduled) this.notifier.notify('due');
-    if (entered && isTerminal(entered)) await this.closing.closeWithin([id]);
-  }
-
-  private stateAfter(found: LoadedFlowRun, job: Job, end: JobEnd): ProposedState {
-    const { row, run } = found;
-    if (row.stateType === StateType.Cancelling) return cancelled({ message: 'Its infrastructure has ended.' });
-    const scheduledTime = dueAgain(run, this.transitions.now());
-    // What was ended because this process ends is no matter of the run: it goes on elsewhere.
-    if (job.isLeft) return awaitingResume({ scheduledTime, message: 'Its worker shut down.' });
-    if (end.exitCode === 0) return crashed({ message: 'Its infrastructure ended without having begun it.' });
-    const message = explanationOf(end);
-    return goesOn(job, found, end) && run.policy.recoveries < run.policy.maxRecoveries
-      ? awaitingResume({ scheduledTime, message, details: { interrupted: true } })
-      : crashed({ message });
-  }
-
-  /** What it had begun to write before it ended is written before anybody goes on with its run. */
-  private async fence({ live: { created, lease } }: Job): Promise<void> {
-    const { processId } = this.process;
-    await this.journal.patiently(() =>
-      this.transactions.single((tx) => this.processes.fenceHolder(tx, created.id, lease.epoch + 1, processId)),
-    );
   }
 
   private async round(): Promise<number> {
@@ -263,48 +161,14 @@ export class InfrastructureRuns {
     return EVERY_MS;
   }
 
-  /** Ends infrastructure, once; what has no name yet is ended when it has one. */
-  private kill(job: Job): void {
-    job.abort();
-    if (job.identifier === null || job.isKilled) return;
-    job.isKilled = true;
-    job.worker.kill(job.identifier, job.configuration, this.killGraceMs).catch((error: unknown) => {
-      job.isKilled = false; // the next look tries again
-      this.logger.warn(
-        `The infrastructure ${job.identifier} of ${job.live.created.name} was not ended: ${String(error)}`,
+  /** What could not be ended is tried again with the next look. */
+  private kill(job: InfrastructureJob): void {
+    job
+      .kill(this.killGraceMs)
+      .catch((error: unknown) =>
+        this.logger.warn(
+          `The infrastructure ${job.identifier} of ${job.live.created.name} was not ended: ${String(error)}`,
+        ),
       );
-    });
-  }
-}
-
-/** Whether a run goes on whose infrastructure ended otherwise than it should: one that had begun is a run whose process died. */
-function goesOn({ live }: Job, { row }: LoadedFlowRun, end: JobEnd): boolean {
-  return end.goesOn ?? row.leaseEpoch === live.lease.epoch + 1;
-}
-
-/** Infrastructure on its way. */
-class Job {
-  identifier: string | null = null;
-  configuration: Readonly<Record<string, unknown>> = {};
-  isKilled = false;
-  /** It is ended because this process ends. */
-  isLeft = false;
-  readonly ended: Promise<void>;
-  end: () => void = () => undefined;
-  private readonly controller = new AbortController();
-
-  constructor(
-    readonly live: LiveFlowRun,
-    readonly worker: BaseWorker,
-  ) {
-    this.ended = new Promise((resolve) => (this.end = resolve));
-  }
-
-  get signal(): AbortSignal {
-    return this.controller.signal;
-  }
-
-  abort(): void {
-    this.controller.abort();
   }
 }

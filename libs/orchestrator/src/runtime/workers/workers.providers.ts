@@ -1,4 +1,6 @@
 import { HandedOverRuns } from './handed-over-runs.service.js';
+import { InfrastructureEnds } from './infrastructure-ends.service.js';
+import { InfrastructureNotes } from './infrastructure-notes.service.js';
 import { InfrastructureRuns } from './infrastructure-runs.service.js';
 import { NestProcessWorker } from './isolation/nest-process.worker.js';
 import { NestThreadWorker } from './isolation/nest-thread.worker.js';
@@ -16,6 +18,8 @@ export const workersProviders = [
   NestProcessWorker,
   NestThreadWorker,
   HttpPushWorker,
+  InfrastructureNotes,
+  InfrastructureEnds,
   InfrastructureRuns,
   ServedPools,
   TearDownDelivery,
