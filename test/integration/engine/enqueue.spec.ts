@@ -269,6 +269,7 @@ describe('a flow run that is enqueued', () => {
     ['an empty key', { idempotencyKey: '' }, InvalidRunOptionError],
     ['a key that is too long', { idempotencyKey: 'k'.repeat(501) }, InvalidRunOptionError],
     ['a key with NUL', { idempotencyKey: 'a\0b' }, InvalidRunOptionError],
+    ['a key that is no text', { idempotencyKey: 4711 }, InvalidRunOptionError],
     ['two times', { in: '1s', at: new Date() }, InvalidRunOptionError],
     ['no date', { at: new Date('never') }, InvalidRunOptionError],
     ['no duration', { in: 'soon' }, InvalidDurationError],

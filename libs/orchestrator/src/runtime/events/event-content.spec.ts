@@ -72,5 +72,7 @@ describe('an event', () => {
     expect(occurredAt({ ...event, occurred: new Date(1) })).toBe(1_000);
     expect(occurredAt({ ...event, occurred: instantOfMicros(1_234_567) })).toBe(1_234_567);
     expect(() => occurredAt({ ...event, occurred: new Date(NaN) })).toThrow(/the time at which it occurred is none/);
+    const text = '2026-01-01' as unknown as Date;
+    expect(() => occurredAt({ ...event, occurred: text })).toThrow(/the time at which it occurred is none/);
   });
 });

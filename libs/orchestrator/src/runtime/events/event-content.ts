@@ -91,7 +91,7 @@ export function checkEvent(emitted: EmittedEvent, resource: Labels, related: rea
 /** When it happened. @throws {InvalidEventError} when that is no time. */
 export function occurredAt({ event, occurred }: EmittedEvent): Instant | null {
   if (occurred === undefined) return null;
-  const instant = typeof occurred === 'number' ? occurred : instantOfMs(occurred.getTime());
+  const instant = occurred instanceof Date ? instantOfMs(occurred.getTime()) : occurred;
   if (!Number.isSafeInteger(instant)) throw new InvalidEventError(event, 'the time at which it occurred is none');
   return instant;
 }

@@ -94,7 +94,7 @@ export function checkedEnqueue(options: EnqueueOptions): EnqueueRequest {
 /** @throws {InvalidRunOptionError} when it cannot be kept. */
 function checkedIdempotencyKey(key: string | undefined): string | null {
   if (key === undefined) return null;
-  if (!KEY.test(key)) {
+  if (typeof key !== 'string' || !KEY.test(key)) {
     throw new InvalidRunOptionError('idempotencyKey', 'must have 1 to 500 characters and no NUL among them.');
   }
   if (key.startsWith(RESERVED)) {
