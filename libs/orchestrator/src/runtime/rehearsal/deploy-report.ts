@@ -47,17 +47,21 @@ export interface DeployReport {
   readonly isSafe: boolean;
 }
 
+/** How many differences of a run are told to people: of a run that begins otherwise all that follows is one. */
+const MOST_TOLD = 10;
+
 /** The report for people. */
 export function describeReport(report: DeployReport): string {
   const { buildId, app, inFlight, compatible, unaffected, divergent, unchecked } = report;
   const lines = [
-    `Build ${buildId} of application "${app}" against ${inFlight} runs in flight:`,
+    `Build ${buildId} of application "${app}" against ${inFlight} ${inFlight === 1 ? 'run' : 'runs'} in flight:`,
     `  ${compatible} go on as they began, ${unaffected} are not affected, ${divergent.length} would diverge, ` +
       `${unchecked.length} cannot be checked.`,
   ];
   for (const run of divergent) {
     lines.push('', `${headOf(run)} would diverge (${CONSEQUENCES[run.consequence]}):`);
-    lines.push(...run.differences.map((difference) => `  ${difference}`));
+    lines.push(...run.differences.slice(0, MOST_TOLD).map((difference) => `  ${difference}`));
+    if (run.differences.length > MOST_TOLD) lines.push(`  … and ${run.differences.length - MOST_TOLD} more.`);
   }
   for (const run of unchecked) lines.push('', `${headOf(run)} cannot be checked: ${run.code}`, `  ${run.message}`);
   return lines.join('\n');
