@@ -2,6 +2,7 @@ import type { INestApplicationContext, Type } from '@nestjs/common';
 import { FlowRuns, Flows, RunControl } from '@nestor/orchestrator';
 import { Transactions } from '../../libs/orchestrator/src/persistence/transactions.js';
 import { ProcessesRepository } from '../../libs/orchestrator/src/records/processes/processes.repository.js';
+import { TaskClaimer } from '../../libs/orchestrator/src/runtime/background/task-claimer.service.js';
 import { ActiveFlowRuns } from '../../libs/orchestrator/src/runtime/engine/active-flow-runs.js';
 import { HookDelivery } from '../../libs/orchestrator/src/runtime/hooks/hook-delivery.service.js';
 import { ProcessLease } from '../../libs/orchestrator/src/runtime/leases/process-lease.service.js';
@@ -128,7 +129,9 @@ export class RelayProcess {
 
   /** Takes nothing over any more; what it had decided by then is written. */
   async standStill(): Promise<void> {
-    await Promise.all([this.get(RunClaimer).stop(), this.get(Sweeper).stop(), this.get(HookDelivery).stop()]);
+    await Promise.all(
+      [RunClaimer, TaskClaimer, Sweeper, HookDelivery].map((loop) => this.get<{ stop(): Promise<void> }>(loop).stop()),
+    );
     await this.settled();
   }
 

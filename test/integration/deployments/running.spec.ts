@@ -11,10 +11,11 @@ import {
 } from '@nestor/orchestrator';
 import type { TestDatabase } from '@nestor/testing';
 import { DataSource } from 'typeorm';
+import { RunClaimer } from '../../../libs/orchestrator/src/runtime/recovery/run-claimer.service.js';
 import { startApp } from '../../support/app.js';
 import { testDatabase } from '../../support/database.js';
 import { illegalHistories } from '../../support/history.js';
-import { runsOf } from './support/deployed.js';
+import { makeDue, runsOf } from './support/deployed.js';
 
 @Injectable()
 class Reports {
@@ -104,9 +105,11 @@ describe('runs of deployments that somebody asks for', () => {
     });
 
     it('by calls that follow each other, with the parameters of the latest upon those of the deployment', async () => {
-      const debounce = { key: 'report', for: '300ms' } as const;
+      const debounce = { key: 'report', for: '1h' } as const;
       const first = await deployments.run<string>(id, { debounce, parameters: { pages: 1 } });
       expect(await ask({ debounce, parameters: { pages: 2 } })).toBe(first.id);
+      await makeDue(database, [first.id]);
+      app.get(RunClaimer).wake();
       expect(await first.result({ timeout: '10s' })).toMatch(/^2 pages of sales by /);
       const { states, tags } = await app.get(FlowRuns).get(first.id);
       expect(states.filter(({ type }) => type === 'SCHEDULED')).toHaveLength(2);

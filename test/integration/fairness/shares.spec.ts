@@ -8,6 +8,7 @@ import { FlowRunClaimsRepository } from '../../../libs/orchestrator/src/records/
 import { FlowRunsRepository } from '../../../libs/orchestrator/src/records/flow-runs/flow-runs.repository.js';
 import { newId } from '../../../libs/orchestrator/src/persistence/ids.js';
 import { Transactions } from '../../../libs/orchestrator/src/persistence/transactions.js';
+import { SlotKeeper } from '../../../libs/orchestrator/src/runtime/concurrency/slot-keeper.service.js';
 import { FlowRegistry } from '../../../libs/orchestrator/src/runtime/registry/flow-registry.js';
 import { startApp } from '../../support/app.js';
 import { testDatabase } from '../../support/database.js';
@@ -26,6 +27,7 @@ describe('runs with keys', () => {
     database = await testDatabase();
     app = await startApp({ url: database.url, app: APP, providers: [Tenants], worker: false });
     taker = new Taker(app, APP);
+    await app.get(SlotKeeper).stop(); // lines are tidied when a test says so, and not by themselves in the middle of one
   });
   afterEach(async () => {
     // What a test has taken is nobody's any more, and what it has left is none of the next one's business.

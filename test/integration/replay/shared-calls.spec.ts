@@ -1,9 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import { Flow, FlowRuns, Flows } from '@nestor/orchestrator';
+import { RunClaimer } from '../../../libs/orchestrator/src/runtime/recovery/run-claimer.service.js';
 import { Gate } from '../../support/gate.js';
 import type { RelayProcess } from '../../support/relay.js';
 import { sql } from '../../support/sql.js';
 import { Stage } from '../../support/stage.js';
+import { makeDue } from '../deployments/support/deployed.js';
 import { useTakeovers } from './support/takeovers.js';
 
 @Injectable()
@@ -45,7 +47,7 @@ describe('a call that shares a run, of a run whose process died', () => {
 
   it.each<[string, (flows: Flows) => Promise<Got>]>([
     ['of a singleton', enqueue({ singleton: 'a' })],
-    ['that is debounced', enqueue({ debounce: { key: 'a', for: '2s' } })],
+    ['that is debounced', enqueue({ debounce: { key: 'a', for: '1h' } })],
     ['that is throttled', enqueue({ throttle: { key: 'a', per: '1h' } })],
     [
       'in a batch',
@@ -72,6 +74,8 @@ describe('a call that shares a run, of a run whose process died', () => {
     expect(got?.[0]).toBe(shared);
 
     indexing.open();
+    await makeDue(takeovers.database, [shared]);
+    others.get(RunClaimer).wake();
     await others.get(FlowRuns).result(shared, { timeout: '10s' });
     // By now a call from outside gets another run.
     await sql(takeovers.database, `update nestor.flow_run set created = created - interval '1 hour' where id = $1`, [

@@ -133,9 +133,12 @@ describe('runs that have ended long ago', () => {
       id,
     ]);
     const ids = rows.map((row) => row.id);
-    await waitFor(async () => (await rowsOf(database, ids)).log === 4); // lines are written behind the runs
+    await linesOf(ids, 4);
     return ids;
   };
+  /** Lines are written behind the runs: waits until so many are there. */
+  const linesOf = (ids: readonly string[], count: number): Promise<unknown> =>
+    waitFor(async () => (await rowsOf(database, ids)).log === count);
   const payloads = async (): Promise<number> =>
     (await sql<{ count: number }>(database, 'select count(*)::int as count from nestor.payload'))[0]!.count;
 
@@ -155,6 +158,7 @@ describe('runs that have ended long ago', () => {
     const waiting = await nestor.get(Flows).with({ in: '500d' }).enqueue(Reports, 'report', 1);
     await waitFor(async () => (await rowsOf(database, [living.id])).log === 1); // lines are written behind the runs
     await nestor.clock.advance('89d');
+    await linesOf([living.id], 1);
     const [rows, rowsOfLiving] = [await rowsOf(database, ids), await rowsOf(database, [living.id, waiting.id])];
     expect(Object.keys(rows).sort()).toEqual([
       ...['artifact', 'flow_run', 'flow_run_input', 'flow_run_state', 'log', 'owed_hooks', 'run_key', 'run_value'],

@@ -23,6 +23,9 @@ import { illegalHistories } from '../../support/history.js';
 
 const DAY_MS = 86_400_000;
 
+/** How often something is tried at most that is to be fast. */
+const ROUNDS = 10;
+
 @Injectable()
 class Patience {
   readonly attemptsAt: Date[] = [];
@@ -141,8 +144,8 @@ describe('the clock of a test', () => {
     beforeEach(() => start({ autoAdvance: true }));
 
     it('skips a month of retry delays in under a second', async () => {
-      let best = Infinity; // of three, because others may have the processor just then
-      for (let round = 0; round < 3 && best >= 1_000; round += 1) {
+      let best = Infinity; // of several, because others may have the processor just then
+      for (let round = 0; round < ROUNDS && best >= 1_000; round += 1) {
         patience.attemptsAt.length = 0;
         const before = nestor.clock.now();
         const began = performance.now();
@@ -152,11 +155,11 @@ describe('the clock of a test', () => {
         expect(daysBetween(patience.attemptsAt)).toEqual(Array.from({ length: 30 }, () => 1));
       }
       expect(best).toBeLessThan(1_000);
-    });
+    }, 60_000);
 
     it('skips a month of sleeps in under a second', async () => {
       let best = Infinity;
-      for (let round = 0; round < 3 && best >= 1_000; round += 1) {
+      for (let round = 0; round < ROUNDS && best >= 1_000; round += 1) {
         patience.attemptsAt.length = 0;
         const began = performance.now();
         expect(await patience.sleeping(30)).toBe(30);
@@ -164,7 +167,7 @@ describe('the clock of a test', () => {
         expect(daysBetween(patience.attemptsAt)).toEqual(Array.from({ length: 29 }, () => 1));
       }
       expect(best).toBeLessThan(1_000);
-    });
+    }, 60_000);
 
     it('skips sleeps of runs that left their process', async () => {
       const run = await nestor.flows.start(Patience, 'sleepingElsewhere');

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { deployCheck, Flow, FlowRuns, Flows, Task, type DeployReport } from '@nestor/orchestrator';
 import type { TestDatabase } from '@nestor/testing';
+import { Journal } from '../../../libs/orchestrator/src/runtime/transitions/journal.js';
 import { startApp, testModule } from '../../support/app.js';
 import { testDatabase } from '../../support/database.js';
 import { Gate } from '../../support/gate.js';
@@ -67,6 +68,7 @@ describe('a check before code is deployed', () => {
     try {
       const run = await old.get(Flows).start(Shop, 'order');
       await gate.reached;
+      await old.get(Journal).settled(); // that it waits at the gate is written behind it
       const before = await everything();
       const printed: string[] = [];
       const module = testModule({ url: database.url, app, buildId: 'B', providers });

@@ -208,9 +208,9 @@ describe('processes that serve work pools', () => {
 
   it('take runs a little ahead of their time when told to, and hand back those that have not begun [W08] [R05]', async () => {
     const client = await startClient();
-    const worker = await startWorker('worker', undefined, { prefetch: '10s' });
-    const soon = await enqueue(client, { in: '9s' });
-    const later = await enqueue(client, { in: '11s' });
+    const worker = await startWorker('worker', undefined, { prefetch: '4m' });
+    const soon = await enqueue(client, { in: '3m' });
+    const later = await enqueue(client, { in: '5m' });
     const { processId } = worker;
     await waitFor(async () => (await flowRunOf(database, soon)).process_id === processId);
     expect(await flowRunOf(database, soon)).toMatchObject({ state_type: 'SCHEDULED', state_name: 'Scheduled' });
@@ -231,7 +231,7 @@ describe('processes that serve work pools', () => {
       },
       { prefetch: '10s' },
     );
-    const due = new Date(Date.now() + 700);
+    const due = new Date(Date.now() + 2_000); // it has to be taken before that
     const id = await enqueue(client, { at: due });
     await waitFor(async () => (await flowRunOf(database, id)).process_id === worker.processId);
     expect(begun).toBe(0);
@@ -243,7 +243,7 @@ describe('processes that serve work pools', () => {
   it('leave alone what was cancelled after they had taken it', async () => {
     const client = await startClient();
     const worker = await startWorker('worker', (stage) => (stage.script = () => stage.act(1)), { prefetch: '10s' });
-    const id = await enqueue(client, { in: '500ms' });
+    const id = await enqueue(client, { in: '2s' }); // it has to be cancelled before that
     await waitFor(async () => (await flowRunOf(database, id)).process_id === worker.processId);
     await client.control.cancel(id);
     await waitFor(() => worker.get(RunClaimer).size === 0);

@@ -39,7 +39,7 @@ export async function waitingRunsOf(
   return (await runsOf(database, deploymentId)).filter((run) => run.state_type === 'SCHEDULED');
 }
 
-/** Lets runs be due for so long already, as if their time had come. */
+/** Lets those of the runs that wait be due for so long already, as if their time had come. */
 export async function makeDue(
   database: Pick<TestDatabase, 'url'>,
   runIds: readonly string[],
@@ -48,7 +48,8 @@ export async function makeDue(
   const due = `now() - $2 * interval '1 second'`;
   await sql(
     database,
-    `with runs as (update nestor.flow_run set next_scheduled_start_time = ${due} where id = any($1) returning state_id)
+    `with runs as (update nestor.flow_run set next_scheduled_start_time = ${due}
+                   where id = any($1) and state_type = 'SCHEDULED' returning state_id)
      update nestor.flow_run_state
         set state_details = state_details || jsonb_build_object('scheduledTime', ${asText(due)})
       where id in (select state_id from runs)`,
