@@ -124,6 +124,14 @@ export class IsolationTest {
     await waitFor(async () => (await this.linesOf(id)).some((line) => pattern.test(line.message)), STARTED_WITHIN_MS);
   }
 
+  /** The lines of a run, once there are so many: what it prints is written behind it, and by others than what it logs. */
+  async lines(id: string, count: number): Promise<{ level: number; message: string }[]> {
+    return waitFor(async () => {
+      const lines = await this.linesOf(id);
+      return lines.length >= count ? lines : null;
+    }, STARTED_WITHIN_MS);
+  }
+
   linesOf(id: string): Promise<{ level: number; message: string }[]> {
     return sql(this.database, 'select level, message from nestor.log where flow_run_id = $1 order by id', [id]);
   }
