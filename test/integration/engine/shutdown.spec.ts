@@ -5,11 +5,9 @@ import { FlowRunClaimsRepository } from '../../../libs/orchestrator/src/records/
 import { RunHandedBackError } from '../../../libs/orchestrator/src/runtime/engine/engine-errors.js';
 import { RunClaimer } from '../../../libs/orchestrator/src/runtime/recovery/run-claimer.service.js';
 import { startApp, type TestAppOptions } from '../../support/app.js';
-import { DatabaseProxy } from '../../support/database-proxy.js';
 import { testDatabase } from '../../support/database.js';
 import { Gate } from '../../support/gate.js';
 import { illegalHistories, stateNames, taskRunsOf } from '../../support/history.js';
-import { RecordingLogger } from '../../support/recording-logger.js';
 import { sql } from '../../support/sql.js';
 import { waitFor } from '../../support/wait-for.js';
 
@@ -298,49 +296,6 @@ describe('app.close()', () => {
     await waitFor(async () => {
       const rows = await sql(database, `select 1 from pg_stat_activity where application_name = 'nestor:closing'`);
       return rows.length === 0;
-    });
-  });
-
-  describe('when the database is gone', () => {
-    let proxy: DatabaseProxy;
-    beforeEach(async () => {
-      proxy = await DatabaseProxy.start(database);
-      await start({ url: proxy.url, drain: '50ms', logger: new RecordingLogger() });
-    });
-    afterEach(() => proxy.close());
-
-    it.each<[string, () => void]>([
-      ['refuses connections', () => proxy.cut()],
-      ['never answers', () => proxy.freeze()],
-    ])('resolves all the same within the drain and some ten seconds: it %s', async (_, leave) => {
-      stage.body = () => gate.pass();
-      const calling = settled(stage.play());
-      await gate.reached;
-      leave();
-      expect(await elapsedOf(app.close())).toBeLessThan(12_000);
-      expect(await calling).toBeInstanceOf(Error);
-    });
-
-    it.each<[string, () => void]>([
-      ['refuses connections', () => proxy.cut()],
-      ['never answers', () => proxy.freeze()],
-    ])('resolves just as soon when many lines wait to be written: it %s', async (_, leave) => {
-      stage.body = async () => {
-        const { logger } = currentRun();
-        leave();
-        for (let line = 0; line < 3_000; line += 1) logger.debug(`line ${line}`);
-        await gate.pass();
-      };
-      const calling = settled(stage.play());
-      await gate.reached;
-      expect(await elapsedOf(app.close())).toBeLessThan(12_000);
-      expect(await calling).toBeInstanceOf(Error);
-    });
-
-    it('resolves when nothing runs', async () => {
-      await stage.play();
-      proxy.cut();
-      expect(await elapsedOf(app.close())).toBeLessThan(12_000);
     });
   });
 });
