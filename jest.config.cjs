@@ -40,6 +40,8 @@ module.exports = {
     '^(\\.{1,2}/.*)\\.js$': '$1',
     '^@nestor/([a-z-]+)$': '<rootDir>/libs/$1/src/index.ts',
   },
+  globalSetup: '<rootDir>/test/support/global-setup.mjs',
+  globalTeardown: '<rootDir>/test/support/global-teardown.mjs',
   testTimeout: 30_000,
   maxWorkers: 2,
 };

@@ -25,7 +25,8 @@ export async function runCompiled(folder) {
   await import(pathToFileURL(join(compiled, 'main.js')).href);
 }
 
-function compile(from, to) {
+/** Compiles the sources of a folder into another one, with the settings of the build. */
+export function compile(from, to) {
   const { $schema, exclude, ...options } = JSON.parse(readFileSync(join(root, '.swcrc'), 'utf8'));
   options.jsc.baseUrl = resolve(root, options.jsc.baseUrl);
   rmSync(to, { recursive: true, force: true });
