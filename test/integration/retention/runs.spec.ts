@@ -156,7 +156,6 @@ describe('runs that have ended long ago', () => {
     const ids = await ended('today');
     const living = await nestor.get(Flows).start(Reports, 'almanac');
     const waiting = await nestor.get(Flows).with({ in: '500d' }).enqueue(Reports, 'report', 1);
-    await waitFor(async () => (await rowsOf(database, [living.id])).log === 1); // lines are written behind the runs
     await nestor.clock.advance('89d');
     await linesOf([living.id], 1);
     const [rows, rowsOfLiving] = [await rowsOf(database, ids), await rowsOf(database, [living.id, waiting.id])];
