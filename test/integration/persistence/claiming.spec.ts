@@ -1,5 +1,6 @@
 import {
   addMs,
+  completed,
   instantOfMs,
   paused,
   pending,
@@ -14,6 +15,7 @@ import type { ClaimedFlowRun } from '../../../libs/orchestrator/src/records/flow
 import { testDatabase } from '../../support/database.js';
 import { Gate } from '../../support/gate.js';
 import { sql } from '../../support/sql.js';
+import { waitFor } from '../../support/wait-for.js';
 import { create, flowNamed, FlowRunStory } from './support/runs.js';
 import { fenceOf, join, openStore, type Store } from './support/store.js';
 
@@ -262,6 +264,16 @@ describe('runs that nobody executes', () => {
     const letGo = (...ids: string[]): Promise<void> =>
       store.transactions.single((tx) => store.flowRuns.releaseOrphans(tx, ids));
 
+    const adopt = (id: string): Promise<string[]> =>
+      store.transactions.single((tx) => store.flowRuns.adoptEnded(tx, [id], newId()));
+    const isSomebodyWaiting = async (): Promise<boolean> => {
+      const rows = await sql(
+        database,
+        `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+      );
+      return rows.length > 0;
+    };
+
     it.each([
       ['wait for their time', due(-60_000)],
       ['are paused', paused()],
@@ -293,6 +305,23 @@ describe('runs that nobody executes', () => {
       await claim();
       await letGo(id);
       expect(await leaseOf(id)).toEqual([processId, 2]);
+    });
+
+    it.each([
+      ['let go', due(1), (id: string) => letGo(id)],
+      ['taken over once they have ended', completed(), (id: string) => adopt(id)],
+    ])('are not %s when somebody who lives is just taking them', async (_, state, take) => {
+      const dead = await join(store);
+      const id = await runIn(state, { isLeased: true }, dead);
+      await die(dead);
+      let taking: Promise<unknown> = Promise.resolve();
+      await store.transactions.run(async (tx) => {
+        await tx.query('update nestor.flow_run set process_id = $2, lease_epoch = 7 where id = $1', [id, processId]);
+        taking = take(id); // by somebody who has seen the run as it was
+        await waitFor(isSomebodyWaiting);
+      });
+      await taking;
+      expect(await leaseOf(id)).toEqual([processId, 7]);
     });
 
     it('are not found when they are let go', async () => {

@@ -1,4 +1,5 @@
 import { FENCE_WIDTH, leaseCheck, singleLeaseCheck } from '../lease-check.js';
+import { holdsNothing } from '../processes/process-death.js';
 import { assumedFew, RowSet, type RowColumn } from '../row-set.js';
 import { storedPolicy, storedTags } from '../stored-run.js';
 import { instantParameter, newStates, STATE_COLUMNS } from '../stored-state.js';
@@ -189,7 +190,7 @@ export const adoptEnded = (schema: string): string => `
   update ${schema}.flow_run r
      set process_id = $1::uuid, lease_epoch = r.lease_epoch + 1, updated = now()
    where r.id = any($2::uuid[]) and r.state_type in ('COMPLETED', 'FAILED', 'CRASHED', 'CANCELLED')
-     and not exists (select from ${schema}.process p where p.id = r.process_id and p.fenced_at is null)
+     and ${holdsNothing(schema, 'r.process_id')}
   returning r.id`;
 
 /**
@@ -200,7 +201,7 @@ export const releaseOrphans = (schema: string): string => `
   update ${schema}.flow_run r
      set process_id = null, lease_epoch = r.lease_epoch + 1, updated = now()
    where r.id = any($1::uuid[]) and r.state_type in ('SCHEDULED', 'PAUSED')
-     and not exists (select from ${schema}.process p where p.id = r.process_id and p.fenced_at is null)`;
+     and ${holdsNothing(schema, 'r.process_id')}`;
 
 /**
  * The flow runs `$1`, and all within them. Whatever a root run has called, however deep, names it: that finds them all by one look

@@ -1,3 +1,5 @@
+import { holdsNothing } from '../processes/process-death.js';
+
 /** What is told of an order, of the row `i`. */
 const ORDER = `i.id, i.flow_run_id as "flowRunId", i.work_pool_name as "workPoolName", i.type, i.identifier, i.attempts`;
 
@@ -15,8 +17,7 @@ export const noteStarted = (schema: string): string => `
   on conflict (flow_run_id, lease_epoch) do update set identifier = excluded.identifier`;
 
 /** The condition that nobody looks after `i`: a worker whose process lives ends it itself. */
-const isLeft = (schema: string): string =>
-  `not exists (select from ${schema}.process p where p.id = i.process_id and p.fenced_at is null)`;
+const isLeft = (schema: string): string => holdsNothing(schema, 'i.process_id');
 
 /**
  * The condition that the run `r`, if it is there, needs the infrastructure `i` no more, which may go on all the same; what brought its

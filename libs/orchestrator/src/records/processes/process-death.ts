@@ -18,6 +18,16 @@ export const isLocked = (schema: string, id: string, of = ''): string => `exists
      and (l.classid::bigint << 32 | l.objid::bigint) = ${processLockKey(schema, id)})`;
 
 /**
+ * The condition that the process `id` holds nothing any more: it is fenced, or gone.
+ *
+ * In a form that is never made a join: a statement that comes to a row which was changed since it began looks at its conditions again,
+ * with the row as it is now, but takes a join of this kind (`not exists`) for given. It would take the row from whoever has just
+ * taken it.
+ */
+export const holdsNothing = (schema: string, id: string): string =>
+  `(exists (select from ${schema}.process p where p.id = ${id} and p.fenced_at is null)) is not true`;
+
+/**
  * The condition that process `p` is dead; `$lease` and `$hint` are numbers of parameters in milliseconds.
  *
  * A freed lock is only a hint: the session may have been cut, or a pooler may have lent it to somebody else; so a

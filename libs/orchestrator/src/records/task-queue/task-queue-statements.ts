@@ -1,4 +1,5 @@
 import { formatInstant } from '@nestor/core';
+import { holdsNothing } from '../processes/process-death.js';
 import { RowSet } from '../row-set.js';
 import { storedPolicy, storedTags } from '../stored-run.js';
 import { instantParameter, storedDetails } from '../stored-state.js';
@@ -109,7 +110,7 @@ export const adoptTasks = (schema: string): string => `
     select q.task_run_id
       from ${schema}.task_queue q
      where q.process_id is not null and q.app = $2 and q.task_key = any($3::text[])
-       and not exists (select from ${schema}.process p where p.id = q.process_id and p.fenced_at is null)
+       and ${holdsNothing(schema, 'q.process_id')}
      order by q.process_id, q.task_run_id
      limit $4
        for no key update skip locked

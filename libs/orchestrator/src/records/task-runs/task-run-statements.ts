@@ -1,4 +1,5 @@
 import { FENCE_WIDTH, finalLeaseCheck, leaseCheck, singleLeaseCheck } from '../lease-check.js';
+import { holdsNothing } from '../processes/process-death.js';
 import { RowSet, type RowColumn } from '../row-set.js';
 import { storedPolicy, storedTags } from '../stored-run.js';
 import { instantParameter, newStates, STATE_COLUMNS } from '../stored-state.js';
@@ -125,7 +126,7 @@ export const adoptTaskRuns = (schema: string): string => `
     select t.id
       from ${schema}.task_run t
      where t.process_id is not null
-       and not exists (select from ${schema}.process p where p.id = t.process_id and p.fenced_at is null)
+       and ${holdsNothing(schema, 't.process_id')}
        and not exists (select from ${schema}.task_queue q where q.task_run_id = t.id)
      order by t.process_id, t.id
      limit $2
