@@ -5,6 +5,7 @@ import {
 } from '../../../libs/orchestrator/src/records/flow-runs/flow-run-claims.repository.js';
 import { FlowRunsRepository } from '../../../libs/orchestrator/src/records/flow-runs/flow-runs.repository.js';
 import { RunClaimer } from '../../../libs/orchestrator/src/runtime/recovery/run-claimer.service.js';
+import { RunObserver } from '../../../libs/orchestrator/src/runtime/control/run-observer.service.js';
 import { Sweeper } from '../../../libs/orchestrator/src/runtime/recovery/sweeper.service.js';
 import type { WakeableLoop } from '../../../libs/orchestrator/src/runtime/recovery/wakeable-loop.js';
 import { testDatabase } from '../../support/database.js';
@@ -118,6 +119,34 @@ describe('runs that wait for a process', () => {
     await mortal.die();
     expect(await survivor.result(id)).toBe('survivor');
     expect(performance.now() - lookedAt).toBeLessThan(5_000);
+  });
+
+  it('that a process has claimed anew are not taken for lost because of what it had read before', async () => {
+    const again = new Gate();
+    const one = await relay.start('one', (stage) => {
+      stage.script = () => (stage.performed.push('attempt') === 1 ? gate.pass() : again.pass());
+    });
+    const id = await one.begin('play');
+    await gate.reached;
+    // It looks after the run, and has read how it is; that it has the answer takes until it has the run a second time.
+    const records = one.get(FlowRunsRepository);
+    const read = records.observed.bind(records);
+    const held = new Gate();
+    const looking = jest.spyOn(records, 'observed').mockImplementationOnce(async (ids) => {
+      const rows = await read(ids);
+      await held.pass();
+      return rows;
+    });
+    one.get(RunObserver).look(id);
+    await held.reached;
+    await one.fence();
+    await again.reached;
+    held.open();
+    await waitFor(() => looking.mock.calls.length > 1); // it looks again instead
+    again.open();
+    await one.result(id);
+    expect(await flowRunOf(database, id)).toMatchObject({ state_type: 'COMPLETED' });
+    expect(one.stage.performed).toEqual(['attempt', 'attempt']);
   });
 
   it('are none that wait in a process for their retry, also when that is overdue [O27]', async () => {

@@ -65,9 +65,12 @@ export class RunObserver implements OnApplicationBootstrap {
     if (due) this.lastLook = performance.now();
     const ids = due ? this.activeRuns.all().map(({ live }) => live.created.id) : told;
     for (let first = 0; first < ids.length; first += BATCH) {
-      for (const row of await this.flowRuns.observed(ids.slice(first, first + BATCH))) {
+      const asked = new Map(ids.slice(first, first + BATCH).map((id) => [id, this.activeRuns.find(id)]));
+      for (const row of await this.flowRuns.observed([...asked.keys()])) {
         const active = this.activeRuns.find(row.id);
-        if (active) this.follow(active, row);
+        // One that has left meanwhile and was claimed anew is another one: this is how it was before.
+        if (active && active !== asked.get(row.id)) this.look(row.id);
+        else if (active) this.follow(active, row);
       }
     }
     return EVERY_MS;
