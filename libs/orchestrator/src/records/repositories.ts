@@ -20,6 +20,7 @@ import { SharedRunsRepository } from './flow-runs/shared-runs.repository.js';
 import { WaitingFlowRunsRepository } from './flow-runs/waiting-flow-runs.repository.js';
 import { FlowsRepository } from './flows/flows.repository.js';
 import { InfrastructureRepository } from './infrastructure/infrastructure.repository.js';
+import { LooksRepository } from './looks/looks.repository.js';
 import { LogsRepository } from './logs/logs.repository.js';
 import { OwedHooksRepository } from './owed-hooks/owed-hooks.repository.js';
 import { PayloadsRepository } from './payloads/payloads.repository.js';
@@ -64,6 +65,7 @@ export const repositories = [
   WaitingFlowRunsRepository,
   FlowsRepository,
   InfrastructureRepository,
+  LooksRepository,
   LogsRepository,
   OwedHooksRepository,
   PayloadsRepository,

@@ -18,6 +18,7 @@ import { leasesProviders } from './leases/leases.providers.js';
 import { maintenanceProviders } from './maintenance/maintenance.providers.js';
 import { nestProviders } from './nest/nest.providers.js';
 import { Loops } from './loops/loops.service.js';
+import { SharedLooks } from './loops/shared-looks.service.js';
 import { Notifier } from './notifications/notifier.service.js';
 import { payloadsProviders } from './payloads/payloads.providers.js';
 import { Readiness } from './readiness.service.js';
@@ -44,6 +45,7 @@ export const runtimeProviders = [
   ...transitionsProviders,
   ...leasesProviders,
   Notifier,
+  SharedLooks,
   Loops,
   ...payloadsProviders,
   TaskCache,

@@ -5,6 +5,7 @@ import { schemaOf } from '../../persistence/schema-of.js';
 import { storableJson } from '../../persistence/storable-json.js';
 import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
 import { preparedStatement, type PreparedStatement, type Tx } from '../../persistence/transactions.js';
+import type { Look } from '../looks/look.js';
 
 /** Slots that somebody asks for. */
 interface SlotClaim {
@@ -154,9 +155,7 @@ export class ConcurrencyClaimsRepository {
   async endAbandoned(tx: Tx, limit: number, leadUs: number): Promise<{ ended: number; handed: HandedClaim[] }> {
     const [found] = await tx.query<{ ended: number; handed: HandedClaim[] }>(
       `with over as materialized (
-         select c.id from ${this.schema}.concurrency_claim c
-          where c.process_id is not null
-            and not exists (select from ${this.schema}.process p where p.id = c.process_id and p.fenced_at is null)
+         ${this.ofNobody()}
          union all
          select c.id from ${this.schema}.concurrency_claim c where c.expires_at <= clock_timestamp()
          limit $1
@@ -168,6 +167,24 @@ export class ConcurrencyClaimsRepository {
       [limit, leadUs],
     );
     return found ?? { ended: 0, handed: [] };
+  }
+
+  /** Whether there are any that are abandoned, and when the next lease runs out: see {@link endAbandoned}. */
+  looksForAbandoned(): Look[] {
+    const expiry = `
+      select (extract(epoch from min(c.expires_at) - clock_timestamp()) * 1000)::float8 as ms
+        from ${this.schema}.concurrency_claim c where c.expires_at is not null`;
+    return [
+      { text: this.ofNobody(), parameters: [], finds: 'rows' },
+      { text: expiry, parameters: [], finds: 'ms' },
+    ];
+  }
+
+  private ofNobody(): string {
+    return `
+         select c.id from ${this.schema}.concurrency_claim c
+          where c.process_id is not null
+            and not exists (select from ${this.schema}.process p where p.id = c.process_id and p.fenced_at is null)`;
   }
 }
 

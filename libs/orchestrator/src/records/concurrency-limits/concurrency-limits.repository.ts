@@ -5,6 +5,7 @@ import { newId } from '../../persistence/ids.js';
 import { schemaOf } from '../../persistence/schema-of.js';
 import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
 import type { Transactions, Tx } from '../../persistence/transactions.js';
+import type { Look } from '../looks/look.js';
 import { HANDED, type HandedClaim } from './concurrency-claims.repository.js';
 
 /** A limit as it stands. */
@@ -182,6 +183,17 @@ export class ConcurrencyLimitsRepository {
       [prefix],
     );
     return rows.map(({ rest }) => rest);
+  }
+
+  /** Whether {@link namesAfter} would give others than these. */
+  lookForOthersAfter(prefix: string, known: readonly string[]): Look {
+    const text = `
+      select from ${this.schema}.concurrency_limit
+       where active and starts_with(name, $1) and substr(name, length($1) + 1) <> all($2::text[])
+       union all
+      select from unnest($2::text[]) as k(rest)
+       where not exists (select from ${this.schema}.concurrency_limit l where l.active and l.name = $1 || k.rest)`;
+    return { text, parameters: [prefix, known], finds: 'rows' };
   }
 
   private selection(leadUs: string): string {

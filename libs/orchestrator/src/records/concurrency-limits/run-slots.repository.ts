@@ -4,6 +4,7 @@ import { newId } from '../../persistence/ids.js';
 import { schemaOf } from '../../persistence/schema-of.js';
 import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
 import { Transactions, type Tx } from '../../persistence/transactions.js';
+import type { Look } from '../looks/look.js';
 import { timeAhead } from '../time-ahead.js';
 import { HANDED, type HandedClaim } from './concurrency-claims.repository.js';
 import { gracePeriodOf } from './grace-period.js';
@@ -130,32 +131,13 @@ export class RunSlotsRepository {
    * there who takes them. Those first that have had them longest. Rides `concurrency_claim_granted_run_idx`.
    */
   async idle(limit: number, leadUs: number): Promise<string[]> {
-    const rows = await this.dataSource.query<{ id: string }[]>(
-      `select r.id::text
-         from ${this.schema}.concurrency_claim c
-         join ${this.schema}.flow_run r on r.id = c.flow_run_id
-         left join ${this.schema}.deployment d on d.id = r.deployment_id
-        where c.process_id is null and c.task_run_id is null and c.flow_run_id is not null and c.granted_at is not null
-          and r.state_type = 'SCHEDULED' and r.process_id is null and r.state_name <> 'AwaitingConcurrencySlot'
-          and greatest(c.granted_at, r.updated, r.next_scheduled_start_time)
-              < ${timeAhead('$2')} - ${gracePeriodOf('d')} * interval '1 second'
-        order by c.granted_at limit $1`,
-      [limit, leadUs],
-    );
+    const rows = await this.dataSource.query<{ id: string }[]>(this.idleStatement(), [limit, leadUs]);
     return rows.map(({ id }) => id);
   }
 
   /** Runs that wait for a slot and have one by now: nobody has told them. Rides `concurrency_claim_granted_run_idx`. */
   async ready(limit: number): Promise<string[]> {
-    const rows = await this.dataSource.query<{ id: string }[]>(
-      `select r.id::text
-         from ${this.schema}.concurrency_claim c
-         join ${this.schema}.flow_run r on r.id = c.flow_run_id
-        where c.process_id is null and c.task_run_id is null and c.flow_run_id is not null and c.granted_at is not null
-          and r.state_type = 'SCHEDULED' and r.state_name = 'AwaitingConcurrencySlot' and r.process_id is null
-        order by c.granted_at limit $1`,
-      [limit],
-    );
+    const rows = await this.dataSource.query<{ id: string }[]>(this.readyStatement(), [limit]);
     return rows.map(({ id }) => id);
   }
 
@@ -232,6 +214,39 @@ export class RunSlotsRepository {
       `select exists (${this.leftover()}) or exists (${this.changed()}) as amiss`,
     );
     return rows[0]?.amiss ?? false;
+  }
+
+  /** Whether any are {@link idle} or {@link ready}, or anything {@link isAmiss}. */
+  looksForForgotten(limit: number, leadUs: number): Look[] {
+    return [
+      { text: this.idleStatement(), parameters: [limit, leadUs], finds: 'rows' },
+      { text: this.readyStatement(), parameters: [limit], finds: 'rows' },
+      { text: this.leftover(), parameters: [], finds: 'rows' },
+      { text: this.changed(), parameters: [], finds: 'rows' },
+    ];
+  }
+
+  private idleStatement(): string {
+    return `
+      select r.id::text
+        from ${this.schema}.concurrency_claim c
+        join ${this.schema}.flow_run r on r.id = c.flow_run_id
+        left join ${this.schema}.deployment d on d.id = r.deployment_id
+       where c.process_id is null and c.task_run_id is null and c.flow_run_id is not null and c.granted_at is not null
+         and r.state_type = 'SCHEDULED' and r.process_id is null and r.state_name <> 'AwaitingConcurrencySlot'
+         and greatest(c.granted_at, r.updated, r.next_scheduled_start_time)
+             < ${timeAhead('$2')} - ${gracePeriodOf('d')} * interval '1 second'
+       order by c.granted_at limit $1`;
+  }
+
+  private readyStatement(): string {
+    return `
+      select r.id::text
+        from ${this.schema}.concurrency_claim c
+        join ${this.schema}.flow_run r on r.id = c.flow_run_id
+       where c.process_id is null and c.task_run_id is null and c.flow_run_id is not null and c.granted_at is not null
+         and r.state_type = 'SCHEDULED' and r.state_name = 'AwaitingConcurrencySlot' and r.process_id is null
+       order by c.granted_at limit $1`;
   }
 
   /** Claims of runs that have ended, or are gone. Rides `concurrency_claim_flow_run_idx`. */

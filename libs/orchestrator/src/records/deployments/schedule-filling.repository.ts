@@ -4,6 +4,7 @@ import { DataSource } from 'typeorm';
 import { schemaOf } from '../../persistence/schema-of.js';
 import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
 import { preparedStatement, type PreparedStatement, type Tx } from '../../persistence/transactions.js';
+import type { Look } from '../looks/look.js';
 import { timeAhead } from '../time-ahead.js';
 import { DEPLOYMENT_PROPERTIES, SCHEDULE_PROPERTIES } from './deployment-rows.js';
 import type { DeploymentScheduleEntity } from './deployment-schedule.entity.js';
@@ -95,17 +96,34 @@ export class ScheduleFillingRepository {
     return rows[0]?.ms ?? null;
   }
 
+  /** {@link nextFillInMs} as a {@link Look}, and when somebody has to {@link watch}. */
+  looksForWork(app: string, everyMs: number, leadUs: number): Look[] {
+    const watch = `
+      select case when exists (select from ${this.schema}.deployment_schedule where app = $1) then coalesce((
+               select (extract(epoch from w.seen_at - (${timeAhead('$3')})) * 1000)::float8 + $2::float8
+                 from ${this.schema}.schedule_watch w where w.app = $1), 0) end as ms`;
+    return [
+      { text: nextFill(this.schema), parameters: [app, leadUs], finds: 'ms' },
+      { text: watch, parameters: [app, everyMs, leadUs], finds: 'ms' },
+    ];
+  }
+
   /**
    * Notes that somebody looks after the schedules of an application, if it has any, and if nobody has noted it for so long.
+   *
+   * @returns what {@link nextFillInMs} gives.
    */
-  async watch(tx: Tx, app: string, everyMs: number, leadUs: number): Promise<void> {
-    await tx.query(
-      `insert into ${this.schema}.schedule_watch as w (app, seen_at)
-       select $1, ${timeAhead('$3')} where exists (select from ${this.schema}.deployment_schedule where app = $1)
-       on conflict (app) do update set seen_at = excluded.seen_at
-         where w.seen_at < excluded.seen_at - $2 * interval '1 millisecond'`,
-      [app, everyMs, leadUs],
+  async watch(tx: Tx, app: string, everyMs: number, leadUs: number): Promise<number | null> {
+    const [row] = await tx.query<{ ms: number | null }>(
+      `with noted as (
+         insert into ${this.schema}.schedule_watch as w (app, seen_at)
+         select $1, ${timeAhead('$2')} where exists (select from ${this.schema}.deployment_schedule where app = $1)
+         on conflict (app) do update set seen_at = excluded.seen_at
+           where w.seen_at < excluded.seen_at - $3 * interval '1 millisecond'
+       )${nextFill(this.schema)}`,
+      [app, leadUs, everyMs],
     );
+    return row?.ms ?? null;
   }
 
   /** When somebody last looked after the schedules of an application; whoever else asks waits until this is dealt with. */

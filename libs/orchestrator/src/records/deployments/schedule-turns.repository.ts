@@ -4,6 +4,7 @@ import { DataSource } from 'typeorm';
 import { schemaOf } from '../../persistence/schema-of.js';
 import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
 import { preparedStatement, type PreparedStatement, type Tx } from '../../persistence/transactions.js';
+import type { Look } from '../looks/look.js';
 import { newsOfRuns } from '../fair-lines/fair-line-statements.js';
 import { timeAhead } from '../time-ahead.js';
 import type { DeploymentScheduleEntity } from './deployment-schedule.entity.js';
@@ -81,14 +82,19 @@ export class ScheduleTurnsRepository {
 
   /** Milliseconds until a schedule is to be looked at; `null` when none is. */
   async nextTurnInMs(tx: Tx, app: string, leadUs: number): Promise<number | null> {
-    const rows = await tx.query<{ ms: number | null }>(
-      `select extract(epoch from min(s.turn_at) - (${timeAhead('$2')}))::float8 * 1000 as ms
-         from ${this.schema}.deployment_schedule s where s.app = $1 and s.turn_at is not null`,
-      [app, leadUs],
-    );
+    const rows = await tx.query<{ ms: number | null }>(nextTurn(this.schema), [app, leadUs]);
     return rows[0]?.ms ?? null;
   }
+
+  /** The same as a {@link Look}. */
+  lookForTurn(app: string, leadUs: number): Look {
+    return { text: nextTurn(this.schema), parameters: [app, leadUs], finds: 'ms' };
+  }
 }
+
+const nextTurn = (schema: string): string => `
+  select extract(epoch from min(s.turn_at) - (${timeAhead('$2')}))::float8 * 1000 as ms
+    from ${schema}.deployment_schedule s where s.app = $1 and s.turn_at is not null`;
 
 const lockWithTurn = (schema: string): string => `
   select s.id, s.overlap

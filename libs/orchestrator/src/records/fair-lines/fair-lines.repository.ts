@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { schemaOf } from '../../persistence/schema-of.js';
 import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
+import type { Look } from '../looks/look.js';
 import type { FlowRunEntity } from '../flow-runs/flow-run.entity.js';
 import type { AwaitedLimit } from '../flow-runs/run-situations.repository.js';
 import { instantParameter } from '../stored-state.js';
@@ -30,6 +31,14 @@ export class FairLinesRepository {
   /** Removes limits of keys that nobody uses, and finds runs whose line got lost. Whoever asks first in a minute does it. */
   async tidy(app: string): Promise<void> {
     await this.dataSource.query(`select ${this.schema}.fair_tidy($1)`, [app]);
+  }
+
+  /** When somebody has to {@link tidy}; never where no run has had a key. */
+  lookForUntidy(app: string): Look {
+    const text = `
+      select (extract(epoch from a.tidied_at + interval '1 minute' - clock_timestamp()) * 1000)::float8 as ms
+        from ${this.schema}.fair_app a where a.app = $1`;
+    return { text, parameters: [app], finds: 'ms' };
   }
 
   /** Rides `flow_run_line_idx` and `fair_line_awake_idx`. */

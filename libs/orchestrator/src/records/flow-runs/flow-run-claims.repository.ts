@@ -5,6 +5,7 @@ import { schemaOf } from '../../persistence/schema-of.js';
 import { storableText } from '../../persistence/storable-json.js';
 import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
 import { preparedStatement, Transactions, type PreparedStatement, type Tx } from '../../persistence/transactions.js';
+import type { Look } from '../looks/look.js';
 import { stateOfRow, type StoredState } from '../state-columns.js';
 import {
   claimFreeFlowRuns,
@@ -262,6 +263,24 @@ export class FlowRunClaimsRepository {
   ): Promise<NextRun> {
     const parameters = [app, flowIds, leadUs, poolName, poolType, queueNames, buildId, askedForOnly];
     return this.next(this.nextQueuedStatement, parameters);
+  }
+
+  /** {@link nextFree} as a {@link Look}. */
+  lookForFree({ app, flowIds, buildId = null, leadUs = 0 }: Executable): Look {
+    return { text: nextFreeFlowRun(this.schema), parameters: [app, flowIds, leadUs, buildId], finds: 'ms' };
+  }
+
+  /** {@link nextQueued} as a {@link Look}, so much earlier. */
+  lookForQueued(
+    { app, flowIds, buildId = null, leadUs = 0 }: Executable,
+    { poolName, poolType, queueNames }: ServedQueues,
+    prefetchMs: number,
+  ): Look {
+    return {
+      text: `select next.ms - $9::float8 as ms from (${nextQueuedFlowRun(this.schema)}) as next`,
+      parameters: [app, flowIds, leadUs, poolName, poolType, queueNames, buildId, false, prefetchMs],
+      finds: 'ms',
+    };
   }
 
   private async next(statement: PreparedStatement, parameters: readonly unknown[]): Promise<NextRun> {

@@ -6,6 +6,7 @@ import { isId } from '../../persistence/ids.js';
 import { schemaOf } from '../../persistence/schema-of.js';
 import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
 import { preparedStatement, type PreparedStatement, type Tx } from '../../persistence/transactions.js';
+import type { Look } from '../looks/look.js';
 import { fenceParameters, singleFenceParameters, type HeldClaims, type WriteFence } from '../lease-check.js';
 import { timeAhead } from '../time-ahead.js';
 import { newStates, type NewState } from '../stored-state.js';
@@ -164,6 +165,11 @@ export class FlowRunsRepository {
     return this.dataSource.query<OrphanedFlowRun[]>(orphanedFlowRuns(this.schema), [app, flowIds, limit]);
   }
 
+  /** Whether there are any that are {@link orphaned}. */
+  lookForOrphans(app: string, flowIds: readonly string[], limit: number): Look {
+    return { text: orphanedFlowRuns(this.schema), parameters: [app, flowIds, limit], finds: 'rows' };
+  }
+
   /** These flow runs, and all within them, of any depth, whether they have ended or not. */
   async within(ids: readonly string[]): Promise<string[]> {
     const rows = await this.dataSource.query<{ id: string }[]>(flowRunsWithin(this.schema), [ids]);
@@ -207,15 +213,23 @@ export class FlowRunsRepository {
   }
 
   /** A page of paused runs whose time is over, and of runs that have been CANCELLING for too long, after one of the page before. */
-  overdue(app: string, { cancellingMs, limit, after, leadUs }: OverdueRequest): Promise<OverdueFlowRun[]> {
-    const parameters = [app, cancellingMs, limit, leadUs, after?.stateType ?? null, after?.id ?? null];
-    return this.dataSource.query<OverdueFlowRun[]>(overdueFlowRuns(this.schema), parameters);
+  overdue(app: string, request: OverdueRequest): Promise<OverdueFlowRun[]> {
+    return this.dataSource.query<OverdueFlowRun[]>(overdueFlowRuns(this.schema), overdueParameters(app, request));
+  }
+
+  /** Whether there are any that are {@link overdue}. */
+  lookForOverdue(app: string, request: OverdueRequest): Look {
+    return { text: overdueFlowRuns(this.schema), parameters: overdueParameters(app, request), finds: 'rows' };
   }
 
   /** A page of runs that have been due for that long and that nobody has taken, after one of the page before. */
-  late(app: string, { lateAfterMs, limit, after, leadUs }: LateRequest): Promise<LateFlowRun[]> {
-    const parameters = [app, lateAfterMs, leadUs, limit, after && formatInstant(after.dueAt), after?.id ?? null];
-    return this.dataSource.query<LateFlowRun[]>(lateFlowRuns(this.schema), parameters);
+  late(app: string, request: LateRequest): Promise<LateFlowRun[]> {
+    return this.dataSource.query<LateFlowRun[]>(lateFlowRuns(this.schema), lateParameters(app, request));
+  }
+
+  /** Whether there are any that are {@link late}. */
+  lookForLate(app: string, request: LateRequest): Look {
+    return { text: lateFlowRuns(this.schema), parameters: lateParameters(app, request), finds: 'rows' };
   }
 
   /**
@@ -311,4 +325,12 @@ export class FlowRunsRepository {
   private stateAt(flowRunId: string, timestamp: FlowRunStateEntity['timestamp']): Promise<FlowRunStateEntity | null> {
     return this.states.findOneBy({ flowRunId, timestamp });
   }
+}
+
+function overdueParameters(app: string, { cancellingMs, limit, after, leadUs }: OverdueRequest): unknown[] {
+  return [app, cancellingMs, limit, leadUs, after?.stateType ?? null, after?.id ?? null];
+}
+
+function lateParameters(app: string, { lateAfterMs, limit, after, leadUs }: LateRequest): unknown[] {
+  return [app, lateAfterMs, leadUs, limit, after && formatInstant(after.dueAt), after?.id ?? null];
 }

@@ -3,6 +3,7 @@ import { DataSource } from 'typeorm';
 import { schemaOf } from '../../persistence/schema-of.js';
 import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
 import { preparedStatement, type PreparedStatement, type Tx } from '../../persistence/transactions.js';
+import type { Look } from '../looks/look.js';
 import { RowSet } from '../row-set.js';
 import type { OwedHooksEntity } from './owed-hooks.entity.js';
 
@@ -44,8 +45,13 @@ export class OwedHooksRepository {
   }
 
   /** Takes hooks of these flows and tasks that nobody calls, oldest first. None when the process is fenced. */
-  claim(tx: Tx, { processId, app, flowIds, taskKeys, underWay, limit }: HooksClaim): Promise<ClaimedHooks[]> {
-    return tx.query<ClaimedHooks>(this.claimStatement, [processId, app, flowIds, taskKeys, underWay, limit]);
+  claim(tx: Tx, claim: HooksClaim): Promise<ClaimedHooks[]> {
+    return tx.query<ClaimedHooks>(this.claimStatement, claimParameters(claim));
+  }
+
+  /** Whether there are any to {@link claim}. */
+  lookForAny(claim: HooksClaim): Look {
+    return { text: lookForOwedHooks(this.schema), parameters: claimParameters(claim), finds: 'rows' };
   }
 
   /** Forgets hooks that have been called, or that there is no reason to call any more. */
@@ -64,6 +70,10 @@ const columns = new RowSet<NewOwedHooks>([
   ['process_id', 'uuid', ({ processId }) => processId],
 ]);
 
+function claimParameters({ processId, app, flowIds, taskKeys, underWay, limit }: HooksClaim): unknown[] {
+  return [processId, app, flowIds, taskKeys, underWay, limit];
+}
+
 /** A state that was refused owes nothing: its run is not in it. Rides the primary keys of the runs, one partition each. */
 const noteOwedHooks = (schema: string): string => `
   insert into ${schema}.owed_hooks (${columns.names})
@@ -75,6 +85,18 @@ const noteOwedHooks = (schema: string): string => `
    order by o.state_id
   on conflict do nothing`;
 
+/** Hooks `o` that `$1` may claim: see {@link claimOwedHooks}. */
+const claimable = (schema: string): string => `
+       o.app = $2 and (o.flow_id = any($3::uuid[]) or o.task_key = any($4::text[]))
+       and (o.process_id is null
+            or o.process_id = $1::uuid and o.claimed_at is not null
+            or not exists (select from ${schema}.process p where p.id = o.process_id and p.fenced_at is null))
+       and o.state_id <> all($5::uuid[])`;
+
+/** Hooks that {@link claimOwedHooks} would take. */
+const lookForOwedHooks = (schema: string): string => `
+  select o.state_id from ${schema}.owed_hooks o where ${claimable(schema)} order by o.state_id limit $6`;
+
 /**
  * Takes hooks that were noted for whoever comes, or whose process is fenced or gone; skips those that somebody else is taking.
  * Those that this process has claimed and does not call come once more: the answer to a claim got lost.
@@ -85,11 +107,7 @@ const claimOwedHooks = (schema: string): string => `
   ), owed as materialized (
     select o.state_id
       from ${schema}.owed_hooks o
-     where o.app = $2 and (o.flow_id = any($3::uuid[]) or o.task_key = any($4::text[]))
-       and (o.process_id is null
-            or o.process_id = $1::uuid and o.claimed_at is not null
-            or not exists (select from ${schema}.process p where p.id = o.process_id and p.fenced_at is null))
-       and o.state_id <> all($5::uuid[]) and exists (select from me)
+     where ${claimable(schema)} and exists (select from me)
      order by o.state_id
      limit $6
        for no key update skip locked

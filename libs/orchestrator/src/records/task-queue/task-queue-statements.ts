@@ -101,18 +101,21 @@ export const nextDueTask = (schema: string): string => `
       order by q.due_at, q.task_run_id
       limit 1) as d`;
 
-/**
- * Takes over runs whose process is fenced or gone, of these tasks alone: whoever has no such task knows nothing about it.
- * Skips those that somebody else is taking. Rides `task_queue_process_idx`.
- */
-export const adoptTasks = (schema: string): string => `
-  with orphan as materialized (
+/** Runs whose process is fenced or gone, of these tasks alone: see {@link adoptTasks}. */
+export const orphanedTasks = (schema: string): string => `
     select q.task_run_id
       from ${schema}.task_queue q
      where q.process_id is not null and q.app = $2 and q.task_key = any($3::text[])
        and ${holdsNothing(schema, 'q.process_id')}
      order by q.process_id, q.task_run_id
-     limit $4
+     limit $4`;
+
+/**
+ * Takes over runs whose process is fenced or gone, of these tasks alone: whoever has no such task knows nothing about it.
+ * Skips those that somebody else is taking. Rides `task_queue_process_idx`.
+ */
+export const adoptTasks = (schema: string): string => `
+  with orphan as materialized (${orphanedTasks(schema)}
        for no key update skip locked
   ), adopted as (
     update ${schema}.task_queue q

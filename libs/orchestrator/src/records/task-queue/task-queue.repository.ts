@@ -4,6 +4,7 @@ import { DataSource, In } from 'typeorm';
 import { schemaOf } from '../../persistence/schema-of.js';
 import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
 import { preparedStatement, type PreparedStatement, type Tx } from '../../persistence/transactions.js';
+import type { Look } from '../looks/look.js';
 import { newTaskRunOfRow, taskRunOfRow } from '../task-runs/task-run-rows.js';
 import { TaskRunEntity } from '../task-runs/task-run.entity.js';
 import type {
@@ -21,6 +22,7 @@ import {
   enqueueTasks,
   moveTasks,
   nextDueTask,
+  orphanedTasks,
   queuedRows,
   queueMoves,
 } from './task-queue-statements.js';
@@ -91,6 +93,16 @@ export class TaskQueueRepository {
     const parameters = [app, taskKeys, leadUs];
     const rows = await this.dataSource.query<{ ms: number | null }[]>(nextDueTask(this.schema), parameters);
     return rows[0]?.ms ?? null;
+  }
+
+  /** The same as a {@link Look}. */
+  lookForDue(app: string, taskKeys: readonly string[], leadUs: number): Look {
+    return { text: nextDueTask(this.schema), parameters: [app, taskKeys, leadUs], finds: 'ms' };
+  }
+
+  /** Whether there are any to {@link adopt}. */
+  lookForOrphans({ processId, app, taskKeys, limit }: TaskSelection): Look {
+    return { text: orphanedTasks(this.schema), parameters: [processId, app, taskKeys, limit], finds: 'rows' };
   }
 
   /** Takes runs over from processes that are fenced or gone. */

@@ -117,19 +117,22 @@ const saveStatement = (
   )
   select leases${tellsSaved ? ', exists (select from saved) as saved' : ''} from held`;
 
-/**
- * Takes over open runs outside any flow run whose process is fenced or gone, for `$1` to end; skips those that somebody else
- * is taking. Those from the queue are taken from there. Rides `task_run_process_idx` and `task_queue_pkey`.
- */
-export const adoptTaskRuns = (schema: string): string => `
-  with orphan as materialized (
+/** Open runs outside any flow run whose process is fenced or gone: see {@link adoptTaskRuns}. */
+export const orphanedTaskRuns = (schema: string): string => `
     select t.id
       from ${schema}.task_run t
      where t.process_id is not null
        and ${holdsNothing(schema, 't.process_id')}
        and not exists (select from ${schema}.task_queue q where q.task_run_id = t.id)
      order by t.process_id, t.id
-     limit $2
+     limit $2`;
+
+/**
+ * Takes over open runs outside any flow run whose process is fenced or gone, for `$1` to end; skips those that somebody else
+ * is taking. Those from the queue are taken from there. Rides `task_run_process_idx` and `task_queue_pkey`.
+ */
+export const adoptTaskRuns = (schema: string): string => `
+  with orphan as materialized (${orphanedTaskRuns(schema)}
        for no key update skip locked
   ), adopted as (
     update ${schema}.task_run t set process_id = $1::uuid, updated = now() from orphan where t.id = orphan.id returning t.id

@@ -6,6 +6,7 @@ import { isId } from '../../persistence/ids.js';
 import { schemaOf } from '../../persistence/schema-of.js';
 import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
 import { preparedStatement, type PreparedStatement, type Tx } from '../../persistence/transactions.js';
+import type { Look } from '../looks/look.js';
 import { fenceParameters, singleFenceParameters, type HeldClaims, type WriteFence } from '../lease-check.js';
 import { stateOfRow, type StoredState } from '../state-columns.js';
 import { instantParameter, newStates, type NewState } from '../stored-state.js';
@@ -19,6 +20,7 @@ import {
   recordInTransaction,
   saveLoneTaskRun,
   saveTaskRuns,
+  orphanedTaskRuns,
 } from './task-run-statements.js';
 import { newTaskRunOfRow, taskRunOfRow, type NewTaskRun, type TaskRunWrite } from './task-run-rows.js';
 import { TaskRunEntity } from './task-run.entity.js';
@@ -230,6 +232,11 @@ export class TaskRunsRepository {
   async adopt(tx: Tx, processId: string, limit: number): Promise<string[]> {
     const rows = await tx.query<{ id: string }>(adoptTaskRuns(this.schema), [processId, limit]);
     return rows.map(({ id }) => id);
+  }
+
+  /** Whether there are any to {@link adopt}. */
+  lookForOrphans(limit: number): Look {
+    return { text: orphanedTaskRuns(this.schema), parameters: [null, limit], finds: 'rows' };
   }
 
   /**

@@ -1,6 +1,7 @@
 import { awaitingResume, crashed, failed, isTerminal, StateType, type ProposedState } from '@nestor/core';
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { Transactions } from '../../persistence/transactions.js';
+import type { Look } from '../../records/looks/look.js';
 import type { AdoptedTask, ClaimedTask, LoadedQueuedTask } from '../../records/task-queue/task-queue-rows.js';
 import { TaskQueueRepository } from '../../records/task-queue/task-queue.repository.js';
 import { OutcomeUnknownError } from '../engine/engine-errors.js';
@@ -41,7 +42,7 @@ export class OrphanedTasks {
 
   /** Deals with all there are of tasks that are registered here. */
   async takeOver(): Promise<void> {
-    const taskKeys = this.registry.tasks().map(({ taskKey }) => taskKey);
+    const { taskKeys } = this;
     if (taskKeys.length === 0) return;
     if (this.mayHaveStrays) await this.releaseStrays();
     this.mayHaveStrays = true;
@@ -54,6 +55,17 @@ export class OrphanedTasks {
     if (count === 0) return;
     this.logger.warn(`${count} background task runs of dead processes are taken over.`);
     this.queue.announce();
+  }
+
+  /** Whether there are any to {@link takeOver}. */
+  looks(): Look[] {
+    const { taskKeys } = this;
+    const which = { processId: this.process.processId, app: this.settings.app, taskKeys, limit: BATCH };
+    return taskKeys.length === 0 ? [] : [this.queuedTasks.lookForOrphans(which)];
+  }
+
+  private get taskKeys(): readonly string[] {
+    return this.registry.tasks().map(({ taskKey }) => taskKey);
   }
 
   /** Lets go of runs that this process took by a statement whose answer got lost, or that could not be read after it. */

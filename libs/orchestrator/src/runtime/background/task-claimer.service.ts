@@ -2,6 +2,7 @@ import { AsyncResource } from 'node:async_hooks';
 import { addMs, isTerminal, StateType } from '@nestor/core';
 import { Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import { Transactions } from '../../persistence/transactions.js';
+import type { Look } from '../../records/looks/look.js';
 import type { ClaimedTask, LoadedQueuedTask, QueueMove } from '../../records/task-queue/task-queue-rows.js';
 import { TaskQueueRepository } from '../../records/task-queue/task-queue.repository.js';
 import type { Attempt } from '../engine/attempt.js';
@@ -13,7 +14,7 @@ import type { RunLease } from '../leases/run-lease.js';
 import { Loops } from '../loops/loops.service.js';
 import { whenTold } from '../notifications/when-told.js';
 import { Payloads } from '../payloads/payloads.service.js';
-import { WakeableLoop } from '../recovery/wakeable-loop.js';
+import { WakeableLoop, type NextRound, type Rest } from '../recovery/wakeable-loop.js';
 import type { TaskDefinition } from '../registry/definitions.js';
 import { FlowRegistry } from '../registry/flow-registry.js';
 import { JournalClosedError } from '../transitions/journal-closed.error.js';
@@ -44,6 +45,11 @@ export class TaskClaimer implements OnApplicationBootstrap {
     () => this.round(),
     AFTER_FAILURE_MS,
   );
+  private readonly rest: Rest = {
+    everyMs: IDLE_MS,
+    looks: () => this.looks(),
+    onNothing: (nextInMs) => (this.dueAt = nextInMs === Infinity ? Infinity : addMs(this.clock.now(), nextInMs)),
+  };
   /** What is executed here, by the lease under which that is recorded. */
   private readonly executed = new Map<RunLease, Set<Attempt>>();
   /** In turn, so that a task with many runs leaves room for the others. */
@@ -116,7 +122,7 @@ export class TaskClaimer implements OnApplicationBootstrap {
     return (this.settings?.concurrency ?? 0) - this.inFlight.size;
   }
 
-  private async round(): Promise<number> {
+  private async round(): Promise<NextRound> {
     if (this.mayHaveStrays) await this.orphaned.releaseStrays();
     this.dueAt = -Infinity;
     const limit = this.room;
@@ -131,7 +137,12 @@ export class TaskClaimer implements OnApplicationBootstrap {
     const now = this.clock.now();
     const dueInMs = await this.nextDueInMs();
     this.dueAt = dueInMs === null ? Infinity : addMs(now, dueInMs);
-    return Math.min(Math.max(dueInMs ?? IDLE_MS, CONTENDED_MS), IDLE_MS);
+    return { pauseMs: Math.min(Math.max(dueInMs ?? IDLE_MS, CONTENDED_MS), IDLE_MS), rest: this.rest };
+  }
+
+  private looks(): Look[] {
+    if (this.room <= 0) return []; // whatever ends wakes us
+    return [this.queuedTasks.lookForDue(this.engineSettings.app, this.taskKeys, this.clock.leadUs)];
   }
 
   /** Takes up to `limit` runs, and has them executed; gives how many. */

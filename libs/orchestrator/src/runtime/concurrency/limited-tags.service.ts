@@ -3,7 +3,7 @@ import { ConcurrencyLimitsRepository } from '../../records/concurrency-limits/co
 import { ProcessLease } from '../leases/process-lease.service.js';
 import { Loops } from '../loops/loops.service.js';
 import { whenTold } from '../notifications/when-told.js';
-import { WakeableLoop } from '../recovery/wakeable-loop.js';
+import { WakeableLoop, type NextRound, type Rest } from '../recovery/wakeable-loop.js';
 
 /** How long a limit that was created elsewhere may go unnoticed when nobody tells of it. */
 const EVERY_MS = 5_000;
@@ -26,6 +26,10 @@ export class LimitedTags implements OnApplicationBootstrap {
     () => this.round(),
     AFTER_FAILURE_MS,
   );
+  private readonly rest: Rest = {
+    everyMs: EVERY_MS,
+    looks: () => [this.limits.lookForOthersAfter(PREFIX, [...this.tags])],
+  };
   private tags: ReadonlySet<string> = new Set();
 
   constructor(
@@ -57,9 +61,9 @@ export class LimitedTags implements OnApplicationBootstrap {
     return this.loop.stop();
   }
 
-  private async round(): Promise<number> {
+  private async round(): Promise<NextRound> {
     await this.refresh();
-    return EVERY_MS;
+    return { pauseMs: EVERY_MS, rest: this.rest };
   }
 }
 

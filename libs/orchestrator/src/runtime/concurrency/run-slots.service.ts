@@ -15,6 +15,7 @@ import {
   type RunOfDeployment,
   type SecuredRun,
 } from '../../records/concurrency-limits/run-slots.repository.js';
+import type { Look } from '../../records/looks/look.js';
 import { Notifier } from '../notifications/notifier.service.js';
 import { DatabaseClock } from '../transitions/database-clock.js';
 import { RunClosing } from '../transitions/run-closing.service.js';
@@ -79,6 +80,11 @@ export class RunSlots {
       await this.wake(ids);
       woken = ids.length;
     }
+  }
+
+  /** Whether there is anything to {@link lookAfter}. */
+  looks(): Look[] {
+    return this.slots.looksForForgotten(BATCH, this.clock.leadUs);
   }
 
   private async turnAway(run: SecuredRun): Promise<void> {

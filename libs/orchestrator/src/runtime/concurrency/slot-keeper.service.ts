@@ -4,14 +4,17 @@ import { ConcurrencyClaimsRepository } from '../../records/concurrency-limits/co
 import { FairLinesRepository } from '../../records/fair-lines/fair-lines.repository.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { Loops } from '../loops/loops.service.js';
-import { WakeableLoop } from '../recovery/wakeable-loop.js';
+import { WakeableLoop, type NextRound, type Rest } from '../recovery/wakeable-loop.js';
 import { DatabaseClock } from '../transitions/database-clock.js';
 import { HandOver } from './hand-over.service.js';
 import { RunSlots } from './run-slots.service.js';
 import { SERVICE_SETTINGS, type ServiceSettings } from '../services/service-settings.js';
 
-/** Slots of leases that ran out are free this much later at the latest. */
-const EVERY_MS = 2_500;
+/**
+ * Without a look in between. Those know when the next lease runs out: slots are free right after that, and at most two and a half seconds
+ * later where the lease was so short that it began after the last one.
+ */
+const EVERY_MS = 4_000;
 const AFTER_FAILURE_MS = 1_000;
 /** How many claims are ended with one statement. */
 const BATCH = 200;
@@ -24,6 +27,14 @@ const BATCH = 200;
 export class SlotKeeper implements OnApplicationBootstrap {
   private readonly logger = new Logger(SlotKeeper.name);
   private readonly loop = new WakeableLoop('Freeing slots', this.logger, () => this.round(), AFTER_FAILURE_MS);
+  private readonly rest: Rest = {
+    everyMs: EVERY_MS,
+    looks: () => [
+      ...this.claims.looksForAbandoned(),
+      ...this.runSlots.looks(),
+      this.lines.lookForUntidy(this.settings.app),
+    ],
+  };
 
   constructor(
     private readonly claims: ConcurrencyClaimsRepository,
@@ -51,7 +62,7 @@ export class SlotKeeper implements OnApplicationBootstrap {
     return this.loop.stop();
   }
 
-  private async round(): Promise<number> {
+  private async round(): Promise<NextRound> {
     for (let ended = BATCH; ended === BATCH;) {
       const over = await this.transactions.single((tx) => this.claims.endAbandoned(tx, BATCH, this.clock.leadUs));
       this.handOver.tell(over.handed);
@@ -60,6 +71,6 @@ export class SlotKeeper implements OnApplicationBootstrap {
     }
     await this.runSlots.lookAfter();
     await this.lines.tidy(this.settings.app);
-    return EVERY_MS;
+    return { pauseMs: EVERY_MS, rest: this.rest };
   }
 }

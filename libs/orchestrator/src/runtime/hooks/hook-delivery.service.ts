@@ -9,7 +9,7 @@ import { ProcessLease } from '../leases/process-lease.service.js';
 import { Loops } from '../loops/loops.service.js';
 import { Notifier } from '../notifications/notifier.service.js';
 import { whenTold } from '../notifications/when-told.js';
-import { WakeableLoop } from '../recovery/wakeable-loop.js';
+import { WakeableLoop, type NextRound, type Rest } from '../recovery/wakeable-loop.js';
 import { FlowRegistry } from '../registry/flow-registry.js';
 import { hookedFlowRun, hookedTaskRun, type HookCall } from './hook-call.js';
 import { HookCaller } from './hook-caller.service.js';
@@ -32,6 +32,10 @@ const WHILE_FULL_MS = 500;
 export class HookDelivery implements OnApplicationBootstrap {
   private readonly logger = new Logger(HookDelivery.name);
   private readonly loop = new WakeableLoop('Calling hooks', this.logger, () => this.round(), AFTER_FAILURE_MS);
+  private readonly rest: Rest = {
+    everyMs: EVERY_MS,
+    looks: () => [this.owedHooks.lookForAny(this.claimOf(MOST_UNDER_WAY))],
+  };
   /** The states whose hooks were claimed. */
   private readonly underWay = new Set<string>();
 
@@ -69,19 +73,22 @@ export class HookDelivery implements OnApplicationBootstrap {
     return this.loop.stop();
   }
 
-  private async round(): Promise<number> {
+  private async round(): Promise<NextRound> {
     const limit = MOST_UNDER_WAY - this.underWay.size;
     if (limit <= 0) return WHILE_FULL_MS;
-    const claim = {
+    const claimed = await this.transactions.single((tx) => this.owedHooks.claim(tx, this.claimOf(limit)));
+    for (const owed of claimed) void this.deliver(owed);
+    return claimed.length === limit ? WHILE_FULL_MS : { pauseMs: EVERY_MS, rest: this.rest };
+  }
+
+  private claimOf(limit: number): Parameters<OwedHooksRepository['claim']>[1] {
+    return {
       ...this.callable(),
       processId: this.process.processId,
       app: this.settings.app,
       underWay: [...this.underWay, ...this.caller.paying],
       limit,
     };
-    const claimed = await this.transactions.single((tx) => this.owedHooks.claim(tx, claim));
-    for (const owed of claimed) void this.deliver(owed);
-    return claimed.length === limit ? WHILE_FULL_MS : EVERY_MS;
   }
 
   /** The flows may be asked for by somebody who does not know whether they have hooks. */

@@ -10,6 +10,7 @@ import { isPassive } from '../passive-start.js';
 import type { WakeableLoop } from '../recovery/wakeable-loop.js';
 import { DatabaseClock } from '../transitions/database-clock.js';
 import type { LoopStatus } from './loop-status.js';
+import { SharedLooks } from './shared-looks.service.js';
 
 /** What has been due for longer than this is not done as promised: most loops look every five seconds, none more rarely than 20. */
 const BEHIND_MS = 30_000;
@@ -38,6 +39,7 @@ export class Loops implements OnApplicationBootstrap, BeforeApplicationShutdown 
     private readonly transactions: Transactions,
     private readonly process: ProcessLease,
     private readonly clock: DatabaseClock,
+    private readonly shared: SharedLooks,
   ) {}
 
   onApplicationBootstrap(): void {
@@ -67,6 +69,7 @@ export class Loops implements OnApplicationBootstrap, BeforeApplicationShutdown 
     const one: Watched = { key, loop, behindMs, behindSince: null, judged: null };
     this.watched.set(key, one);
     loop.onRound = () => this.judge(one);
+    this.shared.share(loop);
     loop.start();
   }
 

@@ -5,6 +5,7 @@ import {
   type LoadedFlowRun,
   type OverdueFlowRun,
 } from '../../records/flow-runs/flow-runs.repository.js';
+import type { Look } from '../../records/looks/look.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { Notifier } from '../notifications/notifier.service.js';
 import { DatabaseClock } from '../transitions/database-clock.js';
@@ -31,14 +32,22 @@ export class OverdueRuns {
 
   /** From the first to the last one, however many there are: none is in the way of those behind it. */
   async end(): Promise<void> {
-    const { app, cancellationTimeoutMs: cancellingMs } = this.settings;
     for (let after: OverdueFlowRun | null = null; ;) {
-      const { leadUs } = this.clock;
-      const page: OverdueFlowRun[] = await this.flowRuns.overdue(app, { cancellingMs, limit: BATCH, after, leadUs });
+      const page: OverdueFlowRun[] = await this.flowRuns.overdue(this.settings.app, this.request(after));
       await this.endThose(page);
       after = page.at(-1) ?? null;
       if (page.length < BATCH) return;
     }
+  }
+
+  /** Whether there are any to {@link end}. */
+  look(): Look {
+    return this.flowRuns.lookForOverdue(this.settings.app, this.request(null));
+  }
+
+  private request(after: OverdueFlowRun | null): Parameters<FlowRunsRepository['overdue']>[1] {
+    const { cancellationTimeoutMs: cancellingMs } = this.settings;
+    return { cancellingMs, limit: BATCH, after, leadUs: this.clock.leadUs };
   }
 
   /** What others deal with at the same moment is theirs. */

@@ -18,7 +18,7 @@ import { InfrastructureRuns } from '../workers/infrastructure-runs.service.js';
 import { FreeLane, PoolLane, type Claimant, type Lane } from '../workers/lane.js';
 import { WORKER_SETTINGS, type WorkerSettings } from '../workers/worker-settings.js';
 import { NEST_TYPE, WorkerTypes } from '../workers/worker-types.service.js';
-import { WakeableLoop } from './wakeable-loop.js';
+import { WakeableLoop, type NextRound, type Rest } from './wakeable-loop.js';
 
 /** How many runs are claimed at a time: beyond that the cost of a run is flat, and others want some too. */
 const CLAIM_BATCH = 100;
@@ -38,6 +38,10 @@ const CONTENDED_MS = 5;
 export class RunClaimer implements OnApplicationBootstrap {
   private readonly logger = new Logger(RunClaimer.name);
   private readonly loop = new WakeableLoop('Claiming runs', this.logger, () => this.round(), AFTER_FAILURE_MS);
+  private readonly rest: Rest = {
+    everyMs: IDLE_MS,
+    looks: () => this.lanes.filter((lane) => this.hasRoom(lane)).map((lane) => lane.look(this.claimant)),
+  };
   private lanes: readonly Lane[] = [];
   /** What was claimed and has not been let go of. */
   private readonly held = new Map<string, Held>();
@@ -47,7 +51,7 @@ export class RunClaimer implements OnApplicationBootstrap {
   /** There is more to claim as soon as there is room. */
   private isFull = false;
   private isLooking = false;
-  private lookedAt: number | null = null;
+  private startedAt: number | null = null;
 
   constructor(
     private readonly engine: OrchestratorEngine,
@@ -71,7 +75,7 @@ export class RunClaimer implements OnApplicationBootstrap {
     if (this.abilities.flowIds.length === 0 || this.lanes.length === 0) return; // nothing that could be claimed here
     this.process.listen(whenTold('due', () => this.loop.wake()));
     this.clock.onSkip(() => this.loop.wake());
-    this.lookedAt = performance.now();
+    this.startedAt = performance.now();
     this.loops.start('claimer', this.loop);
   }
 
@@ -82,7 +86,7 @@ export class RunClaimer implements OnApplicationBootstrap {
 
   /** How long ago it looked for runs, in milliseconds; `null` when it does not, because nothing could be executed here. */
   get lookedMsAgo(): number | null {
-    return this.lookedAt === null || this.stopped ? null : performance.now() - this.lookedAt;
+    return this.startedAt === null || this.stopped ? null : performance.now() - (this.loop.lookedAt ?? this.startedAt);
   }
 
   /** How many runs that waited are executed here. */
@@ -142,7 +146,7 @@ export class RunClaimer implements OnApplicationBootstrap {
     return (this.worker?.limit ?? 0) - this.held.size;
   }
 
-  private async round(): Promise<number> {
+  private async round(): Promise<NextRound> {
     const { claimant } = this;
     const { processId } = claimant;
     if (this.mayHaveStrays) await this.releaseStrays(processId);
@@ -161,16 +165,19 @@ export class RunClaimer implements OnApplicationBootstrap {
       if (claimed.length === limit) isMore = true;
     }
     this.lanes = [...this.lanes.slice(1), ...this.lanes.slice(0, 1)]; // in turn, so that none is kept out by another
-    this.lookedAt = performance.now();
-    return isMore ? 0 : this.nextLookInMs(claimant);
+    return isMore ? 0 : { pauseMs: await this.nextLookInMs(claimant), rest: this.rest };
   }
 
   private async nextLookInMs(claimant: Claimant): Promise<number> {
     let nextMs = IDLE_MS;
     for (const lane of this.lanes) {
-      if (lane.room > 0 && this.room > 0) nextMs = Math.min(nextMs, (await lane.nextDueInMs(claimant)) ?? IDLE_MS);
+      if (this.hasRoom(lane)) nextMs = Math.min(nextMs, (await lane.nextDueInMs(claimant)) ?? IDLE_MS);
     }
     return Math.max(nextMs, CONTENDED_MS);
+  }
+
+  private hasRoom(lane: Lane): boolean {
+    return lane.room > 0 && this.room > 0;
   }
 
   /** Has runs executed that were claimed under that id; those that are early once they are due. */

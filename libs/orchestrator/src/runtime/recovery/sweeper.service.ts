@@ -32,7 +32,7 @@ import { StoredRuns } from '../transitions/stored-runs.service.js';
 import { DatabaseClock } from '../transitions/database-clock.js';
 import { OverdueRuns } from './overdue-runs.service.js';
 import { RunClaimer } from './run-claimer.service.js';
-import { WakeableLoop } from './wakeable-loop.js';
+import { WakeableLoop, type NextRound, type Rest } from './wakeable-loop.js';
 import { SERVICE_SETTINGS, type ServiceSettings } from '../services/service-settings.js';
 
 /** How many runs of dead processes are dealt with at a time. */
@@ -54,6 +54,15 @@ export class Sweeper implements OnApplicationBootstrap {
   private mayForget = false;
   private secondLook: NodeJS.Timeout | null = null;
   private readonly loop = new WakeableLoop('Sweeping', this.logger, () => this.round(), AFTER_FAILURE_MS);
+  private readonly rest: Rest = {
+    everyMs: EVERY_MS,
+    looks: () => [
+      this.flowRuns.lookForOrphans(this.settings.app, this.registry.allFlowIds(), BATCH),
+      ...this.orphanedTasks.looks(),
+      this.taskRuns.lookForOrphans(BATCH),
+      this.overdueRuns.look(),
+    ],
+  };
 
   constructor(
     private readonly registry: FlowRegistry,
@@ -105,7 +114,7 @@ export class Sweeper implements OnApplicationBootstrap {
     }, AFTER_FENCE_MS).unref();
   }
 
-  private async round(): Promise<number> {
+  private async round(): Promise<NextRound> {
     await this.fenceSuspects();
     let reassigned = 0;
     for (let batch = BATCH; batch === BATCH;) {
@@ -124,7 +133,7 @@ export class Sweeper implements OnApplicationBootstrap {
     await this.endStandaloneTasks();
     await this.overdueRuns.end();
     await this.forgetFenced();
-    return EVERY_MS;
+    return { pauseMs: EVERY_MS, rest: this.rest };
   }
 
   /** A task that was called outside any flow ends with its process: there is no run that could go on with it. */

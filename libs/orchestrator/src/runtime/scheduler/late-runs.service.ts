@@ -3,7 +3,7 @@ import { Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs
 import { FlowRunsRepository, type LateFlowRun } from '../../records/flow-runs/flow-runs.repository.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { Loops } from '../loops/loops.service.js';
-import { WakeableLoop } from '../recovery/wakeable-loop.js';
+import { WakeableLoop, type NextRound, type Rest } from '../recovery/wakeable-loop.js';
 import { DatabaseClock } from '../transitions/database-clock.js';
 import { StoredRuns } from '../transitions/stored-runs.service.js';
 import { SERVICE_SETTINGS, type ServiceSettings } from '../services/service-settings.js';
@@ -24,6 +24,10 @@ export class LateRuns implements OnApplicationBootstrap {
     () => this.round(),
     AFTER_FAILURE_MS,
   );
+  private readonly rest: Rest = {
+    everyMs: EVERY_MS,
+    looks: () => [this.flowRuns.lookForLate(this.settings.app, this.request(null))],
+  };
 
   constructor(
     private readonly flowRuns: FlowRunsRepository,
@@ -45,20 +49,18 @@ export class LateRuns implements OnApplicationBootstrap {
   }
 
   /** From the run that has been due longest to the last one, however many there are. */
-  private async round(): Promise<number> {
+  private async round(): Promise<NextRound> {
     let after: LateFlowRun | null = null;
     for (;;) {
-      const { leadUs } = this.clock;
-      const page: LateFlowRun[] = await this.flowRuns.late(this.settings.app, {
-        lateAfterMs: LATE_AFTER_MS,
-        limit: BATCH,
-        after,
-        leadUs,
-      });
+      const page: LateFlowRun[] = await this.flowRuns.late(this.settings.app, this.request(after));
       await this.mark(page);
       after = page.at(-1) ?? null;
-      if (page.length < BATCH) return EVERY_MS;
+      if (page.length < BATCH) return { pauseMs: EVERY_MS, rest: this.rest };
     }
+  }
+
+  private request(after: LateFlowRun | null): Parameters<FlowRunsRepository['late']>[1] {
+    return { lateAfterMs: LATE_AFTER_MS, limit: BATCH, after, leadUs: this.clock.leadUs };
   }
 
   private async mark(page: readonly LateFlowRun[]): Promise<void> {

@@ -3,7 +3,7 @@ import { Transactions } from '../../persistence/transactions.js';
 import { ScheduleFillingRepository } from '../../records/deployments/schedule-filling.repository.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { Loops } from '../loops/loops.service.js';
-import { WakeableLoop } from '../recovery/wakeable-loop.js';
+import { WakeableLoop, type NextRound, type Rest } from '../recovery/wakeable-loop.js';
 import { DatabaseClock } from '../transitions/database-clock.js';
 import { ScheduleFiller } from './schedule-filler.service.js';
 import { ScheduleNews } from './schedule-news.service.js';
@@ -28,6 +28,10 @@ export class Scheduler implements OnApplicationBootstrap {
     () => this.round(),
     AFTER_FAILURE_MS,
   );
+  private readonly rest: Rest = {
+    everyMs: IDLE_MS,
+    looks: () => this.schedules.looksForWork(this.settings.app, WATCH_MS, this.clock.leadUs),
+  };
   private watchedAt = -Infinity;
 
   constructor(
@@ -52,18 +56,28 @@ export class Scheduler implements OnApplicationBootstrap {
   }
 
   /** Makes what has to be made by now; gives the pause in milliseconds until the next look, and since when some is left. */
-  async round(): Promise<{ readonly pauseMs: number; readonly overdueMs: number }> {
-    let filled = 0;
-    for (let some = 1; some > 0; filled += some) some = await this.filler.fillSome();
-    const { app } = this.settings;
-    const { leadUs } = this.clock;
-    if (filled > 0 || performance.now() - this.watchedAt >= WATCH_MS) {
-      await this.transactions.single((tx) => this.schedules.watch(tx, app, WATCH_MS, leadUs));
-      this.watchedAt = performance.now();
+  async round(): Promise<NextRound> {
+    const isWatched = performance.now() - this.watchedAt < WATCH_MS;
+    let dueInMs = await (isWatched ? this.nextFillInMs() : this.watch());
+    if (dueInMs !== null && dueInMs <= 0) {
+      let filled = 0;
+      for (let some = 1; some > 0; filled += some) some = await this.filler.fillSome();
+      dueInMs = await (filled > 0 ? this.watch() : this.nextFillInMs());
     }
-    const dueInMs = await this.transactions.single((tx) => this.schedules.nextFillInMs(tx, app, leadUs));
     // One that is due all the same is being filled by somebody else.
-    const pauseMs = dueInMs === null || dueInMs <= 0 ? IDLE_MS : Math.min(dueInMs, IDLE_MS);
-    return { pauseMs, overdueMs: Math.max(0, -(dueInMs ?? 0)) };
+    if (dueInMs !== null && dueInMs <= 0) return { pauseMs: IDLE_MS, overdueMs: -dueInMs };
+    return { pauseMs: Math.min(dueInMs ?? IDLE_MS, IDLE_MS), rest: this.rest };
+  }
+
+  private nextFillInMs(): Promise<number | null> {
+    return this.transactions.single((tx) => this.schedules.nextFillInMs(tx, this.settings.app, this.clock.leadUs));
+  }
+
+  /** Notes that somebody is there; gives what `nextFillInMs` does. */
+  private async watch(): Promise<number | null> {
+    const { app } = this.settings;
+    const dueInMs = await this.transactions.single((tx) => this.schedules.watch(tx, app, WATCH_MS, this.clock.leadUs));
+    this.watchedAt = performance.now();
+    return dueInMs;
   }
 }

@@ -10,7 +10,7 @@ import { RunControl } from '../control/run-control.service.js';
 import { OrchestratorEngine } from '../engine/orchestrator-engine.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { Loops } from '../loops/loops.service.js';
-import { WakeableLoop } from '../recovery/wakeable-loop.js';
+import { WakeableLoop, type NextRound, type Rest } from '../recovery/wakeable-loop.js';
 import { ScheduledRuns } from '../scheduling/scheduled-runs.service.js';
 import { DatabaseClock } from '../transitions/database-clock.js';
 import { StoredRuns } from '../transitions/stored-runs.service.js';
@@ -31,6 +31,10 @@ const AFTER_FAILURE_MS = 1_000;
 export class TurnGiver implements OnApplicationBootstrap {
   private readonly logger = new Logger(TurnGiver.name);
   private readonly loop = new WakeableLoop('Giving turns', this.logger, () => this.round(), AFTER_FAILURE_MS);
+  private readonly rest: Rest = {
+    everyMs: IDLE_MS,
+    looks: () => [this.turns.lookForTurn(this.settings.app, this.clock.leadUs)],
+  };
   /** Schedules of which a run has ended here that others waited for. */
   private urgent = new Set<string>();
   private readonly awaited = new Set<string>();
@@ -59,14 +63,14 @@ export class TurnGiver implements OnApplicationBootstrap {
     return this.loop.stop();
   }
 
-  private async round(): Promise<{ readonly pauseMs: number; readonly overdueMs: number }> {
+  private async round(): Promise<NextRound> {
     const { app } = this.settings;
     const urgent = [...this.urgent];
     this.urgent.clear();
     while (await this.giveNext(urgent));
     const dueInMs = await this.transactions.single((tx) => this.turns.nextTurnInMs(tx, app, this.clock.leadUs));
     const pauseMs = dueInMs === null ? IDLE_MS : Math.min(Math.max(dueInMs, 1), IDLE_MS);
-    return { pauseMs, overdueMs: Math.max(0, -(dueInMs ?? 0)) };
+    return { pauseMs, overdueMs: Math.max(0, -(dueInMs ?? 0)), rest: this.rest };
   }
 
   /** Whether there was a schedule to look at. */

@@ -5,6 +5,7 @@ import type {
   NextRun,
   ServedQueues,
 } from '../../records/flow-runs/flow-run-claims.repository.js';
+import type { Look } from '../../records/looks/look.js';
 
 /** Who takes runs, and which it can execute. */
 export interface Claimant {
@@ -49,6 +50,9 @@ export abstract class Lane {
     return ms;
   }
 
+  /** {@link nextDueInMs} as a {@link Look}. */
+  abstract look(claimant: Claimant): Look;
+
   /** Takes runs where none has a key; none where some have. */
   protected abstract claimDue(claimant: Claimant, limit: number): Promise<ClaimedFlowRun[]>;
 
@@ -80,6 +84,10 @@ export class FreeLane extends Lane {
   protected next(claimant: Claimant): Promise<NextRun> {
     return this.claims.nextFree(claimant);
   }
+
+  look(claimant: Claimant): Look {
+    return this.claims.lookForFree(claimant);
+  }
 }
 
 /** Runs of the queues of a pool. */
@@ -105,6 +113,10 @@ export class PoolLane extends Lane {
   protected async next(claimant: Claimant): Promise<NextRun> {
     const { ms, inTurn } = await this.claims.nextQueued(claimant, this.queues);
     return { ms: ms === null ? null : ms - this.prefetchMs, inTurn };
+  }
+
+  look(claimant: Claimant): Look {
+    return this.claims.lookForQueued(claimant, this.queues, this.prefetchMs);
   }
 
   /**
