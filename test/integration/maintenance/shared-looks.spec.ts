@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Type } from '@nestjs/common';
 import { Loops } from '@nestor/orchestrator';
 import type { TestDatabase } from '@nestor/testing';
+import { DeploymentStatusesRepository } from '../../../libs/orchestrator/src/records/deployments/deployment-statuses.repository.js';
 import { FlowRunClaimsRepository } from '../../../libs/orchestrator/src/records/flow-runs/flow-run-claims.repository.js';
 import { FlowRunsRepository } from '../../../libs/orchestrator/src/records/flow-runs/flow-runs.repository.js';
 import type { Look } from '../../../libs/orchestrator/src/records/looks/look.js';
@@ -10,6 +11,7 @@ import { LimitedTags } from '../../../libs/orchestrator/src/runtime/concurrency/
 import { SlotKeeper } from '../../../libs/orchestrator/src/runtime/concurrency/slot-keeper.service.js';
 import { HookDelivery } from '../../../libs/orchestrator/src/runtime/hooks/hook-delivery.service.js';
 import { SharedLooks } from '../../../libs/orchestrator/src/runtime/loops/shared-looks.service.js';
+import { Foreman } from '../../../libs/orchestrator/src/runtime/maintenance/foreman.service.js';
 import { Sweeper } from '../../../libs/orchestrator/src/runtime/recovery/sweeper.service.js';
 import type { Rest } from '../../../libs/orchestrator/src/runtime/recovery/wakeable-loop.js';
 import { FlowRegistry } from '../../../libs/orchestrator/src/runtime/registry/flow-registry.js';
@@ -51,7 +53,7 @@ describe('what is asked in the place of loops that rest', () => {
         database,
         `truncate nestor.flow_run, nestor.task_run, nestor.task_queue, nestor.owed_hooks, nestor.deployment,
                   nestor.deployment_schedule, nestor.schedule_watch, nestor.fair_app, nestor.concurrency_claim,
-                  nestor.concurrency_limit cascade`,
+                  nestor.concurrency_limit, nestor.work_pool, nestor.work_queue, nestor.worker cascade`,
       ),
     );
     afterAll(() => relay.close());
@@ -74,6 +76,20 @@ describe('what is asked in the place of loops that rest', () => {
          values ($1, $1, $2, '{"interval": 60}', now() + $3::interval, now() + $4::interval)`,
         [deploymentId, relay.app, fillAt, turnAt],
       );
+    };
+    /** With one queue, of the same id. */
+    const pool = async (lastPolled = 'null'): Promise<string> => {
+      const id = randomUUID();
+      await sql(
+        database,
+        `with made as (
+           insert into nestor.work_pool (id, name, type, default_queue_id, status) values ($1, 'pool', 'nest', $1, 'NOT_READY')
+         )
+         insert into nestor.work_queue (id, work_pool_id, name, priority, status, last_polled)
+         values ($1, $1, 'default', 1, 'NOT_READY', ${lastPolled})`,
+        [id],
+      );
+      return id;
     };
     const claim = (columns: string, values: string): Promise<unknown> =>
       sql(
@@ -171,6 +187,49 @@ describe('what is asked in the place of loops that rest', () => {
           ),
       ],
       [
+        'workers that are not heard of',
+        Foreman,
+        async () =>
+          sql(
+            database,
+            `insert into nestor.worker (id, work_pool_id, name, status, last_heartbeat_time, heartbeat_interval_seconds)
+             values (gen_random_uuid(), $1, 'worker', 'ONLINE', now() - interval '1 hour', 30)`,
+            [await pool()],
+          ),
+      ],
+      [
+        'pools that were paused',
+        Foreman,
+        async () => sql(database, 'update nestor.work_pool set is_paused = true where id = $1', [await pool()]),
+      ],
+      ['queues that somebody serves', Foreman, () => pool('now()')],
+      [
+        'deployments that nobody serves',
+        Foreman,
+        () =>
+          sql(
+            database,
+            `insert into nestor.deployment (id, app, flow_id, name, status) values ($1, 'gone', $1, 'gone', 'READY')`,
+            [randomUUID()],
+          ),
+      ],
+      [
+        'runs that were submitted and do not begin',
+        Foreman,
+        async () => {
+          const queueId = await pool();
+          await run(
+            process,
+            `state_type = 'PENDING', state_timestamp = now() - interval '1 day', work_queue_id = '${queueId}'`,
+          );
+        },
+      ],
+      [
+        'runs in queues that are gone',
+        Foreman,
+        () => run(process, `state_type = 'SCHEDULED', process_id = null, work_queue_id = gen_random_uuid()`),
+      ],
+      [
         'limits of tags',
         LimitedTags,
         () =>
@@ -188,8 +247,8 @@ describe('what is asked in the place of loops that rest', () => {
     it('runs that are due, and when others will be', async () => {
       const claims = process.get(FlowRunClaimsRepository);
       const who = { app: relay.app, flowIds: process.get(FlowRegistry).allFlowIds() };
-      const pool = { poolName: 'pool', poolType: 'nest', queueNames: null };
-      const looks = [claims.lookForFree(who), claims.lookForQueued(who, pool, 5_000)];
+      const queues = { poolName: 'pool', poolType: 'nest', queueNames: null };
+      const looks = [claims.lookForFree(who), claims.lookForQueued(who, queues, 5_000)];
       expect(await ask(looks)).toEqual([null, null]);
 
       const waiting = `state_type = 'SCHEDULED', state_name = 'Scheduled', process_id = null`;
@@ -200,17 +259,7 @@ describe('what is asked in the place of loops that rest', () => {
       expect(free).toBeLessThanOrEqual(60_000);
       expect(queued).toBeNull();
 
-      await sql(
-        database,
-        `insert into nestor.work_pool (id, name, type, default_queue_id) values ($1, 'pool', 'nest', $1)`,
-        [id],
-      );
-      await sql(
-        database,
-        `insert into nestor.work_queue (id, work_pool_id, name, priority) values ($1, $1, 'default', 1)`,
-        [id],
-      );
-      await sql(database, 'update nestor.flow_run set work_queue_id = $1 where id = $1', [id]);
+      await sql(database, 'update nestor.flow_run set work_queue_id = $2 where id = $1', [id, await pool()]);
       const [none, early] = await ask(looks);
       expect(none).toBeNull();
       expect(early).toBeGreaterThan(45_000);
@@ -218,6 +267,14 @@ describe('what is asked in the place of loops that rest', () => {
 
       await sql(database, 'update nestor.flow_run set next_scheduled_start_time = now() where id = $1', [id]);
       expect(nextOf(await ask(looks))).toBeLessThanOrEqual(0);
+    });
+
+    it('deployments that are served, which was not known', async () => {
+      const statuses = process.get(DeploymentStatusesRepository);
+      const looks = [statuses.lookForNews(relay.app, [flowId()])];
+      expect(await ask(looks)).toEqual([null]);
+      await schedule('1 hour', '1 hour');
+      expect(await ask(looks)).toEqual([0]);
     });
 
     it('a limit of a tag that is gone', async () => {

@@ -314,11 +314,8 @@ export const stuckFlowRuns = (schema: string): string => `
    order by r.id
    limit $3`;
 
-/**
- * Runs that wait in queues that are gone wait on in none, and in no line: they were put there while the queue was removed. Looks at one
- * run of each queue in which any waits, and at the lines. Rides `flow_run_queued_idx`.
- */
-export const freeMisplacedFlowRuns = (schema: string): string => `
+/** As `gone` the queues that are gone and in which runs wait. Looks at one run of each queue in which any waits. */
+const goneQueues = (schema: string): string => `
   with recursive step(id) as (
     (select r.work_queue_id from ${schema}.flow_run r
       where ${WAITING} and r.work_queue_id is not null order by r.work_queue_id limit 1)
@@ -329,7 +326,23 @@ export const freeMisplacedFlowRuns = (schema: string): string => `
   ), gone as (
     select s.id from step s
      where s.id is not null and not exists (select from ${schema}.work_queue q where q.id = s.id)
-  ), freed as (
+  )`;
+
+/** Lines of queues that are gone. */
+const isLineOfGoneQueue = (schema: string): string =>
+  `l.lane <> '' and not exists (select from ${schema}.work_queue q where q.id = l.lane::uuid)`;
+
+/** Whatever {@link freeMisplacedFlowRuns} would free. */
+export const misplacedFlowRuns = (schema: string): string => `
+  ${goneQueues(schema)}
+  select id from gone union all select l.id from ${schema}.fair_line l where ${isLineOfGoneQueue(schema)}`;
+
+/**
+ * Runs that wait in queues that are gone wait on in none, and in no line: they were put there while the queue was removed. Rides
+ * `flow_run_queued_idx`.
+ */
+export const freeMisplacedFlowRuns = (schema: string): string => `
+  ${goneQueues(schema)}, freed as (
     update ${schema}.flow_run r
        set work_queue_id = null, work_queue_name = null, updated = now()
       from gone
@@ -337,7 +350,7 @@ export const freeMisplacedFlowRuns = (schema: string): string => `
     returning 1
   ), line as (
     delete from ${schema}.fair_line l
-     where l.lane <> '' and not exists (select from ${schema}.work_queue q where q.id = l.lane::uuid)
+     where ${isLineOfGoneQueue(schema)}
     returning l.id
   ), left_line as (
     update ${schema}.flow_run r

@@ -13,6 +13,7 @@ import {
   freeMisplacedFlowRuns,
   jobOfFlowRun,
   lockLimitedPool,
+  misplacedFlowRuns,
   nextFreeFlowRun,
   nextQueuedFlowRun,
   releaseFlowRuns,
@@ -305,6 +306,14 @@ export class FlowRunClaimsRepository {
     leadUs = 0,
   ): Promise<{ readonly id: string; readonly stateId: string }[]> {
     return this.dataSource.query(stuckFlowRuns(this.schema), [app, forMs, limit, leadUs]);
+  }
+
+  /** Whether there are any that are {@link stuckInPending}, or to be freed by {@link freeMisplaced}. */
+  looksForStray(app: string, forMs: number, limit: number, leadUs: number): Look[] {
+    return [
+      { text: stuckFlowRuns(this.schema), parameters: [app, forMs, limit, leadUs], finds: 'rows' },
+      { text: misplacedFlowRuns(this.schema), parameters: [], finds: 'rows' },
+    ];
   }
 
   /** Takes runs that wait out of queues that are gone; gives how many. */

@@ -5,6 +5,7 @@ import { schemaOf } from '../../persistence/schema-of.js';
 import { storableJson, storableText } from '../../persistence/storable-json.js';
 import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
 import type { Tx } from '../../persistence/transactions.js';
+import type { Look } from '../looks/look.js';
 import { DEFAULT_QUEUE } from './work-queues.repository.js';
 import { WorkPoolEntity, type PoolStatus } from './work-pool.entity.js';
 
@@ -133,16 +134,7 @@ export class WorkPoolsRepository {
    */
   async settleStatuses(tx: Tx, name: string | null): Promise<PoolTransition[]> {
     return tx.query<PoolTransition>(
-      `with due as materialized (
-         select p.id, s.status
-           from ${this.schema}.work_pool p
-          cross join lateral (
-            select case when p.is_paused then 'PAUSED'
-                        when exists (select from ${this.schema}.worker w
-                                      where w.work_pool_id = p.id and w.status = 'ONLINE') then 'READY'
-                        else 'NOT_READY' end as status) as s
-          where p.name = coalesce($1, p.name) and p.status <> s.status
-          order by p.id
+      `with due as materialized (${this.unsettled()}
             for no key update of p skip locked
        ), changed as (
          update ${this.schema}.work_pool p
@@ -154,6 +146,24 @@ export class WorkPoolsRepository {
        select id, name, type, status from changed`,
       [name],
     );
+  }
+
+  /** Whether any pool is in another status than it should be: see {@link settleStatuses}. */
+  lookForUnsettled(): Look {
+    return { text: this.unsettled(), parameters: [null], finds: 'rows' };
+  }
+
+  private unsettled(): string {
+    return `
+         select p.id, s.status
+           from ${this.schema}.work_pool p
+          cross join lateral (
+            select case when p.is_paused then 'PAUSED'
+                        when exists (select from ${this.schema}.worker w
+                                      where w.work_pool_id = p.id and w.status = 'ONLINE') then 'READY'
+                        else 'NOT_READY' end as status) as s
+          where p.name = coalesce($1, p.name) and p.status <> s.status
+          order by p.id`;
   }
 
   /** Notes which event said that a pool came into its status. */

@@ -4,6 +4,7 @@ import { schemaOf } from '../../persistence/schema-of.js';
 import { storableText } from '../../persistence/storable-json.js';
 import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
 import type { Tx } from '../../persistence/transactions.js';
+import type { Look } from '../looks/look.js';
 import type { PoolStatus } from './work-pool.entity.js';
 import { WorkQueueEntity } from './work-queue.entity.js';
 
@@ -163,16 +164,7 @@ export class WorkQueuesRepository {
    */
   settleStatuses(tx: Tx, poolName: string | null, polledWithinMs: number): Promise<QueueTransition[]> {
     return tx.query<QueueTransition>(
-      `with due as materialized (
-         select q.id, s.status, p.id as pool_id, p.name as pool_name
-           from ${this.schema}.work_queue q
-           join ${this.schema}.work_pool p on p.id = q.work_pool_id
-          cross join lateral (
-            select case when q.is_paused then 'PAUSED'
-                        when q.last_polled > clock_timestamp() - $2 * interval '1 millisecond' then 'READY'
-                        else 'NOT_READY' end as status) as s
-          where p.name = coalesce($1, p.name) and q.status <> s.status
-          order by q.id
+      `with due as materialized (${this.unsettled()}
             for no key update of q skip locked
        ), changed as (
          update ${this.schema}.work_queue q
@@ -184,5 +176,22 @@ export class WorkQueuesRepository {
        select id, name, status, pool_id as "poolId", pool_name as "poolName" from changed`,
       [poolName, polledWithinMs],
     );
+  }
+  /** Whether any queue is in another status than it should be: see {@link settleStatuses}. */
+  lookForUnsettled(polledWithinMs: number): Look {
+    return { text: this.unsettled(), parameters: [null, polledWithinMs], finds: 'rows' };
+  }
+
+  private unsettled(): string {
+    return `
+         select q.id, s.status, p.id as pool_id, p.name as pool_name
+           from ${this.schema}.work_queue q
+           join ${this.schema}.work_pool p on p.id = q.work_pool_id
+          cross join lateral (
+            select case when q.is_paused then 'PAUSED'
+                        when q.last_polled > clock_timestamp() - $2 * interval '1 millisecond' then 'READY'
+                        else 'NOT_READY' end as status) as s
+          where p.name = coalesce($1, p.name) and q.status <> s.status
+          order by q.id`;
   }
 }

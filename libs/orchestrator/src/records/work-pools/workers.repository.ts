@@ -5,6 +5,7 @@ import { schemaOf } from '../../persistence/schema-of.js';
 import { storableJson, storableText } from '../../persistence/storable-json.js';
 import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
 import type { Tx } from '../../persistence/transactions.js';
+import type { Look } from '../looks/look.js';
 import { WorkerEntity } from './worker.entity.js';
 
 /** A sign of life of a worker. */
@@ -84,15 +85,11 @@ export class WorkersRepository {
   async settleStatuses(tx: Tx): Promise<void> {
     await tx.query(
       `with gone as (
-         delete from ${this.schema}.worker w
-          where w.status = 'OFFLINE' and w.process_id is not null
-            and w.last_heartbeat_time < clock_timestamp() - interval '1 day'
+         delete from ${this.schema}.worker w where ${IS_GONE}
        ), silent as materialized (
          select w.id
            from ${this.schema}.worker w
-          where w.status = 'ONLINE'
-            and w.last_heartbeat_time
-                < clock_timestamp() - ${MISSED_BEATS} * w.heartbeat_interval_seconds * interval '1 second'
+          where ${IS_SILENT}
           order by w.id
             for no key update skip locked
        )
@@ -100,8 +97,23 @@ export class WorkersRepository {
     );
   }
 
+  /** Whether there are any for {@link settleStatuses}. */
+  lookForUnsettled(): Look {
+    return {
+      text: `select w.id from ${this.schema}.worker w where ${IS_GONE} or ${IS_SILENT}`,
+      parameters: [],
+      finds: 'rows',
+    };
+  }
+
   /** Those of a pool, by name. */
   listOf(poolId: string): Promise<WorkerEntity[]> {
     return this.workers.find({ where: { workPoolId: poolId }, order: { name: 'ASC' } });
   }
 }
+
+const IS_GONE = `w.status = 'OFFLINE' and w.process_id is not null
+            and w.last_heartbeat_time < clock_timestamp() - interval '1 day'`;
+const IS_SILENT = `w.status = 'ONLINE'
+            and w.last_heartbeat_time
+                < clock_timestamp() - ${MISSED_BEATS} * w.heartbeat_interval_seconds * interval '1 second'`;

@@ -63,6 +63,11 @@ export class DeclaredDeployments {
     if (this.declared) await this.pauseRemoved(this.declared, { isStarting: false });
   }
 
+  /** Whether {@link settle} has nothing to wait for any more. */
+  get areSettled(): boolean {
+    return this.declared === null;
+  }
+
   /**
    * What the code of this process does not declare may be declared elsewhere: a flow that is not registered here is so in another
    * part of the application, for all that is known, and one that is may be of another build, newer or older, as long as one of its

@@ -8,13 +8,14 @@ import {
 } from '../../records/deployments/deployment-statuses.repository.js';
 import { EventsRepository, RESOURCE_ID } from '../../records/events/events.repository.js';
 import { FlowRunClaimsRepository } from '../../records/flow-runs/flow-run-claims.repository.js';
+import type { Look } from '../../records/looks/look.js';
 import { WorkersRepository } from '../../records/work-pools/workers.repository.js';
 import { RunSlots } from '../concurrency/run-slots.service.js';
 import { DeclaredDeployments } from '../deployments/declared-deployments.service.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { Loops } from '../loops/loops.service.js';
 import { Notifier } from '../notifications/notifier.service.js';
-import { WakeableLoop } from '../recovery/wakeable-loop.js';
+import { WakeableLoop, type NextRound, type Rest } from '../recovery/wakeable-loop.js';
 import { FlowRegistry } from '../registry/flow-registry.js';
 import { DatabaseClock } from '../transitions/database-clock.js';
 import { RunClosing } from '../transitions/run-closing.service.js';
@@ -37,6 +38,7 @@ const BATCH = 200;
 export class Foreman implements OnApplicationBootstrap {
   private readonly logger = new Logger(Foreman.name);
   private readonly loop = new WakeableLoop('Looking after workers', this.logger, () => this.round(), AFTER_FAILURE_MS);
+  private readonly rest: Rest = { everyMs: EVERY_MS, looks: () => this.looks() };
 
   constructor(
     private readonly workers: WorkersRepository,
@@ -73,20 +75,35 @@ export class Foreman implements OnApplicationBootstrap {
     return this.loop.stop();
   }
 
-  private async round(): Promise<number> {
+  private async round(): Promise<NextRound> {
     await this.settleStatuses();
     await this.declared.settle();
     await this.takeBackStuck();
     await this.freeMisplaced();
-    return EVERY_MS;
+    return this.declared.areSettled ? { pauseMs: EVERY_MS, rest: this.rest } : EVERY_MS;
+  }
+
+  private looks(): Look[] {
+    const { takenFlowIds, settings } = this;
+    return [
+      this.workers.lookForUnsettled(),
+      ...this.statuses.looks(),
+      ...(takenFlowIds.length > 0 ? [this.deployments.lookForNews(settings.app, takenFlowIds)] : []),
+      ...this.deployments.looksForUnsettled(POLLED_WITHIN_MS),
+      ...this.claims.looksForStray(settings.app, settings.pendingTimeoutMs, BATCH, this.clock.leadUs),
+    ];
+  }
+
+  /** The flows of which this process takes runs of no queue. */
+  private get takenFlowIds(): readonly string[] {
+    return this.worker?.unqueued === true ? this.registry.allFlowIds() : [];
   }
 
   private async settleStatuses(): Promise<void> {
     await this.transactions.run(async (tx) => {
       await this.workers.settleStatuses(tx);
       await this.statuses.settle(tx, null);
-      const takesFreeRuns = this.worker?.unqueued === true;
-      const flowIds = takesFreeRuns ? this.registry.allFlowIds() : [];
+      const flowIds = this.takenFlowIds;
       const found = flowIds.length > 0 ? await this.deployments.notePolled(tx, this.settings.app, flowIds) : [];
       const settled = await this.deployments.settleStatuses(tx, POLLED_WITHIN_MS);
       for (const one of [...found, ...settled]) await this.events.insert(tx, this.statusEvent(one));

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { newId } from '../../persistence/ids.js';
 import type { Tx } from '../../persistence/transactions.js';
 import { EventsRepository, RESOURCE_ID, type NewEvent } from '../../records/events/events.repository.js';
+import type { Look } from '../../records/looks/look.js';
 import { WorkPoolsRepository, type PoolTransition } from '../../records/work-pools/work-pools.repository.js';
 import { WorkQueuesRepository, type QueueTransition } from '../../records/work-pools/work-queues.repository.js';
 import { DatabaseClock } from '../transitions/database-clock.js';
@@ -29,6 +30,11 @@ export class PoolStatuses {
     for (const queue of await this.queues.settleStatuses(tx, poolName, POLLED_WITHIN_MS)) {
       await this.events.insert(tx, this.eventOf(queue.status, 'work-queue', queueLabels(queue), [poolOf(queue)]));
     }
+  }
+
+  /** Whether there is anything to {@link settle}. */
+  looks(): Look[] {
+    return [this.pools.lookForUnsettled(), this.queues.lookForUnsettled(POLLED_WITHIN_MS)];
   }
 
   /** Writes that something happened to a pool. */
