@@ -277,7 +277,7 @@ W04 B Limits of pools, queues and workers hold under any number of workers
 W05 P Pools and queues are paused
 W06 P Settings of infrastructure are merged, by key
 W07 P A worker is listed, and online while it is heard of
-W08 P Workers look ahead, and take as many as they may (one that ends after a single look is not there yet)
+W08 P Workers look ahead, take as many as they may, and end after a single look if told to
 W09 P Of workers that take one run, one gets it
 W10 P A cancelled run's process is told, and then killed
 W11 P An exit code becomes CRASHED with an explanation

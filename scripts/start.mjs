@@ -9,12 +9,13 @@ import { pathToFileURL } from 'node:url';
 import { requireInstalledPackages, root, staleness } from './build-inputs.mjs';
 
 const PROGRAMS = ['services', 'demo', 'deploy-check'];
-const HELP = `npm start -- [services | demo | deploy-check]
+const HELP = `npm start -- [--run-once | services | demo | deploy-check]
 
 Starts the bundled orchestrator on the PostgreSQL of DATABASE_URL, or else on an embedded one in NESTOR_HOME (.nestor):
 
   (nothing)     serves the API, executes runs, and does for all processes what has to be done by one
   services      does nothing but the last of these
+  --run-once    looks once for runs that wait, executes those that it got, and ends; serves nothing. The same as NESTOR_RUN_ONCE=true
   demo          audits the installed packages once, without a server, and prints the task runs; the same as npm run demo
   deploy-check  tries this code on the runs in flight, and touches nothing; the same as npm run deploy-check. The exit code is 0
                 when all of them go on as they began
@@ -24,6 +25,10 @@ Settings come from the environment: DATABASE_URL, NESTOR_HOME, NESTOR_PORT and s
 
 const [node, , ...args] = process.argv;
 const program = PROGRAMS.includes(args[0]) ? args.shift() : 'main';
+if (program === 'main' && args[0] === '--run-once') {
+  args.shift();
+  process.env.NESTOR_RUN_ONCE = 'true';
+}
 if (args.includes('--help') || args.includes('-h')) {
   console.log(HELP);
   process.exit();

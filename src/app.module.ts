@@ -16,8 +16,12 @@ export class AppModule {
     const { database, schema, app, buildId, secretKey, auth, host } = settings;
     const { drainMs, cancelGraceMs, cancellationTimeoutMs, pausesOnShutdown } = settings;
     const { maxStallMs, maxRecoveries, runHeartbeatMs, taskConcurrency } = settings;
-    const { workPools, unqueued, workerLimit, killGraceMs } = settings;
-    const worker = { pools: workPools, unqueued, limit: workerLimit, killGrace: killGraceMs, application: APPLICATION };
+    const { workPools, unqueued, workerLimit, runsOnce, killGraceMs } = settings;
+    const worker = {
+      ...{ pools: workPools, unqueued, limit: workerLimit, runOnce: runsOnce },
+      ...{ killGrace: killGraceMs, application: APPLICATION },
+    };
+    const executesTasks = taskConcurrency > 0 && !onlyServices && !runsOnce;
     const { services, retention } = settings;
     return {
       module: AppModule,
@@ -26,7 +30,7 @@ export class AppModule {
           ...{ database, schema, app, maxRecoveries, services, retention },
           ...{ drain: drainMs, cancelGrace: cancelGraceMs, maxStall: maxStallMs, runHeartbeat: runHeartbeatMs },
           ...{ cancellationTimeout: cancellationTimeoutMs, pauseOnShutdown: pausesOnShutdown },
-          backgroundTasks: taskConcurrency === 0 || onlyServices ? false : { concurrency: taskConcurrency },
+          backgroundTasks: executesTasks && { concurrency: taskConcurrency },
           worker: workerLimit === 0 || onlyServices ? false : worker,
           ...(buildId !== null && { buildId }),
           ...(secretKey !== null && { secretKey }),

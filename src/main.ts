@@ -7,11 +7,13 @@ import { announceEnd, startFirstAudit } from './examples/dependency-audit/first-
 import { exitWith } from './exit.js';
 import { listen } from './listen.js';
 import { QuietNestLogger } from './quiet-nest.logger.js';
+import { runOnce } from './run-once.js';
 import { aborted, stopSignal } from './stop-signal.js';
 
 async function main(): Promise<void> {
   const stop = stopSignal();
   const settings = readEnvironment();
+  if (settings.runsOnce) return runOnce(settings, stop);
   const app = await NestFactory.create<NestFastifyApplication>(AppModule.with(settings), new FastifyAdapter(), {
     abortOnError: false,
     forceCloseConnections: true, // a client that never ends its request must not hold up a shutdown

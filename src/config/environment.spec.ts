@@ -21,6 +21,7 @@ const DEFAULTS: Settings = {
   workPools: [],
   unqueued: true,
   workerLimit: 200,
+  runsOnce: false,
   killGraceMs: 30_000,
   services: {},
   retention: {
@@ -132,6 +133,7 @@ describe('reading the environment', () => {
     ],
     ['NESTOR_UNQUEUED', { NESTOR_UNQUEUED: 'false' }, { unqueued: false }],
     ['NESTOR_WORKER_LIMIT', { NESTOR_WORKER_LIMIT: '0' }, { workerLimit: 0 }],
+    ['NESTOR_RUN_ONCE', { NESTOR_RUN_ONCE: 'true' }, { runsOnce: true }],
     ['NESTOR_KILL_GRACE', { NESTOR_KILL_GRACE: '5s' }, { killGraceMs: 5_000 }],
     ['NESTOR_SECRET_KEY', { NESTOR_SECRET_KEY: KEY }, { secretKey: KEY }],
     [
@@ -166,6 +168,7 @@ describe('reading the environment', () => {
     'NESTOR_WORK_POOLS',
     'NESTOR_UNQUEUED',
     'NESTOR_WORKER_LIMIT',
+    'NESTOR_RUN_ONCE',
     'NESTOR_KILL_GRACE',
     'NESTOR_SERVICES',
     'NESTOR_RETENTION_RUNS',
@@ -245,6 +248,7 @@ describe('reading the environment', () => {
     ['NESTOR_WORK_POOLS', 'etl,etl:nest', 'NESTOR_WORK_POOLS names "etl" twice'],
     ['NESTOR_UNQUEUED', 'no', 'NESTOR_UNQUEUED must be true or false'],
     ['NESTOR_WORKER_LIMIT', '-1', 'NESTOR_WORKER_LIMIT must be a whole number from 0 to 10000'],
+    ['NESTOR_RUN_ONCE', 'yes', 'NESTOR_RUN_ONCE must be true or false'],
     ['NESTOR_KILL_GRACE', 'later', 'NESTOR_KILL_GRACE must be a duration such as 30s, at most 24h'],
     ['NESTOR_DIRECT_URL', URL, 'NESTOR_DIRECT_URL leads past the pooler of DATABASE_URL, which is not set'],
     ['NESTOR_DRAIN', `${'9'.repeat(400)}s`, DRAIN],
@@ -281,6 +285,12 @@ describe('reading the environment', () => {
       expect.stringMatching(/^NESTOR_HOST is "0\.0\.0\.0"/),
       POOL_SIZE,
       PORT,
+    ]);
+  });
+
+  it('refuses to look once for runs of which none may be taken', () => {
+    expect(problemsOf({ NESTOR_RUN_ONCE: 'true', NESTOR_WORKER_LIMIT: '0' })).toEqual([
+      'NESTOR_RUN_ONCE looks for runs, of which NESTOR_WORKER_LIMIT allows none',
     ]);
   });
 

@@ -11,6 +11,7 @@ const MAX_RECOVERIES_RANGE = { message: 'NESTOR_MAX_RECOVERIES must be a whole n
 const TASK_CONCURRENCY_RANGE = { message: 'NESTOR_TASK_CONCURRENCY must be a whole number from 0 to 1000' };
 const WORKER_LIMIT_RANGE = { message: 'NESTOR_WORKER_LIMIT must be a whole number from 0 to 10000' };
 const UNQUEUED_WORDS = { message: 'NESTOR_UNQUEUED must be true or false' };
+const RUN_ONCE_WORDS = { message: 'NESTOR_RUN_ONCE must be true or false' };
 const PAUSE_ON_SHUTDOWN_WORDS = { message: 'NESTOR_PAUSE_ON_SHUTDOWN must be true or false' };
 const POOL_SIZE_RANGE = { message: 'NESTOR_POOL_SIZE must be a whole number from 1 to 1000' };
 /** 32 bytes in hexadecimal or base64, with an id and a colon before them or without. */
@@ -123,6 +124,10 @@ class Environment {
   @Max(10_000, WORKER_LIMIT_RANGE)
   NESTOR_WORKER_LIMIT: number = 200;
 
+  /** Whether this process looks for waiting runs once, and ends when those that it took have ended. */
+  @Matches(/^(true|false)$/, RUN_ONCE_WORDS)
+  NESTOR_RUN_ONCE: string = 'false';
+
   /** How long what was started for a run may take to end by itself before it is ended by force; at most a day. */
   @IsString()
   NESTOR_KILL_GRACE: string = '30s';
@@ -184,6 +189,7 @@ export interface Settings {
   readonly workPools: readonly ServedWorkPool[];
   readonly unqueued: boolean;
   readonly workerLimit: number;
+  readonly runsOnce: boolean;
   readonly killGraceMs: number;
   readonly services: ServiceOptions | false;
   readonly retention: RetentionOptions;
@@ -238,6 +244,9 @@ export function readEnvironment(variables: NodeJS.ProcessEnv = process.env): Set
     problems.push('NESTOR_DIRECT_URL leads past the pooler of DATABASE_URL, which is not set');
   }
   problems.push(...workPoolProblems(environment.NESTOR_WORK_POOLS));
+  if (environment.NESTOR_RUN_ONCE === 'true' && environment.NESTOR_WORKER_LIMIT === 0) {
+    problems.push('NESTOR_RUN_ONCE looks for runs, of which NESTOR_WORKER_LIMIT allows none');
+  }
   const keys = environment.NESTOR_SECRET_KEY?.split(',') ?? [];
   if (!keys.every((key) => SECRET_KEY.test(key.trim()))) {
     problems.push(
@@ -277,6 +286,7 @@ export function readEnvironment(variables: NodeJS.ProcessEnv = process.env): Set
     workPools: servedPools(environment.NESTOR_WORK_POOLS),
     unqueued: environment.NESTOR_UNQUEUED === 'true',
     workerLimit: environment.NESTOR_WORKER_LIMIT,
+    runsOnce: environment.NESTOR_RUN_ONCE === 'true',
     killGraceMs,
     services,
     retention,

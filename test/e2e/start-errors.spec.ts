@@ -133,8 +133,8 @@ it('the demo says it in the same way', async () => {
 });
 
 it.each([
-  [['--help'], 0, /^npm start -- \[services \| demo \| deploy-check\]\n/, /^$/],
-  [['deploy-check', '-h'], 0, /^npm start -- \[services \| demo \| deploy-check\]\n/, /^$/],
+  [['--help'], 0, /^npm start -- \[--run-once \| services \| demo \| deploy-check\]\n/, /^$/],
+  [['deploy-check', '-h'], 0, /^npm start -- \[--run-once \| services \| demo \| deploy-check\]\n/, /^$/],
   [['--port', '80'], 2, /^$/, /^There is nothing called "--port" .*\nMore: npm start -- --help\n$/],
 ])('with %j nothing is started, and it says what could be', async (args, code, output, errors) => {
   const home = scene.directory();

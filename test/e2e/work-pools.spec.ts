@@ -58,4 +58,45 @@ describe('the bundled orchestrator with work pools', () => {
     }
     expect(await orchestrator.stop()).toEqual({ code: 0, signal: null });
   });
+
+  it.each([
+    ['--run-once', { args: ['--run-once'], env: {} }],
+    ['NESTOR_RUN_ONCE', { args: [], env: { NESTOR_RUN_ONCE: 'true' } }],
+  ])('looks for runs once with %s, executes those that it got, and ends by itself [W08]', async (_, { args, env }) => {
+    const directory = scene.directory();
+    writeFileSync(join(directory, 'lock.json'), JSON.stringify(EMPTY_LOCK_FILE));
+    const workPool = `once${args.length}`;
+    const client = await startApp({
+      ...{ url: database.url, app: 'default', worker: false, backgroundTasks: false, services: false },
+      imports: [DependencyAuditModule],
+    });
+    try {
+      await client.get(WorkPools).create(workPool);
+      const reportFile = join(directory, 'report.md');
+      const parameters = { lockFile: join(directory, 'lock.json'), reportFile };
+      const flows = client.get(Flows).with({ workPool });
+      const [due, other] = [
+        await flows.enqueue(DependencyAudit, 'audit', parameters),
+        await flows.enqueue(DependencyAudit, 'audit', parameters),
+      ];
+      const worker = scene.start({
+        cwd: directory,
+        args,
+        env: {
+          ...{ DATABASE_URL: database.url, NESTOR_HOME: directory, NESTOR_SERVICES: 'none', ...env },
+          ...{ NESTOR_WORK_POOLS: workPool, NESTOR_UNQUEUED: 'false', NESTOR_WORKER_LIMIT: '1' },
+        },
+      });
+      expect(await worker.exit).toEqual({ code: 0, signal: null });
+      expect(worker.errors).toBe('');
+      expect(worker.stdout).toContain('Looked once: 1 run was taken');
+      const flowRuns = client.get(FlowRuns);
+      expect(await flowRuns.get(due.id)).toMatchObject({ stateName: 'Completed' });
+      expect(await flowRuns.get(other.id)).toMatchObject({ stateName: 'Scheduled' });
+      expect(await client.get(WorkPools).workers(workPool)).toMatchObject([{ status: 'OFFLINE' }]);
+      expect(await illegalHistories(database)).toEqual([]);
+    } finally {
+      await client.close();
+    }
+  });
 });

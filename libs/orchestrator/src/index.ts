@@ -240,6 +240,7 @@ export { Loops } from './runtime/loops/loops.service.js';
 export type { LoopStatus } from './runtime/loops/loop-status.js';
 export { InvalidPushRequestError, PushFailedError } from './runtime/workers/push/push-errors.js';
 export { HandedOverRuns, RunNotHandedOverError } from './runtime/workers/handed-over-runs.service.js';
+export { RunOnce, WorkerRunsOnError } from './runtime/recovery/run-once.service.js';
 export { WorkerTypeUnknownError } from './runtime/workers/worker-types.service.js';
 export type { RetentionOptions } from './runtime/retention/retention-settings.js';
 export { SERVICE_NAMES } from './runtime/services/service-settings.js';

@@ -31,6 +31,7 @@ import { RunInputs } from './runtime/inputs/run-inputs.service.js';
 import { Loops } from './runtime/loops/loops.service.js';
 import { isPassive } from './runtime/passive-start.js';
 import { Readiness } from './runtime/readiness.service.js';
+import { RunOnce } from './runtime/recovery/run-once.service.js';
 import { OrchestratorImportedTwiceError } from './runtime/registry/registry-errors.js';
 import { DeployChecks } from './runtime/rehearsal/deploy-checks.service.js';
 import { RunRecordings } from './runtime/rehearsal/run-recordings.service.js';
@@ -115,7 +116,7 @@ function moduleOf(optionsModule: DynamicModule, name = DEFAULT_NAME): DynamicMod
     ],
     exports: [
       ...[Flows, FlowRuns, BackgroundTasks, Results, RunControl, RunInputs, RunRecordings, DeployChecks, Readiness],
-      ...[Artifacts, Variables, Blocks, Events, WorkPools, HandedOverRuns, TearDowns, Loops],
+      ...[Artifacts, Variables, Blocks, Events, WorkPools, HandedOverRuns, TearDowns, RunOnce, Loops],
       ...[ConcurrencyLimits, ConcurrencyLeases, Deployments, ScheduledMethods],
     ],
   };

@@ -306,7 +306,8 @@ function workerSettings(options: WorkerOptions | false): WorkerSettings | null {
     const problem = `is not given, so that there is nothing to start for runs of "${homeless.name}", which is served by ${homeless.type}.`;
     throw new InvalidOptionError('OrchestratorModule', 'worker.application', problem);
   }
-  return { pools, unqueued: options.unqueued ?? true, limit, prefetchMs, application, killGraceMs };
+  const { unqueued = true, runOnce = false } = options;
+  return { pools, unqueued, limit, prefetchMs, runOnce, application, killGraceMs };
 }
 
 function applicationFile(file: string | URL | undefined): string | null {

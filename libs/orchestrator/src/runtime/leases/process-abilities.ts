@@ -7,6 +7,8 @@ import { WORKER_SETTINGS, type WorkerSettings } from '../workers/worker-settings
 /** What this process can execute, and what it takes: once its flows are registered. */
 @Injectable()
 export class ProcessAbilities {
+  private isDone = false;
+
   constructor(
     private readonly registry: FlowRegistry,
     @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
@@ -29,9 +31,14 @@ export class ProcessAbilities {
     return pinned.map(({ name }) => this.registry.flowId(name));
   }
 
+  /** It has looked for runs for the last time. */
+  takeNothingMore(): void {
+    this.isDone = true;
+  }
+
   /** Where it takes waiting runs from. */
   get serves(): ServedLanes {
-    if (!this.worker) return { limit: 0, unqueued: false, pools: [] };
+    if (!this.worker || this.isDone) return { limit: 0, unqueued: false, pools: [] };
     const { limit, unqueued, pools } = this.worker;
     return {
       limit,

@@ -97,6 +97,11 @@ export class ProcessLease implements OnModuleInit, OnApplicationBootstrap {
   async onApplicationBootstrap(): Promise<void> {
     if (this.left) return;
     this.isReady = true;
+    await this.describe();
+  }
+
+  /** Says what it executes, and where it takes runs from, as that is now. Never rejects. */
+  async describe(): Promise<void> {
     const { id } = this;
     try {
       await this.transactions.single((tx) => this.processes.describe(tx, { id, ...this.described() }));

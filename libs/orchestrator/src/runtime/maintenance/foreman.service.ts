@@ -13,15 +13,14 @@ import { WorkersRepository } from '../../records/work-pools/workers.repository.j
 import { RunSlots } from '../concurrency/run-slots.service.js';
 import { DeclaredDeployments } from '../deployments/declared-deployments.service.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
+import { ProcessAbilities } from '../leases/process-abilities.js';
 import { Loops } from '../loops/loops.service.js';
 import { Notifier } from '../notifications/notifier.service.js';
 import { WakeableLoop, type NextRound, type Rest } from '../recovery/wakeable-loop.js';
-import { FlowRegistry } from '../registry/flow-registry.js';
 import { DatabaseClock } from '../transitions/database-clock.js';
 import { RunClosing } from '../transitions/run-closing.service.js';
 import { StoredRuns } from '../transitions/stored-runs.service.js';
 import { PoolStatuses, POLLED_WITHIN_MS } from '../work-pools/pool-statuses.service.js';
-import { WORKER_SETTINGS, type WorkerSettings } from '../workers/worker-settings.js';
 import { SERVICE_SETTINGS, type ServiceSettings } from '../services/service-settings.js';
 
 const EVERY_MS = 15_000;
@@ -52,11 +51,10 @@ export class Foreman implements OnApplicationBootstrap {
     private readonly closing: RunClosing,
     private readonly slots: RunSlots,
     private readonly notifier: Notifier,
-    private readonly registry: FlowRegistry,
+    private readonly abilities: ProcessAbilities,
     private readonly clock: DatabaseClock,
     private readonly loops: Loops,
     @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
-    @Inject(WORKER_SETTINGS) private readonly worker: WorkerSettings | null,
     @Inject(SERVICE_SETTINGS) private readonly services: ServiceSettings,
   ) {}
 
@@ -96,7 +94,7 @@ export class Foreman implements OnApplicationBootstrap {
 
   /** The flows of which this process takes runs of no queue. */
   private get takenFlowIds(): readonly string[] {
-    return this.worker?.unqueued === true ? this.registry.allFlowIds() : [];
+    return this.abilities.serves.unqueued ? this.abilities.flowIds : [];
   }
 
   private async settleStatuses(): Promise<void> {

@@ -18,6 +18,7 @@ import { InfrastructureRuns } from '../workers/infrastructure-runs.service.js';
 import { FreeLane, PoolLane, type Claimant, type Lane } from '../workers/lane.js';
 import { WORKER_SETTINGS, type WorkerSettings } from '../workers/worker-settings.js';
 import { NEST_TYPE, WorkerTypes } from '../workers/worker-types.service.js';
+import { SingleLook } from './single-look.js';
 import { WakeableLoop, type NextRound, type Rest } from './wakeable-loop.js';
 
 /** How many runs are claimed at a time: beyond that the cost of a run is flat, and others want some too. */
@@ -52,6 +53,7 @@ export class RunClaimer implements OnApplicationBootstrap {
   private isFull = false;
   private isLooking = false;
   private startedAt: number | null = null;
+  private readonly once: SingleLook | null;
 
   constructor(
     private readonly engine: OrchestratorEngine,
@@ -68,11 +70,13 @@ export class RunClaimer implements OnApplicationBootstrap {
     private readonly loops: Loops,
     @Inject(ENGINE_SETTINGS) private readonly settings: EngineSettings,
     @Inject(WORKER_SETTINGS) private readonly worker: WorkerSettings | null,
-  ) {}
+  ) {
+    this.once = worker?.runOnce ? new SingleLook() : null;
+  }
 
   onApplicationBootstrap(): void {
     this.lanes = this.worker ? this.lanesOf(this.worker) : [];
-    if (this.abilities.flowIds.length === 0 || this.lanes.length === 0) return; // nothing that could be claimed here
+    if (this.abilities.flowIds.length === 0 || this.lanes.length === 0) return this.lookNoMore(); // nothing could be claimed here
     this.process.listen(whenTold('due', () => this.loop.wake()));
     this.clock.onSkip(() => this.loop.wake());
     this.startedAt = performance.now();
@@ -86,7 +90,13 @@ export class RunClaimer implements OnApplicationBootstrap {
 
   /** How long ago it looked for runs, in milliseconds; `null` when it does not, because nothing could be executed here. */
   get lookedMsAgo(): number | null {
-    return this.startedAt === null || this.stopped ? null : performance.now() - (this.loop.lookedAt ?? this.startedAt);
+    if (this.startedAt === null || this.stopped || this.once?.isDone) return null;
+    return performance.now() - (this.loop.lookedAt ?? this.startedAt);
+  }
+
+  /** Of a worker that looks once: resolves with what it took, once nothing of that is executed here any more. Else `null`. */
+  get singleLook(): Promise<readonly string[]> | null {
+    return this.once?.over ?? null;
   }
 
   /** How many runs that waited are executed here. */
@@ -106,7 +116,8 @@ export class RunClaimer implements OnApplicationBootstrap {
    */
   async nextQueuedInMs(askedForOnly: boolean): Promise<number | null> {
     const { claimant } = this;
-    const open = this.room <= 0 ? [] : this.lanes.filter((lane) => lane instanceof PoolLane && lane.room > 0);
+    const open =
+      this.room <= 0 || this.once?.isDone ? [] : this.lanes.filter((lane) => lane instanceof PoolLane && lane.room > 0);
     const times = await Promise.all((open as PoolLane[]).map((lane) => lane.dueInMs(claimant, askedForOnly)));
     const known = times.filter((ms) => ms !== null);
     return known.length === 0 ? null : Math.min(...known);
@@ -119,6 +130,7 @@ export class RunClaimer implements OnApplicationBootstrap {
     const waiting = [...this.held.values()].filter(({ callOff }) => callOff !== null);
     for (const one of waiting) this.letGo(one);
     await this.release(waiting.map(({ claimed }) => claimed));
+    this.lookNoMore();
   }
 
   private lanesOf({ pools, unqueued, limit, prefetchMs }: WorkerSettings): Lane[] {
@@ -143,14 +155,16 @@ export class RunClaimer implements OnApplicationBootstrap {
 
   /** How many more runs may be taken, from wherever. */
   private get room(): number {
-    return (this.worker?.limit ?? 0) - this.held.size;
+    return (this.worker?.limit ?? 0) - (this.once?.size ?? this.held.size);
   }
 
   private async round(): Promise<NextRound> {
+    if (this.once?.isDone) return IDLE_MS;
     const { claimant } = this;
     const { processId } = claimant;
     if (this.mayHaveStrays) await this.releaseStrays(processId);
     this.isFull = false;
+    if (this.once) for (const lane of this.lanes) await lane.nextDueInMs(claimant); // tells whether runs are taken in turn
     let isMore = false;
     for (const lane of this.lanes) {
       const limit = Math.min(CLAIM_BATCH, lane.room, this.room);
@@ -165,7 +179,10 @@ export class RunClaimer implements OnApplicationBootstrap {
       if (claimed.length === limit) isMore = true;
     }
     this.lanes = [...this.lanes.slice(1), ...this.lanes.slice(0, 1)]; // in turn, so that none is kept out by another
-    return isMore ? 0 : { pauseMs: await this.nextLookInMs(claimant), rest: this.rest };
+    if (isMore) return 0;
+    if (!this.once) return { pauseMs: await this.nextLookInMs(claimant), rest: this.rest };
+    this.lookNoMore();
+    return IDLE_MS;
   }
 
   private async nextLookInMs(claimant: Claimant): Promise<number> {
@@ -191,6 +208,7 @@ export class RunClaimer implements OnApplicationBootstrap {
       if (without.has(run.created.id)) continue;
       const one: Held = { claimed: run, lane, processId, callOff: null };
       this.held.set(run.created.id, one);
+      this.once?.take(run.created.id);
       lane.size += 1;
       const earlyMs = msBetween(now, run.state.details.scheduledTime ?? now);
       if (earlyMs <= 0) this.begin(one, true);
@@ -225,7 +243,8 @@ export class RunClaimer implements OnApplicationBootstrap {
     const { id } = one.claimed.created;
     if (this.held.get(id) !== one) return;
     this.held.delete(id);
-    one.lane.size -= 1;
+    if (!this.once) one.lane.size -= 1;
+    this.once?.settle(this.held.size);
   }
 
   /** Looks for runs once all that ended in this turn of the event loop have let go: they end by the batch. */
@@ -236,6 +255,12 @@ export class RunClaimer implements OnApplicationBootstrap {
       this.isLooking = false;
       this.loop.wake();
     });
+  }
+
+  private lookNoMore(): void {
+    if (!this.once) return;
+    this.once.isDone = true;
+    this.once.settle(this.held.size);
   }
 
   /** Lets go of runs that were claimed by a statement whose answer got lost: whoever looks next takes them. */

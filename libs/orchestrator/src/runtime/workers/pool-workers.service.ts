@@ -25,7 +25,10 @@ const AFTER_FAILURE_MS = 1_000;
 @Injectable()
 export class PoolWorkers implements OnApplicationBootstrap {
   private readonly logger = new Logger(PoolWorkers.name);
+  /** Resolves once all of its pools know of this worker, or it has stopped. */
+  readonly told: Promise<void>;
   private readonly known = new Set<string>();
+  private noteTold: () => void = () => undefined;
   private readonly loop = new WakeableLoop(
     'Telling that this worker is there',
     this.logger,
@@ -43,10 +46,12 @@ export class PoolWorkers implements OnApplicationBootstrap {
     private readonly loops: Loops,
     @Inject(ENGINE_SETTINGS) private readonly engine: EngineSettings,
     @Inject(WORKER_SETTINGS) private readonly settings: WorkerSettings | null,
-  ) {}
+  ) {
+    this.told = new Promise((resolve) => (this.noteTold = resolve));
+  }
 
   onApplicationBootstrap(): void {
-    if (this.served.length === 0) return;
+    if (this.served.length === 0) return this.noteTold();
     this.process.listen({ rejoined: () => this.loop.wake() });
     this.loops.start('workers', this.loop);
   }
@@ -59,6 +64,7 @@ export class PoolWorkers implements OnApplicationBootstrap {
   /** Says that it leaves. Never rejects: whoever does not hear of it finds out by itself. */
   async stop(): Promise<void> {
     await this.loop.stop();
+    this.noteTold();
     const { processId } = this.process;
     await Promise.allSettled(
       this.served.map((pool) =>
@@ -80,6 +86,7 @@ export class PoolWorkers implements OnApplicationBootstrap {
 
   private async round(): Promise<number> {
     for (const pool of this.served) await this.tell(pool);
+    this.noteTold();
     return EVERY_MS;
   }
 

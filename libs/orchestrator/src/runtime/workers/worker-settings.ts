@@ -43,6 +43,11 @@ export interface WorkerOptions {
    */
   readonly prefetch?: Duration;
   /**
+   * Whether it looks for runs once, and is no worker any more when those that it took have ended: see `RunOnce`. It takes what is due, or
+   * within `prefetch` of that, and no more than `limit` altogether. Default `false`: it goes on until the application is closed.
+   */
+  readonly runOnce?: boolean;
+  /**
    * The file from which `nest-process` and `nest-thread` start the application of a run: a path, or a `file:` URL. It exports the Nest
    * module, by whatever name; or as its default export the module or a function that gives it. Nothing else of the application is
    * started, such as its `main`. Relative to the working directory. Default: none, and such pools cannot be served.
@@ -71,6 +76,7 @@ export interface WorkerSettings {
   readonly unqueued: boolean;
   readonly limit: number;
   readonly prefetchMs: number;
+  readonly runOnce: boolean;
   /** `null`: none is named. */
   readonly application: string | null;
   readonly killGraceMs: number;
