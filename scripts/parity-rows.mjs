@@ -261,7 +261,7 @@ D08 P Runs beyond the limit are cancelled
 D09 P A slot of a run that never starts is given back
 D10 B Runs beyond the limit replace the ones before
 D11 C Deployments have versions to go back to
-D12 P Many runs are created at once (deleting many at once is not there yet)
+D12 P Many runs are created, or deleted, at once
 D13 P Tags, labels and the creator are handed on to runs
 D14 P Code is fetched by steps, in order
 `,

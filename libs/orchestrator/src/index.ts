@@ -242,6 +242,9 @@ export { InvalidPushRequestError, PushFailedError } from './runtime/workers/push
 export { HandedOverRuns, RunNotHandedOverError } from './runtime/workers/handed-over-runs.service.js';
 export { RunOnce, WorkerRunsOnError } from './runtime/recovery/run-once.service.js';
 export { WorkerTypeUnknownError } from './runtime/workers/worker-types.service.js';
+export { FlowRunActiveError, FlowRunWithinAnotherError } from './runtime/retention/deletion-errors.js';
+export type { DeletionRefusal } from './runtime/retention/deletion-errors.js';
+export type { DeletedFlowRuns } from './runtime/retention/run-deletions.service.js';
 export type { RetentionOptions } from './runtime/retention/retention-settings.js';
 export { SERVICE_NAMES } from './runtime/services/service-settings.js';
 export type { ServiceOptions } from './runtime/services/service-settings.js';

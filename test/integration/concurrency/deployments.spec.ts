@@ -189,6 +189,25 @@ describe('the limit of a deployment', () => {
     await runs.result(first);
   });
 
+  it('lets go of the place of a run that is deleted while it waits, and of none that is executed [D12]', async () => {
+    const id = await deploy(1);
+    const tell = untilTold();
+    const first = await enqueue(id, 0);
+    await waitFor(() => isRunning(first));
+    const [second, third] = [await enqueue(id, 1), await enqueue(id, 2)];
+    for (const run of [second, third]) await waitFor(() => isParked(run));
+    const { deleted, refused } = await runs.deleteMany([first, second]);
+    expect(deleted).toEqual([second]);
+    expect(refused).toMatchObject([{ code: 'FLOW_RUN_ACTIVE', flowRunId: first, stateType: 'RUNNING' }]);
+    expect(await limits.get(`deployment:${id}`)).toMatchObject({ activeSlots: 1, waiting: 1 });
+    tell(0);
+    await waitFor(() => isRunning(third));
+    tell(2);
+    await runs.result(third);
+    await runs.delete(first);
+    expect(begun().sort()).toEqual([0, 2]);
+  });
+
   it('keeps the slot of a run while it waits for its next attempt, and while it is paused', async () => {
     const id = await deploy(1);
     const tell = untilTold();

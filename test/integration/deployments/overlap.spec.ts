@@ -82,6 +82,18 @@ describe('runs of a schedule that are due while another one goes on', () => {
     await waitFor(() => running() === 2);
   });
 
+  it('have their turn as well when the one that has it is deleted before it begins [D12]', async () => {
+    const { runs } = await made('skip');
+    const flowRuns = apps[0]!.get(FlowRuns);
+    await flowRuns.delete(runs[0]);
+    await comesDue(runs[1]);
+    await becomes(runs[1], 'Running');
+    await expect(flowRuns.delete(runs[1])).rejects.toMatchObject({ code: 'FLOW_RUN_ACTIVE' });
+    for (const gate of gates()) gate.open();
+    await becomes(runs[1], 'Completed');
+    expect(await flowRuns.deleteMany(runs)).toEqual({ deleted: [runs[1], runs[2]], refused: [] });
+  });
+
   it('are skipped, and say on whose account: skip', async () => {
     const { id, runs } = await made('skip');
     await comesDue(runs[0]);

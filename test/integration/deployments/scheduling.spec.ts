@@ -82,6 +82,32 @@ describe('schedules', () => {
     else expect(await runsOf(database, id)).toEqual([]);
   });
 
+  it('do not make the run of a time again that somebody has deleted, also when they are changed [D12] [S05]', async () => {
+    const { id, name } = await made({ schedules: [{ cron: '0 2 * * *', slug: 'nightly' }] });
+    const [first, second, third] = await filled(id);
+    await app.get(FlowRuns).delete(second!.id);
+    const anew = async (): Promise<void> => {
+      await sql(
+        database,
+        `update nestor.deployment_schedule set filled_until = now(), fill_at = now() where deployment_id = $1`,
+        [id],
+      );
+      await deployments.pause(name);
+      expect(await waitingRunsOf(database, id)).toEqual([]);
+      await deployments.resume(name);
+    };
+    const others = timesOf([first!, third!]);
+    for (let round = 0; round < 2; round += 1) {
+      await anew();
+      const times = await waitFor(async () => {
+        const made = timesOf(await waitingRunsOf(database, id));
+        return made.length >= 2 ? made : null;
+      });
+      expect(times).toEqual(expect.arrayContaining(others));
+      expect(times).not.toContain(timesOf([second!])[0]);
+    }
+  });
+
   it('make one run of each time, whoever makes them and however often [S05]', async () => {
     const { id, name } = await made({ schedules: [{ cron: '*/10 * * * *', slug: 'ten' }] });
     const times = timesOf(await filled(id));

@@ -109,6 +109,7 @@ describe('runs that have ended long ago', () => {
   afterEach(async () => {
     jest.restoreAllMocks();
     await nestor.close({ abandonRuns: true });
+    shelf.kept.clear();
     await database.drop();
   });
 
@@ -136,6 +137,13 @@ describe('runs that have ended long ago', () => {
     await linesOf(ids, 4);
     return ids;
   };
+  /** The one of them that the others are part of. */
+  const rootOf = async (ids: readonly string[]): Promise<string> =>
+    (
+      await sql<{ root: string }>(database, 'select root_flow_run_id as root from nestor.flow_run where id = $1', [
+        ids[0],
+      ])
+    )[0]!.root;
   /** Lines are written behind the runs: waits until so many are there. */
   const linesOf = (ids: readonly string[], count: number): Promise<unknown> =>
     waitFor(async () => (await rowsOf(database, ids)).log === count);
@@ -188,6 +196,62 @@ describe('runs that have ended long ago', () => {
 
     await nestor.clock.advance('320d');
     expect(await nestor.get(FlowRuns).result(living.id)).toContain('page 2');
+  }, 60_000);
+
+  it('go before that when somebody deletes them, with everything that hangs on them [D12]', async () => {
+    await start({ retention: false, payloads: { store: shelf } });
+    const ids = await ended('today');
+    const living = await nestor.get(Flows).start(Reports, 'almanac');
+    await nestor.clock.advance('1d');
+    await linesOf([living.id], 1);
+    const [before, ofLiving] = [shelf.kept.size, await rowsOf(database, [living.id])];
+    const flowRuns = nestor.get(FlowRuns);
+    const root = await rootOf(ids);
+    const subflow = ids.find((id) => id !== root)!;
+    await expect(flowRuns.delete(subflow)).rejects.toMatchObject({
+      code: 'FLOW_RUN_WITHIN_ANOTHER',
+      rootFlowRunId: root,
+    });
+    expect(await flowRuns.deleteMany([subflow, root])).toEqual({ deleted: [subflow, root], refused: [] });
+    expect(await rowsOf(database, ids)).toEqual({});
+    expect(await flowRuns.find(root)).toBeNull();
+    expect(await rowsOf(database, [living.id])).toEqual(ofLiving);
+    expect(shelf.kept.size).toBeLessThan(before);
+    expect(shelf.kept.size).toBeGreaterThan(0); // that of the run which goes on
+    expect(await nestor.get(Artifacts).latest('report')).toMatchObject({ data: '# 2 pages' });
+    const [pass] = await sql(database, 'select removing from nestor.retention_pass');
+    expect(pass).toEqual({ removing: [] });
+    const again = await nestor.get(Flows).with({ idempotencyKey: 'today' }).enqueue(Reports, 'report', 1);
+    expect(ids).not.toContain(again.id);
+    await nestor.get(FlowRuns).result(again.id);
+  }, 60_000);
+
+  it('leave what is left of them to the next pass when whoever deletes them breaks off, also where all is kept [D12]', async () => {
+    await start({ retention: false });
+    const ids = await ended('today');
+    await nestor.clock.advance('1d');
+    const ofLogs = (await weeksOf(database, 'log'))[0]!;
+    await sql(
+      database,
+      `create function nestor.refuse() returns trigger language plpgsql as $$ begin raise exception 'not now'; end $$`,
+    );
+    for (const table of [ofLogs, 'log_default']) {
+      await sql(
+        database,
+        `create trigger refuse before delete on nestor.${table} for each row execute function nestor.refuse()`,
+      );
+    }
+    const root = await rootOf(ids);
+    await expect(nestor.get(FlowRuns).delete(root)).rejects.toThrow('not now');
+    // Nobody finds a run without what belongs to it: the run itself has gone first.
+    expect(Object.keys(await rowsOf(database, ids)).sort()).toEqual(['artifact', 'log']);
+    expect(await nestor.get(FlowRuns).find(root)).toBeNull();
+    await sql(database, `drop function nestor.refuse() cascade`);
+    await removeExpired();
+    expect(await rowsOf(database, ids)).toEqual({});
+    expect(
+      (await sql<{ removing: string[] }>(database, 'select removing from nestor.retention_pass'))[0]!.removing,
+    ).toEqual([]);
   }, 60_000);
 
   it('go with their weeks as a whole when everything in those may go [S24]', async () => {

@@ -8,6 +8,7 @@ import { ExpiredEventsRepository } from '../../../libs/orchestrator/src/records/
 import { ExpiredFlowRunsRepository } from '../../../libs/orchestrator/src/records/retention/expired-flow-runs.repository.js';
 import { ExpiredLogsRepository } from '../../../libs/orchestrator/src/records/retention/expired-logs.repository.js';
 import { ExpiredTaskRunsRepository } from '../../../libs/orchestrator/src/records/retention/expired-task-runs.repository.js';
+import { UnwantedFlowRunsRepository } from '../../../libs/orchestrator/src/records/retention/unwanted-flow-runs.repository.js';
 import { Retention } from '../../../libs/orchestrator/src/runtime/retention/retention.service.js';
 import { startApp } from '../../support/app.js';
 import { testDatabase } from '../../support/database.js';
@@ -114,7 +115,8 @@ describe('with more than a hundred thousand rows that are to go', () => {
       open: (tx) => app.get(ExpiredEventsRepository).mayBeEmittedAgain(tx, now()),
       scan: (tx) => runs.scan(tx, scan),
       'scan from somewhere': (tx) => runs.scan(tx, { ...scan, after: first! }),
-      remove: (tx) => runs.remove(tx, { app: 'shop', processId: first! }, ids, now()),
+      remove: (tx) => runs.remove(tx, { app: 'shop', processId: first! }, ids, { before: now(), now: now() }),
+      delete: (tx) => app.get(UnwantedFlowRunsRepository).remove(tx, 'shop', ids, now()),
       survey: (tx) => runs.survey(tx, { ...scan, limit: 1_000 }, { until: now(), end: now(), late: now() }),
       keys: (tx) => runs.forgetKeys(tx, new Date(0).toISOString(), now(), 1_000),
       'task runs': (tx) => tasks.scan(tx, scan),

@@ -32,6 +32,7 @@ import { ExpiredLogsRepository } from './retention/expired-logs.repository.js';
 import { ExpiredTaskRunsRepository } from './retention/expired-task-runs.repository.js';
 import { PartitionsRepository } from './retention/partitions.repository.js';
 import { RetentionPassesRepository } from './retention/retention-passes.repository.js';
+import { UnwantedFlowRunsRepository } from './retention/unwanted-flow-runs.repository.js';
 import { RunValuesRepository } from './run-values/run-values.repository.js';
 import { TaskCacheRepository } from './task-cache/task-cache.repository.js';
 import { TaskQueueRepository } from './task-queue/task-queue.repository.js';
@@ -73,6 +74,7 @@ export const repositories = [
   ExpiredArtifactsRepository,
   ExpiredEventsRepository,
   ExpiredFlowRunsRepository,
+  UnwantedFlowRunsRepository,
   ExpiredLogsRepository,
   ExpiredTaskRunsRepository,
   PartitionsRepository,

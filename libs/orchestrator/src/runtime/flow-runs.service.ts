@@ -12,10 +12,11 @@ import { TaskRunsRepository } from '../records/task-runs/task-runs.repository.js
 import { RunDiagnoses } from './diagnosis/run-diagnoses.service.js';
 import type { RunDiagnosis } from './diagnosis/run-reason.js';
 import { Payloads } from './payloads/payloads.service.js';
+import { RunDeletions, type DeletedFlowRuns } from './retention/run-deletions.service.js';
 import { WaitTimeoutError } from './wait-timeout.error.js';
 import { outcomeOfRun } from './outcome-of-run.js';
 import { PausedRunError, UnfinishedRunError } from './engine/engine-errors.js';
-import { checkedId, checkedLimit, MAX_PAGE } from './queries.js';
+import { checkedId, checkedLimit, InvalidQueryError, MAX_PAGE } from './queries.js';
 import { OrchestratorEngine } from './engine/orchestrator-engine.js';
 import { pause, withinMs } from './engine/wait-until.js';
 import { edgesOf, type RunGraph } from './run-graph.js';
@@ -31,6 +32,8 @@ import {
 const FIRST_LOOK_MS = 25;
 const LAST_LOOK_MS = 500;
 const MAX_NODES = 10_000;
+/** As many are deleted at once, as in the contract. */
+const MAX_DELETED = 50;
 
 /** Narrows {@link FlowRuns.list}. */
 export interface ListFlowRuns {
@@ -54,6 +57,7 @@ export class FlowRuns {
     private readonly logs: LogsRepository,
     private readonly payloads: Payloads,
     private readonly diagnoses: RunDiagnoses,
+    private readonly deletions: RunDeletions,
   ) {}
 
   /** The run with its parameters and states; `null` when there is none of that id. */
@@ -77,13 +81,42 @@ export class FlowRuns {
    *
    * @throws {InvalidQueryError} when `limit` or `before` cannot be meant.
    */
-  async list({ limit = 50, before, stateTypes, flowName }: ListFlowRuns = {}): Promise<FlowRunView[]> {
-    const flow = flowName === undefined ? undefined : await this.flows.findByName(flowName);
-    if (flow === null) return [];
-    const page = { limit: checkedLimit(limit), ...(stateTypes && { stateTypes }), ...(flow && { flowId: flow.id }) };
-    return this.views(
-      await this.flowRuns.list({ ...page, ...(before !== undefined && { before: checkedId(before, 'a flow run') }) }),
-    );
+  async list(which: ListFlowRuns = {}): Promise<FlowRunView[]> {
+    return this.views(await this.rows(which));
+  }
+
+  /**
+   * Deletes a run for good, with its subflows, task runs, states, logs, artifacts and payloads; none of that is there any more when this
+   * resolves. Its idempotency key is free again. A run that waits (scheduled, late, suspended…) is taken from wherever it waits, and
+   * its hooks are not called. Runs that it enqueued, and background tasks, are runs of their own and stay; so do events that were
+   * stored.
+   *
+   * @throws {FlowRunNotFoundError} when there is no run of that id.
+   * @throws {FlowRunActiveError} when somebody executes it, or is about to: cancel it first.
+   * @throws {FlowRunWithinAnotherError} when it is a subflow: it is deleted with the run that called it.
+   */
+  async delete(id: string): Promise<void> {
+    const { deleted, refused } = isId(id) ? await this.deletions.delete([id]) : NOTHING_DELETED;
+    if (refused[0]) throw refused[0];
+    if (deleted.length === 0) throw new FlowRunNotFoundError(id);
+  }
+
+  /**
+   * Deletes up to 50 runs, each as {@link delete} does. Those that cannot be deleted keep none of the others from it.
+   *
+   * @param which ids, 50 at most; or those runs, subflows left out, that a page of {@link list} of 50 at most would have, by state or
+   * by flow: what is in the way of a page stays in its way, so go on with `before`.
+   * @returns what is gone, and why the rest is not; ids of which there is no run are left out.
+   * @throws {InvalidQueryError} when there are more than 50, when one is no id, or when it is not said which runs.
+   *
+   * @example
+   * ```ts
+   * const { deleted, refused } = await flowRuns.deleteMany({ stateTypes: [StateType.Failed], flowName: 'audit' });
+   * for (const { code, flowRunId } of refused) console.log(flowRunId, code);
+   * ```
+   */
+  async deleteMany(which: readonly string[] | ListFlowRuns): Promise<DeletedFlowRuns> {
+    return this.deletions.delete(isListOfIds(which) ? checkedIds(which) : await this.idsToDelete(which));
   }
 
   /**
@@ -241,9 +274,45 @@ export class FlowRuns {
     }
   }
 
+  private async idsToDelete(which: ListFlowRuns): Promise<string[]> {
+    const { limit = MAX_DELETED, flowName, stateTypes } = which;
+    if (flowName === undefined && stateTypes === undefined) {
+      throw new InvalidQueryError('It is not said which flow runs are to be deleted; name a flow, states, or ids.');
+    }
+    const rows = await this.rows({ ...which, limit: checkedLimit(limit, MAX_DELETED) }, true);
+    return rows.map(({ id }) => id);
+  }
+
+  private async rows(
+    { limit = 50, before, stateTypes, flowName }: ListFlowRuns,
+    outermost = false,
+  ): Promise<FlowRunEntity[]> {
+    const page = {
+      ...{ limit: checkedLimit(limit), outermost },
+      ...(stateTypes && { stateTypes }),
+      ...(before !== undefined && { before: checkedId(before, 'a flow run') }),
+    };
+    if (flowName === undefined) return this.flowRuns.list(page);
+    const flow = await this.flows.findByName(flowName);
+    return flow ? this.flowRuns.list({ ...page, flowId: flow.id }) : [];
+  }
+
   private async views(rows: readonly FlowRunEntity[]): Promise<FlowRunView[]> {
     const flows = await this.flows.findByIds([...new Set(rows.map((row) => row.flowId))]);
     const names = new Map(flows.map((flow) => [flow.id, flow.name]));
     return rows.map((row) => flowRunView(row, names.get(row.flowId) ?? row.flowId));
   }
+}
+
+const NOTHING_DELETED: DeletedFlowRuns = { deleted: [], refused: [] };
+
+function isListOfIds(which: readonly string[] | ListFlowRuns): which is readonly string[] {
+  return Array.isArray(which);
+}
+
+function checkedIds(ids: readonly string[]): readonly string[] {
+  if (ids.length <= MAX_DELETED) return ids.map((id) => checkedId(id, 'a flow run'));
+  throw new InvalidQueryError(
+    `${ids.length} flow runs are to be deleted at once; give up to ${MAX_DELETED} ids, and the others after them.`,
+  );
 }

@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { stateOfRow } from '../state-columns.js';
 import { formatInstant, type FlowRun, type Instant, type State, type StateType } from '@nestor/core';
-import { DataSource, In, LessThan, type Repository } from 'typeorm';
+import { DataSource, In, IsNull, LessThan, type Repository } from 'typeorm';
 import { isId } from '../../persistence/ids.js';
 import { schemaOf } from '../../persistence/schema-of.js';
 import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
@@ -35,6 +35,8 @@ interface FlowRunPage {
   readonly before?: string;
   readonly stateTypes?: readonly StateType[];
   readonly flowId?: string;
+  /** Leaves out the runs within others. */
+  readonly outermost?: boolean;
 }
 
 /** What the process that executes a run has to notice of it. */
@@ -304,12 +306,13 @@ export class FlowRunsRepository {
   }
 
   /** A page of runs, newest first. */
-  list({ limit, before, stateTypes, flowId }: FlowRunPage): Promise<FlowRunEntity[]> {
+  list({ limit, before, stateTypes, flowId, outermost = false }: FlowRunPage): Promise<FlowRunEntity[]> {
     return this.runs.find({
       where: {
         ...(before !== undefined && { id: LessThan(before) }),
         ...(stateTypes && { stateType: In([...stateTypes]) }),
         ...(flowId !== undefined && { flowId }),
+        ...(outermost && { parentTaskRunId: IsNull() }),
       },
       order: { id: 'DESC' },
       take: limit,

@@ -4,7 +4,7 @@ import { schemaOf } from '../../persistence/schema-of.js';
 import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
 import type { Tx } from '../../persistence/transactions.js';
 import { ENDED, endedBefore } from './ended-before.js';
-import { FOREIGN_PAYLOADS, withPayloads, type ForeignPayload } from './payload-references.js';
+import { removalOf, type RemovedRuns } from './removal-statement.js';
 import type { PassHolder } from './retention-passes.repository.js';
 
 /** Where among the flow runs to look. */
@@ -44,10 +44,11 @@ export interface SurveyedRuns {
   readonly reachingOver: readonly string[];
 }
 
-interface RemovedRuns {
-  /** Those that are gone, the ones within others too. */
-  readonly ids: readonly string[];
-  readonly foreign: readonly ForeignPayload[];
+/** Instants, as statements take them. */
+interface RemovalTimes {
+  /** Runs that ended before are to go. */
+  readonly before: string;
+  readonly now: string;
 }
 
 /**
@@ -73,51 +74,32 @@ export class ExpiredFlowRunsRepository {
   }
 
   /**
-   * Removes runs with all within them but task runs, log lines and artifacts, and notes in the same statement whose are left to
-   * remove. Those that have gone on meanwhile stay, and so do all when the pass is somebody else's by now. Locks the runs, skips
-   * those that somebody else has locked, and takes the row of the pass before. Rides the primary keys, `flow_run_root_idx` and
-   * `run_key_flow_run_idx`.
+   * Removes runs as {@link removalOf} says. Those that have gone on meanwhile stay, and so do all when the pass is somebody else's by
+   * now. Locks the runs, skips those that somebody else has locked, and takes the row of the pass before.
    */
-  async remove(tx: Tx, { app, processId }: PassHolder, ids: readonly string[], before: string): Promise<RemovedRuns> {
+  async remove(
+    tx: Tx,
+    { app, processId }: PassHolder,
+    ids: readonly string[],
+    { before, now }: RemovalTimes,
+  ): Promise<RemovedRuns> {
     const { schema } = this;
-    const ofTree = (column: string): string => `${column} = any(array(select id from tree))`;
     const [row] = await tx.query<RemovedRuns>(
-      `with me as materialized (
-         select app from ${schema}.retention_pass where app = $1 and process_id = $2 for no key update
-       ), outermost as materialized (
-         select r.id from ${schema}.flow_run r
-          where r.id = any($3::uuid[]) and ${endedBefore('r', '$4')} and exists (select from me)
-          order by r.id
-            for update skip locked
-       ), tree as materialized (
-         select id from outermost
-         union all
-         select s.id from ${schema}.flow_run s
-          where s.root_flow_run_id = any(array(select id from outermost)) and s.parent_task_run_id is not null
-       ), keys as (
-         delete from ${schema}.run_key where ${ofTree('flow_run_id')}
-       ), hooks as (
-         delete from ${schema}.owed_hooks where ${ofTree('run_id')} returning arguments
-       ), drawn as (
-         delete from ${schema}.run_value where ${ofTree('flow_run_id')} returning value
-       ), inputs as (
-         delete from ${schema}.flow_run_input where ${ofTree('flow_run_id')} returning value
-       ), states as (
-         delete from ${schema}.flow_run_state where ${ofTree('flow_run_id')}
-       ), runs as (
-         delete from ${schema}.flow_run where ${ofTree('id')} returning id, parameters, result
-       ), noted as (
-         update ${schema}.retention_pass set removing = removing || array(select id from runs)
-          where app = $1 and process_id = $2
-       ), ${withPayloads(schema, [
-         'select parameters::text from runs',
-         'select result::text from runs',
-         'select value::text from drawn',
-         'select value from inputs',
-         'select arguments::text from hooks',
-       ])}
-       select array(select id::text from runs) as ids, ${FOREIGN_PAYLOADS} as foreign`,
-      [app, processId, ids, before],
+      removalOf(schema, {
+        outermost: `me as materialized (
+          select app from ${schema}.retention_pass where app = $1 and process_id = $2 for no key update
+        ), outermost as materialized (
+          select r.id, r.auto_scheduled, r.expected_start_time from ${schema}.flow_run r
+           where r.id = any($3::uuid[]) and ${endedBefore('r', '$4')} and exists (select from me)
+           order by r.id
+             for update skip locked
+        )`,
+        noted: `
+          update ${schema}.retention_pass set removing = removing || array(select id from runs)
+           where app = $1 and process_id = $2`,
+        now: '$5',
+      }),
+      [app, processId, ids, before, now],
     );
     return row!;
   }

@@ -57,13 +57,13 @@ export class RetentionPassesRepository {
     );
   }
 
-  /** Of these flow runs, which were removed, nothing is left; of others something may be. */
-  async noteAllGone(tx: Tx, { app, processId }: PassHolder, flowRunIds: readonly string[]): Promise<void> {
+  /** Of these flow runs, which were removed, nothing is left, whoever has seen to that; of others something may be. */
+  async noteAllGone(tx: Tx, app: string, flowRunIds: readonly string[]): Promise<void> {
     await tx.query(
       `update ${this.schema}.retention_pass
-          set removing = array(select id from unnest(removing) as id where id <> all($3::uuid[]))
-        where app = $1 and process_id = $2`,
-      [app, processId, flowRunIds],
+          set removing = array(select id from unnest(removing) as id where id <> all($2::uuid[]))
+        where app = $1`,
+      [app, flowRunIds],
     );
   }
 

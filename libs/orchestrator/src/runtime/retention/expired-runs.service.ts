@@ -1,22 +1,16 @@
-import { Inject, Injectable, Logger } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { Transactions, type Tx } from '../../persistence/transactions.js';
-import { ExpiredArtifactsRepository } from '../../records/retention/expired-artifacts.repository.js';
 import {
   ExpiredFlowRunsRepository,
   type FlowRunPage,
   type FlowRunScan,
 } from '../../records/retention/expired-flow-runs.repository.js';
-import { ExpiredLogsRepository } from '../../records/retention/expired-logs.repository.js';
 import { ExpiredTaskRunsRepository } from '../../records/retention/expired-task-runs.repository.js';
-import type { ForeignPayload } from '../../records/retention/payload-references.js';
-import { RetentionPassesRepository } from '../../records/retention/retention-passes.repository.js';
-import { PAYLOAD_SETTINGS, type PayloadSettings } from '../payloads/payload-options.js';
 import type { RetentionPass, RetentionStep } from './retention-pass.js';
+import { RunRemains } from './run-remains.service.js';
 
 /** Runs that are looked at with one statement; those within them come on top. */
 const PAGE = 200;
-/** Rows of other tables that are removed with one. */
-const BATCH = 1_000;
 
 type Scan = (tx: Tx, scan: FlowRunScan) => Promise<FlowRunPage>;
 
@@ -29,16 +23,11 @@ type Scan = (tx: Tx, scan: FlowRunScan) => Promise<FlowRunPage>;
  */
 @Injectable()
 export class ExpiredRuns {
-  private readonly logger = new Logger('Retention');
-
   constructor(
     private readonly flowRuns: ExpiredFlowRunsRepository,
     private readonly taskRuns: ExpiredTaskRunsRepository,
-    private readonly logs: ExpiredLogsRepository,
-    private readonly artifacts: ExpiredArtifactsRepository,
-    private readonly passes: RetentionPassesRepository,
+    private readonly remains: RunRemains,
     private readonly transactions: Transactions,
-    @Inject(PAYLOAD_SETTINGS) private readonly payloads: PayloadSettings,
   ) {}
 
   /** Removes what an earlier pass has left of flow runs that it removed; gives whether nothing is left. */
@@ -70,11 +59,11 @@ export class ExpiredRuns {
     ageMs: number,
   ): Promise<boolean> {
     const { ids: gone, foreign } = await this.transactions.single((tx) =>
-      this.flowRuns.remove(tx, pass.holder, ids, pass.before(ageMs)),
+      this.flowRuns.remove(tx, pass.holder, ids, { before: pass.before(ageMs), now: pass.before(0) }),
     );
     pass.count('flowRuns', gone.length);
     step.spend(gone.length);
-    await this.forgetPayloads(foreign);
+    await this.remains.forgetPayloads(foreign);
     return gone.length === 0 || this.removeLeftovers(pass, step, gone);
   }
 
@@ -100,30 +89,8 @@ export class ExpiredRuns {
   }
 
   /** What hangs on flow runs that are gone. */
-  private async removeLeftovers(pass: RetentionPass, step: RetentionStep, gone: readonly string[]): Promise<boolean> {
-    const areTasksGone = await step.exhaust(BATCH, async () => {
-      const { removed, foreign } = await this.transactions.single((tx) => this.taskRuns.removeOfGone(tx, gone, BATCH));
-      pass.count('taskRuns', removed);
-      await this.forgetPayloads(foreign);
-      return removed;
-    });
-    const areLogsGone = areTasksGone && (await this.removeOfGone(pass, step, 'logs', gone));
-    const areArtifactsGone = areLogsGone && (await this.removeOfGone(pass, step, 'artifacts', gone));
-    if (areArtifactsGone) await this.transactions.single((tx) => this.passes.noteAllGone(tx, pass.holder, gone));
-    return areArtifactsGone;
-  }
-
-  private removeOfGone(
-    pass: RetentionPass,
-    step: RetentionStep,
-    noun: 'logs' | 'artifacts',
-    gone: readonly string[],
-  ): Promise<boolean> {
-    return step.exhaust(BATCH, async () => {
-      const removed = await this.transactions.single((tx) => this[noun].removeOfGone(tx, gone, BATCH));
-      pass.count(noun, removed);
-      return removed;
-    });
+  private removeLeftovers(pass: RetentionPass, step: RetentionStep, gone: readonly string[]): Promise<boolean> {
+    return this.remains.remove(step, gone, (noun, rows) => pass.count(noun, rows));
   }
 
   private async removeTaskRuns(pass: RetentionPass, ids: readonly string[], ageMs: number): Promise<boolean> {
@@ -133,20 +100,7 @@ export class ExpiredRuns {
     pass.count('taskRuns', removed);
     pass.count('logs', logs);
     pass.count('artifacts', artifacts);
-    await this.forgetPayloads(foreign);
+    await this.remains.forgetPayloads(foreign);
     return true;
-  }
-
-  /** After the rows that referred to them, so that no row ever refers to what is not there. */
-  private async forgetPayloads(foreign: readonly ForeignPayload[]): Promise<void> {
-    const { store } = this.payloads;
-    for (const payload of foreign) {
-      if (store?.name !== payload.store) continue; // that of another time, or of another application
-      await store
-        .delete(payload.key)
-        .catch((error: unknown) =>
-          this.logger.warn(`Payload ${payload.key} stays in store "${payload.store}": ${String(error)}`),
-        );
-    }
   }
 }

@@ -97,11 +97,17 @@ export class RetentionPass {
   }
 }
 
-/** A part of a pass, which looks at so many rows and no more, or goes on for so long. */
+/** A part of a pass, which looks at so many rows and no more, or goes on for so long; or what somebody has asked for. */
 export class RetentionStep {
-  private left = MAX_ROWS;
+  constructor(
+    private readonly mayGoOn: () => Promise<boolean>,
+    private left = MAX_ROWS,
+  ) {}
 
-  constructor(private readonly mayGoOn: () => Promise<boolean>) {}
+  /** One that goes on until nothing is left. */
+  static unbounded(): RetentionStep {
+    return new RetentionStep(() => Promise.resolve(true), Infinity);
+  }
 
   /** Asked before each batch. */
   async goesOn(): Promise<boolean> {

@@ -55,9 +55,8 @@ export class Retention implements OnApplicationBootstrap {
   ) {}
 
   onApplicationBootstrap(): void {
-    const { runsMs, eventsMs, eventAges, artifactsMs, logsMs } = this.settings;
-    const keepsAll = eventAges.length === 0 && [runsMs, eventsMs, artifactsMs, logsMs].every((ms) => ms === null);
-    if (this.services.has('retention') && !keepsAll) this.loops.start('retention', this.loop, EVERY_MS);
+    // Also where everything is kept: somebody who deleted runs may have died before nothing was left of them.
+    if (this.services.has('retention')) this.loops.start('retention', this.loop, EVERY_MS);
   }
 
   stop(): Promise<void> {

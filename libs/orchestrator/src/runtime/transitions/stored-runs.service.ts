@@ -36,6 +36,8 @@ interface StoredProposal {
   readonly answer?: NewFlowRunInput;
   /** How the limit of its deployment stands. Default: it has a slot, or needs none. */
   readonly deployment?: DeploymentConcurrency;
+  /** Whether hooks of the run are called for it. Default `true`. */
+  readonly callsHooks?: boolean;
 }
 
 /** A run came into another state; or the rules keep it where it is; or somebody else has changed it since it was looked at. */
@@ -64,7 +66,7 @@ export class StoredRuns {
   async propose(
     flowRunId: string,
     proposed: ProposedState | ((found: LoadedFlowRun) => ProposedState),
-    { force = false, check, lease, answer: told, deployment }: StoredProposal = {},
+    { force = false, check, ...how }: StoredProposal = {},
   ): Promise<Answer> {
     for (;;) {
       const found = await this.flowRuns.loadRow(flowRunId);
@@ -75,9 +77,7 @@ export class StoredRuns {
         found,
         state,
         (typeof force === 'function' ? force(found) : force) ? forcedFlowRunPolicy : flowRunPolicy,
-        lease,
-        told,
-        deployment,
+        how,
       );
       if (written) return answer;
     }
@@ -156,10 +156,11 @@ export class StoredRuns {
     all: readonly LoadedFlowRun[],
     proposed: ProposedState | ((found: LoadedFlowRun) => ProposedState),
     policy: Policy<FlowRun> = flowRunPolicy,
+    how: Pick<StoredProposal, 'callsHooks'> = {},
   ): Promise<ReadonlyMap<string, ProposalOutcome>> {
     const outcomes = all.map(async (found): Promise<[string, ProposalOutcome]> => {
       const state = typeof proposed === 'function' ? proposed(found) : proposed;
-      const { written, moved } = await this.decideAndWrite(found, state, policy);
+      const { written, moved } = await this.decideAndWrite(found, state, policy, how);
       return [found.row.id, written ? (moved ? 'moved' : 'kept') : 'changed'];
     });
     return new Map(await Promise.all(outcomes));
@@ -169,17 +170,15 @@ export class StoredRuns {
     { row, run }: LoadedFlowRun,
     proposed: ProposedState,
     policy: Policy<FlowRun>,
-    lease: RunLease | null = null,
-    told?: NewFlowRunInput,
-    deployment: DeploymentConcurrency = SLOT_IS_TAKEN,
+    { lease, answer: told, deployment = SLOT_IS_TAKEN, callsHooks = true }: StoredProposal = {},
   ): Promise<{ readonly answer: Answer; readonly written: boolean; readonly moved: boolean }> {
     const facts: Facts = { reschedulable: row.deploymentId !== null || row.buildId !== null, deployment };
     const { answer, after } = decidedFlowRun(policy, run, proposed, this.clock.now(), facts);
     if (!after) return { answer, written: true, moved: false };
-    const owed = this.hooks.owedByStoredRun(row, after.state);
+    const owed = callsHooks ? this.hooks.owedByStoredRun(row, after.state) : undefined;
     const entry = moveEntry(run, after, {
       owed,
-      lease,
+      lease: lease ?? null,
       verdict: answer.verdict,
       result: null,
       leaseChange: leaseChangeOf(after.state.type, row),
