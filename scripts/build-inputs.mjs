@@ -18,6 +18,7 @@ const SETTINGS = [
   'scripts/build.mjs',
   'tsconfig.build.json',
   'tsconfig.json',
+  'tsconfig.types.json',
 ];
 const TEST = /\.(spec|test-d)\.ts$/;
 const stamp = join(root, 'dist', '.build');
@@ -42,14 +43,20 @@ export function buildInputs() {
   return inputs;
 }
 
-/** Why `dist/` has to be built again, in words; `undefined` when it is up to date. */
-export function staleness() {
+/**
+ * Why `dist/` has to be built again, in words; `undefined` when it is up to date.
+ *
+ * @param declarations whether it has to hold those as well.
+ */
+export function staleness({ declarations = false } = {}) {
   let built;
+  let isDeclared;
   try {
-    built = JSON.parse(readFileSync(stamp, 'utf8')).inputs;
+    ({ inputs: built, declarations: isDeclared } = JSON.parse(readFileSync(stamp, 'utf8')));
   } catch {
     return existsSync(join(root, 'dist')) ? 'dist is unfinished' : 'there is no dist';
   }
+  if (declarations && !isDeclared) return 'dist has no declarations';
   const present = buildInputs();
   for (const path in present) {
     if (!(path in built)) return `${path} is new`;

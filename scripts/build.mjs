@@ -29,7 +29,7 @@ requireInstalledPackages();
 process.chdir(root); // the compilers look for their settings there
 try {
   await withBuildLock(async () => {
-    if (process.argv.includes('--if-stale') && !staleness()) return;
+    if (process.argv.includes('--if-stale') && !staleness({ declarations: !runtimeOnly })) return;
     const inputs = buildInputs();
     if (runtimeOnly) {
       await compileChanged();

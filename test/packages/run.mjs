@@ -99,7 +99,7 @@ async function check(name, execute) {
 }
 
 async function pack() {
-  await run(...npm, ['run', 'build'], { cwd: checkout });
+  await run(...npm, ['run', 'build', '--', '--if-stale'], { cwd: checkout });
   const folder = join(work, 'package');
   mkdirSync(folder);
   await run(...npm, ['pack', '--pack-destination', folder], { cwd: checkout });
