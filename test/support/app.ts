@@ -7,6 +7,7 @@ export interface TestAppOptions extends Omit<OrchestratorOptions, 'database'>, M
   /** Which database; the one of the test file. */
   readonly url: string;
   readonly directUrl?: string;
+  /** Default 3: a session costs the server several milliseconds, and few tests have more to do at a time. */
   readonly poolSize?: number;
   readonly logger?: RecordingLogger;
   /**
@@ -22,14 +23,14 @@ let apps = 0;
 export function testModule({
   url,
   directUrl,
-  poolSize,
+  poolSize = 3,
   imports = [],
   providers,
   controllers,
   ...options
 }: TestAppOptions) {
   const { app = `test-${(apps += 1)}` } = options;
-  const database = { url, ...(directUrl !== undefined && { directUrl }), ...(poolSize !== undefined && { poolSize }) };
+  const database = { url, poolSize, ...(directUrl !== undefined && { directUrl }) };
   @Module({
     imports: [OrchestratorModule.forRoot({ ...options, app, database }), ...imports],
     ...(providers && { providers }),
