@@ -60,6 +60,8 @@ export interface FlowRunPolicy extends RetryPolicy {
   readonly recoveries: number;
   /** How often it may be. */
   readonly maxRecoveries: number;
+  /** Whether it began with records taken over from another run. Absent: it did not. */
+  readonly isFork?: boolean;
 }
 
 export interface TaskRun extends Run {

@@ -67,6 +67,7 @@ interface StoredPolicy {
   readonly retryType?: 'in_process' | 'reschedule' | null;
   readonly recoveries?: number;
   readonly maxRecoveries?: number;
+  readonly isFork?: boolean;
 }
 
 /** The condition that a column holds a state type, as the migrations write it. */

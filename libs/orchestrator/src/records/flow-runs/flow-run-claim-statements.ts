@@ -1,7 +1,6 @@
 import { gracePeriodOf } from '../concurrency-limits/grace-period.js';
 import { areLinesAwake, nextLine } from '../fair-lines/fair-line-statements.js';
 import { assumedFew, unnested } from '../row-set.js';
-import { SEED_KEY } from '../run-values/run-values.repository.js';
 
 // How waiting runs are taken, and which is the next to be due.
 //
@@ -61,8 +60,7 @@ interface Due {
 
 /**
  * Gives the runs in `due (id, place, is_limited)` to the process `$1`, each in a new epoch, and all that is needed to begin them. A lease
- * changes hands, no state does. One that never ran is pinned to this build, or to none, as its flow says. Whether a run is a fork is
- * looked up where it never ran: then there may be records of it.
+ * changes hands, no state does. One that never ran is pinned to this build, or to none, as its flow says.
  */
 const claimed = (schema: string, { buildId, pinnedFlowIds }: Claimant): string => `
   claimed as (
@@ -74,19 +72,19 @@ const claimed = (schema: string, { buildId, pinnedFlowIds }: Claimant): string =
      where r.id = due.id and ${assumedFew('due.id')}
     returning ${CLAIMED_COLUMNS}, due.place, due.is_limited
   )
-  select ${claimedSelection(schema, 'c')}
+  select ${claimedSelection('c')}
     from claimed c
-    ${currentState(schema)}
    order by c.place`;
 
 /** What is needed to begin runs. */
 const CLAIMED_COLUMNS = `
               r.id, r.flow_id, r.app, r.root_flow_run_id, r.parent_task_run_id, r.deployment_id, r.work_queue_id,
               r.name, r.flow_version, r.build_id, r.encoding_version, r.parameters, r.tags, r.empirical_policy,
-              r.infrastructure_pid, r.job_variables, r.state_timestamp, r.run_count, r.expected_start_time,
-              r.next_scheduled_start_time, r.start_time, r.end_time, r.total_run_time_us, r.lease_epoch, r.fairness_key`;
+              r.infrastructure_pid, r.job_variables, r.state_id, r.state_type, r.state_name, r.state_timestamp, r.run_count,
+              r.expected_start_time, r.next_scheduled_start_time, r.start_time, r.end_time, r.total_run_time_us,
+              r.lease_epoch, r.fairness_key`;
 
-const claimedSelection = (schema: string, due: string): string => `
+const claimedSelection = (due: string): string => `
          c.id, c.flow_id as "flowId", c.app, c.root_flow_run_id as "rootFlowRunId",
          c.parent_task_run_id as "parentTaskRunId", c.deployment_id as "deploymentId", c.work_queue_id as "workQueueId",
          c.name, c.flow_version as "flowVersion", c.build_id as "buildId", c.encoding_version as "encodingVersion",
@@ -95,27 +93,24 @@ const claimedSelection = (schema: string, due: string): string => `
          c.next_scheduled_start_time as "nextScheduledStartTime", c.start_time as "startTime", c.end_time as "endTime",
          c.total_run_time_us as "totalRunTimeUs", c.lease_epoch as "leaseEpoch",
          ${due}.is_limited or (c.fairness_key is not null and c.deployment_id is not null) as "isLimited",
-         c.run_count = 0 and exists (
-           select from ${schema}.run_value v where v.flow_run_id = c.id and v.key = '${SEED_KEY}') as "isFork",
-         s.id as "stateId", s.type as "stateType", s.name as "stateName", s.message as "stateMessage",
-         s.timestamp as "stateTimestamp", s.state_details as "stateDetails"`;
+         c.state_id as "stateId", c.state_type as "stateType", c.state_name as "stateName",
+         c.state_timestamp as "stateTimestamp"`;
 
-const currentState = (schema: string): string => `
-    left join lateral (
-      select s.id, s.type, s.name, s.message, s.timestamp, s.state_details
-        from ${schema}.flow_run_state s
-       where s.flow_run_id = c.id and s.timestamp = c.state_timestamp
-       limit 1) as s on true`;
+/** What the rows of runs do not say of their states: of the runs `$1`, which are in states that they entered at `$2`. */
+export const statesOfFlowRuns = (schema: string): string => `
+  select s.id, s.message, s.state_details as "stateDetails"
+    from (${unnested(1, ['uuid', 'timestamptz'], 'flow_run_id, timestamp')}) as r
+    join ${schema}.flow_run_state s on s.flow_run_id = r.flow_run_id and s.timestamp = r.timestamp
+   where ${assumedFew('r.flow_run_id')}`;
 
 /**
  * Runs `$2` that the process `$1` has just taken in turn, in that order, with all that is needed to begin them; `$3` says which of
  * them count against a limit. Those that it has no more are left out. Rides `flow_run_pkey`.
  */
 export const takenFlowRuns = (schema: string): string => `
-  select ${claimedSelection(schema, 'due')}
+  select ${claimedSelection('due')}
     from (${unnested(2, ['uuid', 'boolean'], 'id, is_limited, place', true)}) as due
     join ${schema}.flow_run c on c.id = due.id and c.process_id = $1::uuid
-    ${currentState(schema)}
    where ${assumedFew('due.id')}
    order by due.place`;
 

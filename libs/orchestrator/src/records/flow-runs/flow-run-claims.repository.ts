@@ -1,4 +1,4 @@
-import type { BaseJobTemplate, FlowRun, State } from '@nestor/core';
+import type { BaseJobTemplate, FlowRun, Instant, State, StateType } from '@nestor/core';
 import { Inject, Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { schemaOf } from '../../persistence/schema-of.js';
@@ -7,6 +7,7 @@ import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
 import { preparedStatement, Transactions, type PreparedStatement, type Tx } from '../../persistence/transactions.js';
 import type { Look } from '../looks/look.js';
 import { stateOfRow, type StoredState } from '../state-columns.js';
+import { instantParameter } from '../stored-state.js';
 import {
   claimFreeFlowRuns,
   claimQueuedFlowRuns,
@@ -17,6 +18,7 @@ import {
   nextFreeFlowRun,
   nextQueuedFlowRun,
   releaseFlowRuns,
+  statesOfFlowRuns,
   stuckFlowRuns,
   takeFreeFlowRuns,
   takenFlowRuns,
@@ -61,6 +63,10 @@ export interface ServedQueues {
 export interface ClaimedFlowRun {
   readonly created: NewFlowRun;
   readonly run: FlowRun;
+  /**
+   * The state it is in. What somebody may have said about it is left out where the run has never begun and nothing is special about
+   * the state: what it says of the time is in the row of the run, and most runs are claimed like this.
+   */
   readonly state: State;
   readonly leaseEpoch: number;
   readonly workQueueId: string | null;
@@ -68,8 +74,6 @@ export interface ClaimedFlowRun {
   readonly isLimited: boolean;
   /** What is said of its infrastructure beyond the template of its pool and its deployment. */
   readonly jobVariables: Readonly<Record<string, unknown>> | null;
-  /** Whether records are there although it never ran. */
-  readonly isFork: boolean;
 }
 
 /** What is said of the infrastructure of a run. */
@@ -97,15 +101,15 @@ interface ClaimedRow extends NewFlowRunRow, FlowRunRow {
   readonly leaseEpoch: number;
   readonly workQueueId: string | null;
   readonly jobVariables: Record<string, unknown> | null;
-  readonly isFork: boolean;
   readonly isLimited: boolean;
   readonly stateId: string;
-  readonly stateType: StoredState['type'];
+  readonly stateType: StateType;
   readonly stateName: string;
-  readonly stateMessage: string | null;
-  readonly stateTimestamp: StoredState['timestamp'];
-  readonly stateDetails: StoredState['stateDetails'];
+  readonly stateTimestamp: Instant;
 }
+
+/** What of a state is in its own row alone. */
+type SaidOfState = Pick<StoredState, 'id' | 'message' | 'stateDetails'>;
 
 /** Takes waiting runs for a process that executes them, and lets go of them. */
 @Injectable()
@@ -116,6 +120,7 @@ export class FlowRunClaimsRepository {
   private readonly freeInTurnStatement: PreparedStatement;
   private readonly queuedInTurnStatement: PreparedStatement;
   private readonly takenStatement: PreparedStatement;
+  private readonly statesStatement: PreparedStatement;
   private readonly nextFreeStatement: PreparedStatement;
   private readonly nextQueuedStatement: PreparedStatement;
   private readonly schema: string;
@@ -131,6 +136,7 @@ export class FlowRunClaimsRepository {
     this.freeInTurnStatement = preparedStatement('take_free_flow_runs', takeFreeFlowRuns(this.schema));
     this.queuedInTurnStatement = preparedStatement('take_queued_flow_runs', takeQueuedFlowRuns(this.schema));
     this.takenStatement = preparedStatement('taken_flow_runs', takenFlowRuns(this.schema));
+    this.statesStatement = preparedStatement('states_of_flow_runs', statesOfFlowRuns(this.schema));
     this.nextFreeStatement = preparedStatement('next_free_flow_run', nextFreeFlowRun(this.schema));
     this.nextQueuedStatement = preparedStatement('next_queued_flow_run', nextQueuedFlowRun(this.schema));
   }
@@ -142,8 +148,7 @@ export class FlowRunClaimsRepository {
   async claimFree(tx: Tx, { processId, limit, leadUs = 0, ...who }: ClaimRequest): Promise<ClaimedFlowRun[]> {
     const { app, flowIds, buildId = null, pinnedFlowIds = [] } = who;
     const parameters = [processId, app, flowIds, limit, leadUs, buildId, pinnedFlowIds];
-    const rows = await tx.query<ClaimedRow>(this.freeStatement, parameters);
-    return rows.map(claimedFlowRunOf);
+    return this.claimedFrom(await tx.query<ClaimedRow>(this.freeStatement, parameters), tx);
   }
 
   /**
@@ -179,12 +184,21 @@ export class FlowRunClaimsRepository {
       tx.query<{ id: string; isLimited: boolean }>(statement, parameters),
     );
     if (runs.length === 0) return [];
-    const rows = await this.transactions.single((tx) =>
-      tx.query<ClaimedRow>(this.takenStatement, [
-        ...[processId, runs.map(({ id }) => id), runs.map(({ isLimited }) => isLimited)],
-      ]),
+    const taken = [processId, runs.map(({ id }) => id), runs.map(({ isLimited }) => isLimited)];
+    return this.transactions.single(async (tx) =>
+      this.claimedFrom(await tx.query<ClaimedRow>(this.takenStatement, taken), tx),
     );
-    return rows.map(claimedFlowRunOf);
+  }
+
+  /** The runs of these rows, with what is to be known of the states they are in. */
+  private async claimedFrom(rows: readonly ClaimedRow[], within?: Tx): Promise<ClaimedFlowRun[]> {
+    const begun = rows.filter((row) => row.runCount > 0 || row.stateName !== 'Scheduled');
+    if (begun.length === 0) return rows.map((row) => claimedFlowRunOf(row));
+    const which = [begun.map(({ id }) => id), begun.map(({ stateTimestamp }) => instantParameter(stateTimestamp))];
+    const ask = (tx: Tx): Promise<SaidOfState[]> => tx.query(this.statesStatement, which);
+    const said = await (within ? ask(within) : this.transactions.single(ask));
+    const byId = new Map(said.map((state) => [state.id, state]));
+    return rows.map((row) => claimedFlowRunOf(row, byId.get(row.stateId)));
   }
 
   /**
@@ -209,7 +223,7 @@ export class FlowRunClaimsRepository {
       (tx) => tx.query(this.lockStatement, [poolName]),
       (tx) => tx.query(this.queuedStatement, parameters),
     ]);
-    return rows.map(claimedFlowRunOf);
+    return this.claimedFrom(rows);
   }
 
   /**
@@ -224,7 +238,8 @@ export class FlowRunClaimsRepository {
     const rows = await tx.query<ClaimedRow>(takeSubmittedFlowRun(this.schema), [
       ...[processId, flowRunId, epoch, app, buildId, pinnedFlowIds],
     ]);
-    return rows[0] ? claimedFlowRunOf(rows[0]) : null;
+    const [claimed] = await this.claimedFrom(rows, tx);
+    return claimed ?? null;
   }
 
   /** What is said of the infrastructure of a run: by the pool, the deployment and the run. */
@@ -347,16 +362,17 @@ export class FlowRunClaimsRepository {
 
 const NOTHING_WAITS: NextRun = { ms: null, inTurn: false };
 
-function claimedFlowRunOf(row: ClaimedRow): ClaimedFlowRun {
-  const { leaseEpoch, workQueueId, jobVariables, isFork, isLimited } = row;
-  const state = stateOfRow({
-    id: row.stateId,
-    type: row.stateType,
-    name: row.stateName,
-    message: row.stateMessage,
-    timestamp: row.stateTimestamp,
-    stateDetails: row.stateDetails,
-  });
+function claimedFlowRunOf(row: ClaimedRow, said?: SaidOfState): ClaimedFlowRun {
+  const { leaseEpoch, workQueueId, jobVariables, isLimited } = row;
+  const known = { id: row.stateId, type: row.stateType, name: row.stateName, timestamp: row.stateTimestamp };
+  const state = said ? stateOfRow({ ...known, ...said }) : waitingState(known, row.nextScheduledStartTime);
   const run = { ...flowRunOfRow(row, null), state };
-  return { created: newFlowRunOfRow(row), run, state, leaseEpoch, workQueueId, jobVariables, isFork, isLimited };
+  return { created: newFlowRunOfRow(row), run, state, leaseEpoch, workQueueId, jobVariables, isLimited };
 }
+
+/** The state of a run that waits for its time, and has never begun. */
+const waitingState = (known: Omit<State, 'message' | 'details'>, time: Instant | null): State => ({
+  ...known,
+  message: null,
+  details: time === null ? {} : { scheduledTime: time },
+});

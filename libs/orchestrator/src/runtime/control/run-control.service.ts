@@ -214,7 +214,7 @@ export class RunControl {
         isLeased: false,
         app: this.settings.app,
       },
-      { ...retryPolicy, resuming: false, pauseKeys: [], retryType: null, recoveries: 0 },
+      { ...retryPolicy, resuming: false, pauseKeys: [], retryType: null, recoveries: 0, isFork: true },
       scheduled({ scheduledTime: this.clock.now(), message: `Forked from flow run ${flowRunId}.` }),
     );
     this.announceDue();

@@ -158,14 +158,14 @@ export class OrchestratorEngine implements CallEngine {
     const live = this.flowEngine.adopt(await this.withParameters(claimed));
     const definition = this.registry.getFlowById(live.created.flowId);
     const receiver = await this.receiverFor(live, definition);
-    const hasRecords = claimed.run.runCount > 0 || claimed.isFork;
+    const hasRecords = claimed.run.runCount > 0 || claimed.run.policy.isFork === true;
     const reason = hasRecords ? reasonOf(waited) : null;
     return this.execute({ live, definition, receiver, reason, isFresh: isFresh && !hasRecords, outerGate: null });
   }
 
   /** What its parameters refer to has to be there before anything of it begins. */
   private async withParameters(claimed: ClaimedFlowRun): Promise<ClaimedFlowRun> {
-    if (claimed.run.deploymentId == null && !claimed.isFork) return claimed;
+    if (claimed.run.deploymentId == null && !claimed.run.policy.isFork) return claimed;
     try {
       return await this.parameters.settle(claimed);
     } catch (error) {
