@@ -36,7 +36,11 @@ type PrivateTopic =
 /** PostgreSQL takes less than 8,000 bytes. */
 const MAX_PAYLOAD = 7_000;
 
-const NOTIFY = preparedStatement('notify', 'select pg_notify($1, $2)');
+/**
+ * What it tells of is durable by then. A hint need not be: those who listen hear of it without having waited for a disk, and one that a
+ * crash of the server swallows is no loss.
+ */
+const NOTIFY = preparedStatement('notify', `select set_config('synchronous_commit', 'off', true), pg_notify($1, $2)`);
 
 /**
  * Tells the other processes what they would find out later by themselves. Only a hint: it is sent after the commit, at once
