@@ -17,6 +17,7 @@ import { Builds1765238400000 } from './0017-builds.js';
 import { FairShares1765324800000 } from './0018-fair-shares.js';
 import { Retention1765411200000 } from './0019-retention.js';
 import { Infrastructure1765497600000 } from './0020-infrastructure.js';
+import { NamedClaims1765584000000 } from './0021-named-claims.js';
 
 /** Every migration, oldest first. A list, not a glob: it works the same compiled, in tests and inside a bundle. */
 export const migrations = [
@@ -39,4 +40,5 @@ export const migrations = [
   FairShares1765324800000,
   Retention1765411200000,
   Infrastructure1765497600000,
+  NamedClaims1765584000000,
 ] as const;

@@ -13,8 +13,9 @@ import { Gate } from '../../support/gate.js';
 import { flowRunOf, illegalHistories } from '../../support/history.js';
 import { Relay, type RelayProcess } from '../../support/relay.js';
 import { sql } from '../../support/sql.js';
+import { Stage } from '../../support/stage.js';
 import { Injectable } from '@nestjs/common';
-import { Flow } from '@nestor/orchestrator';
+import { Flow, Flows } from '@nestor/orchestrator';
 import { waitFor } from '../../support/wait-for.js';
 
 @Injectable()
@@ -197,6 +198,28 @@ describe('runs that wait for a process', () => {
     for (const one of gates) one.open();
     await waitFor(async () => begun === 5 && running === 0);
     expect(most).toBe(2);
+  });
+
+  it('are taken by their ids as they are created, and others as soon as one of those has ended that took the last room', async () => {
+    const asking = await relay.start('asking', undefined, { worker: false });
+    const later = await asking.get(Flows).with({ in: '1h' }).enqueue(Stage, 'play');
+    const script = async (holds: unknown): Promise<void> => (holds === true ? gate.pass() : undefined);
+    const only = await relay.start('only', (stage) => (stage.script = script), { worker: { limit: 1 } });
+    const byName = jest.spyOn(only.get(FlowRunClaimsRepository), 'claimNamed');
+    const takesByName = async (): Promise<boolean> => {
+      const run = await asking.get(Flows).enqueue(Stage, 'play');
+      await run.result();
+      return byName.mock.calls.some(([, , id]) => id === run.id);
+    };
+    await waitFor(takesByName); // once it has nothing else to look for
+    await asking.get(Flows).enqueue(Stage, 'play', true);
+    await gate.reached;
+    const due = 'update nestor.flow_run set next_scheduled_start_time = clock_timestamp() where id = $1';
+    await sql(database, due, [later.id]);
+    const since = performance.now();
+    gate.open();
+    await later.result();
+    expect(performance.now() - since).toBeLessThan(3_000); // by itself it would look after five seconds
   });
 
   it('are left to others by a process that executes none that wait', async () => {

@@ -54,6 +54,10 @@ describe('runs that nobody executes', () => {
     const request = { processId, app: 'test', flowIds: [flowId], limit: 100, ...over };
     return idsOf(await store.transactions.single((tx) => store.claims.claimFree(tx, request)));
   };
+  const claimNamed = async (id: string, over: { processId?: string } = {}): Promise<string[]> => {
+    const request = { processId, app: 'test', flowIds: [flowId], ...over };
+    return idsOf(await store.transactions.single((tx) => store.claims.claimNamed(tx, request, id)));
+  };
   const nextFree = (): Promise<number | null> => store.claims.nextFreeInMs({ app: 'test', flowIds: [flowId] });
   const leaseOf = async (id: string): Promise<[processId: string | null, epoch: number]> => {
     const { processId: holder, leaseEpoch } = (await store.flowRuns.find(id))!;
@@ -112,6 +116,7 @@ describe('runs that nobody executes', () => {
       await becomes(id);
       const before = await leaseOf(id);
       expect(await claim()).toEqual([]);
+      expect(await claimNamed(id)).toEqual([]);
       expect(await leaseOf(id)).toEqual(before);
     });
 
@@ -120,8 +125,58 @@ describe('runs that nobody executes', () => {
       const [fenced, gone] = [await join(store), await join(store)];
       await die(fenced);
       await store.transactions.single((tx) => store.processes.leave(tx, gone));
-      for (const nobody of [fenced, gone, newId()]) expect(await claim({ processId: nobody })).toEqual([]);
+      for (const nobody of [fenced, gone, newId()]) {
+        expect(await claim({ processId: nobody })).toEqual([]);
+        expect(await claimNamed(id, { processId: nobody })).toEqual([]);
+      }
       expect(await leaseOf(id)).toEqual([null, 0]);
+    });
+
+    it('are claimed by their ids, whatever else is due, and like any other', async () => {
+      const [earlier, id] = [await runIn(due(3_000)), await runIn(due(1))];
+      const before = await store.flowRuns.load(id);
+      expect(await claimNamed(id)).toEqual([id]);
+      expect(await leaseOf(id)).toEqual([processId, 1]);
+      expect(await store.flowRuns.load(id)).toEqual(before);
+      expect(await claimNamed(id, { processId: await join(store) })).toEqual([]);
+      expect(await claim()).toEqual([earlier]);
+    });
+
+    it('are not claimed by their ids where runs that have keys are due: those have their turns', async () => {
+      const id = await runIn(due(1));
+      await sql(
+        database,
+        `insert into nestor.fair_news (app, line_id, lane, priority, flow_id, key, weight, due_at)
+        values ('test', gen_random_uuid(), '', 0, $1, 'key', 1, now())`,
+        [flowId],
+      );
+      expect(await claimNamed(id)).toEqual([]);
+      await sql(database, `delete from nestor.fair_news where app = 'test'`);
+      expect(await claimNamed(id)).toEqual([id]);
+    });
+
+    it('are claimed by their ids by one of two who know them, and neither waits for the other', async () => {
+      const id = await runIn(due(1));
+      const gate = new Gate();
+      const claiming = store.transactions.run(async (tx) => {
+        const claimed = await store.claims.claimNamed(tx, { processId, app: 'test', flowIds: [flowId] }, id);
+        await gate.pass();
+        return idsOf(claimed);
+      });
+      await gate.reached;
+      expect(await claimNamed(id, { processId: await join(store) })).toEqual([]);
+      gate.open();
+      expect(await claiming).toEqual([id]);
+    });
+
+    it('are told with what was said of their states, if that is more than the time', async () => {
+      const scheduledTime = addMs(now(), -1);
+      const message = 'The slot was taken.';
+      const id = await runIn(scheduled({ name: 'AwaitingConcurrencySlot', scheduledTime, message }));
+      const request = { processId, app: 'test', flowIds: [flowId], limit: 1 };
+      const [claimed] = await store.transactions.single((tx) => store.claims.claimFree(tx, request));
+      expect(claimed!.state).toEqual((await store.flowRuns.load(id))!.state);
+      expect(claimed!.state).toMatchObject({ name: 'AwaitingConcurrencySlot', message, details: { scheduledTime } });
     });
 
     it('are not waited for while somebody else is claiming them', async () => {
@@ -164,8 +219,9 @@ describe('runs that nobody executes', () => {
     ['run', running()],
     ['are paused', paused()],
   ])('and %s are not claimed', async (_, state) => {
-    await runIn(state);
+    const id = await runIn(state);
     expect(await claim()).toEqual([]);
+    expect(await claimNamed(id)).toEqual([]);
   });
 
   describe('the next of which is due', () => {

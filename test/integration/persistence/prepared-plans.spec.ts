@@ -30,6 +30,8 @@ describe('the plans of the statements that make and move runs', () => {
     for (let run = 0; run < 4 * PLANNED_ANEW; run += 1) {
       await stage.play();
       await (await app.get(Flows).enqueue(Stage, 'play')).result();
+      const several = await app.get(Flows).enqueueAll(Stage, 'play', [[], []]);
+      await Promise.all(several.map((one) => one.result()));
     }
     return { stage, dataSource: app.get<DataSource>(ORCHESTRATOR_DATA_SOURCE) };
   };
@@ -42,17 +44,16 @@ describe('the plans of the statements that make and move runs', () => {
            from pg_prepared_statements where custom_plans + generic_plans > ${PLANNED_ANEW}`,
     );
     expect(plans.map(({ name }) => name)).toEqual(
-      expect.arrayContaining(['create_lone_waiting_run', 'claim_free_flow_runs', 'move_flow_runs', 'save_task_runs']),
+      expect.arrayContaining([
+        ...['create_lone_waiting_run', 'create_waiting_runs', 'claim_named_flow_run', 'claim_free_flow_runs'],
+        ...['move_flow_runs', 'save_task_runs'],
+      ]),
     );
     expect(plans.filter(({ anew }) => anew > PLANNED_ANEW)).toEqual([]);
   });
 
   it('read no table of runs as a whole, although they were made while it was empty', async () => {
     const { stage, dataSource } = await warmedUp();
-    await app
-      .get(Flows)
-      .enqueueAll(Stage, 'play', [[], []])
-      .then((runs) => Promise.all(runs.map((run) => run.result())));
     await stage.play();
     const statements = await dataSource.query<{ name: string; parameters: number }[]>(
       `select name, cardinality(parameter_types) as parameters from pg_prepared_statements`,

@@ -156,6 +156,15 @@ export const claimFreeFlowRuns = (schema: string): string => `
      where not ${areLinesAwake(schema, '$2', dueBy('$5'))}
   ), ${claimed(schema, { buildId: '$6', pinnedFlowIds: '$7' })}`;
 
+/**
+ * Takes the one run `$4`, which somebody has named, if it is one that {@link claimFreeFlowRuns} could take: the other parameters as
+ * there. It is looked up by its key, instead of in the lane: see migration 0021. Rides `flow_run_pkey`, in one partition.
+ */
+export const claimNamedFlowRun = (schema: string): string => `
+  select ${claimedSelection('c')}
+    from (select r.*, false as is_limited
+            from ${schema}.claim_named($1, $2, $3::uuid[], $4, $5::bigint, $6, $7::uuid[]) as r) as c`;
+
 /** A pool, or a queue, together with how many of its runs count against a limit: those that somebody has, or executes. */
 const occupied = (schema: string, queues: string): string => `
     (select count(*)::integer

@@ -10,6 +10,7 @@ import { stateOfRow, type StoredState } from '../state-columns.js';
 import { instantParameter } from '../stored-state.js';
 import {
   claimFreeFlowRuns,
+  claimNamedFlowRun,
   claimQueuedFlowRuns,
   freeMisplacedFlowRuns,
   jobOfFlowRun,
@@ -115,6 +116,7 @@ type SaidOfState = Pick<StoredState, 'id' | 'message' | 'stateDetails'>;
 @Injectable()
 export class FlowRunClaimsRepository {
   private readonly freeStatement: PreparedStatement;
+  private readonly namedStatement: PreparedStatement;
   private readonly queuedStatement: PreparedStatement;
   private readonly lockStatement: PreparedStatement;
   private readonly freeInTurnStatement: PreparedStatement;
@@ -131,6 +133,7 @@ export class FlowRunClaimsRepository {
   ) {
     this.schema = schemaOf(dataSource);
     this.freeStatement = preparedStatement('claim_free_flow_runs', claimFreeFlowRuns(this.schema));
+    this.namedStatement = preparedStatement('claim_named_flow_run', claimNamedFlowRun(this.schema));
     this.queuedStatement = preparedStatement('claim_queued_flow_runs', claimQueuedFlowRuns(this.schema));
     this.lockStatement = preparedStatement('lock_limited_pool', lockLimitedPool(this.schema));
     this.freeInTurnStatement = preparedStatement('take_free_flow_runs', takeFreeFlowRuns(this.schema));
@@ -151,8 +154,19 @@ export class FlowRunClaimsRepository {
     return this.claimedFrom(await tx.query<ClaimedRow>(this.freeStatement, parameters), tx);
   }
 
+  /** Takes that one run, if it is one that {@link claimFree} could take. */
+  async claimNamed(
+    tx: Tx,
+    { processId, leadUs = 0, ...who }: Omit<ClaimRequest, 'limit'>,
+    flowRunId: string,
+  ): Promise<ClaimedFlowRun[]> {
+    const { app, flowIds, buildId = null, pinnedFlowIds = [] } = who;
+    const parameters = [processId, app, flowIds, flowRunId, leadUs, buildId, pinnedFlowIds];
+    return this.claimedFrom(await tx.query<ClaimedRow>(this.namedStatement, parameters), tx);
+  }
+
   /**
-   * The same where runs wait in lines of keys: those are taken in turn, and by turns with those that have no key. Runs of keys that may do
+   * {@link claimFree} where runs wait in lines of keys: those are taken in turn, and by turns with those that have no key. Runs of keys that may do
    * no more are left where they are; the others have their slots.
    */
   claimFreeInTurn({ processId, limit, leadUs = 0, ...who }: ClaimRequest): Promise<ClaimedFlowRun[]> {

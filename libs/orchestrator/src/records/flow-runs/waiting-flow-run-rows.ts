@@ -50,6 +50,13 @@ export interface WaitingFlowRun {
   readonly origin: RunOrigin;
 }
 
+/** Whether anybody who has its flow may take it as soon as it is there: it waits for no time, in no queue, for no turn. */
+export function mayBeTakenAtOnce({ run: { state }, origin }: WaitingFlowRun): boolean {
+  const { scheduledTime } = state.details;
+  const isDue = scheduledTime === undefined || scheduledTime <= state.timestamp;
+  return isDue && origin.workQueueId === null && origin.fairShare === null && !origin.awaitsTurn;
+}
+
 const runColumns: readonly RowColumn<WaitingFlowRun>[] = [
   ['id', 'uuid', ({ created }) => created.id],
   ['flow_id', 'uuid', ({ created }) => created.flowId],

@@ -9,6 +9,8 @@ import { preparedStatement, Transactions, type Hint } from '../../persistence/tr
 export type Topic =
   /** Runs are waiting to be claimed. */
   | 'due'
+  /** That run alone, of no queue, is waiting to be claimed: `due:<id>`. */
+  | `due:${string}`
   /** A process was fenced; said by the statement that fences. */
   | 'fenced'
   /** States owe hooks that anybody may call. */

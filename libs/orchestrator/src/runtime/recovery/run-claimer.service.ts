@@ -10,8 +10,7 @@ import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { ProcessAbilities } from '../leases/process-abilities.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
 import { Loops } from '../loops/loops.service.js';
-import { Notifier } from '../notifications/notifier.service.js';
-import { whenTold } from '../notifications/when-told.js';
+import { Notifier, topicsOf } from '../notifications/notifier.service.js';
 import { DatabaseClock } from '../transitions/database-clock.js';
 import type { BaseWorker } from '../workers/base-worker.js';
 import { InfrastructureRuns } from '../workers/infrastructure-runs.service.js';
@@ -27,6 +26,10 @@ const CLAIM_BATCH = 100;
 /** Without a wake-up, somebody may have let go of a run unnoticed for this long. */
 const IDLE_MS = 5_000;
 const AFTER_FAILURE_MS = 1_000;
+/** See `Topic`. */
+const DUE_RUN = 'due:';
+/** More that are told of by their ids than this are taken at a look. */
+const MOST_NAMED = 3;
 /** What is due and was not to be had is in the hands of somebody who may let go of it. */
 const CONTENDED_MS = 5;
 
@@ -42,8 +45,15 @@ export class RunClaimer implements OnApplicationBootstrap {
   private readonly rest: Rest = {
     everyMs: IDLE_MS,
     looks: () => this.lanes.filter((lane) => this.hasRoom(lane)).map((lane) => lane.look(this.claimant)),
+    onNothing: (nextInMs) => (this.looksAt = performance.now() + Math.min(nextInMs, IDLE_MS)),
   };
   private lanes: readonly Lane[] = [];
+  /** Runs that have just been created, and that somebody has told of by their ids. */
+  private readonly named = new Set<string>();
+  /** Somebody has told of others, or may have. */
+  private mustLook = true;
+  /** When others may be due, in the time of `performance.now()`. */
+  private looksAt = -Infinity;
   /** What was claimed and has not been let go of. */
   private readonly held = new Map<string, Held>();
   private stopped = false;
@@ -77,14 +87,21 @@ export class RunClaimer implements OnApplicationBootstrap {
   onApplicationBootstrap(): void {
     this.lanes = this.worker ? this.lanesOf(this.worker) : [];
     if (this.abilities.flowIds.length === 0 || this.lanes.length === 0) return this.lookNoMore(); // nothing could be claimed here
-    this.process.listen(whenTold('due', () => this.loop.wake()));
-    this.clock.onSkip(() => this.loop.wake());
+    this.process.listen({ notified: (payload) => this.hear(payload), rejoined: () => this.wake() });
+    this.clock.onSkip(() => this.wake());
     this.startedAt = performance.now();
     this.loops.start('claimer', this.loop);
   }
 
   /** Looks for runs right away. */
   wake(): void {
+    this.mustLook = true;
+    this.loop.wake();
+  }
+
+  /** Takes a run right away that has just been created, in no queue; looks for no others before they are due. */
+  takeNamed(flowRunId: string): void {
+    this.named.add(flowRunId);
     this.loop.wake();
   }
 
@@ -143,6 +160,13 @@ export class RunClaimer implements OnApplicationBootstrap {
     return [...(unqueued ? [new FreeLane(here, this.claims, this.transactions, limit)] : []), ...poolLanes];
   }
 
+  private hear(payload: string | null): void {
+    for (const topic of payload === null ? ['due' as const] : topicsOf(payload)) {
+      if (topic === 'due') this.wake();
+      else if (topic.startsWith(DUE_RUN)) this.takeNamed(topic.slice(DUE_RUN.length));
+    }
+  }
+
   private elsewhere(worker: BaseWorker): Lane['execute'] {
     return (claimed) => this.infrastructure.execute(claimed, worker);
   }
@@ -161,8 +185,38 @@ export class RunClaimer implements OnApplicationBootstrap {
   private async round(): Promise<NextRound> {
     if (this.once?.isDone) return IDLE_MS;
     const { claimant } = this;
-    const { processId } = claimant;
-    if (this.mayHaveStrays) await this.releaseStrays(processId);
+    if (this.mayHaveStrays) await this.releaseStrays(claimant.processId);
+    const named = this.namedAlone();
+    this.named.clear();
+    this.mustLook = false;
+    this.looksAt = -Infinity; // until this round is over, and if it fails
+    const isMore = named ? await this.takeByName(named.ids, named.lane, claimant) : await this.takeFromLanes(claimant);
+    if (isMore) return 0;
+    if (this.once) {
+      this.lookNoMore();
+      return IDLE_MS;
+    }
+    const pauseMs = await this.nextLookInMs(claimant);
+    this.looksAt = performance.now() + pauseMs;
+    return { pauseMs, rest: this.rest };
+  }
+
+  /** The runs that were told of, where there is nothing else to look for. */
+  private namedAlone(): { readonly ids: readonly string[]; readonly lane: FreeLane } | null {
+    const lane = this.lanes.find((one) => one instanceof FreeLane);
+    if (!lane || this.once || lane.takesInTurn || this.mustLook || performance.now() >= this.looksAt) return null;
+    const ids = [...this.named].filter((id) => !this.held.has(id));
+    return this.named.size > 0 && ids.length <= Math.min(MOST_NAMED, lane.room, this.room) ? { ids, lane } : null;
+  }
+
+  private async takeByName(ids: readonly string[], lane: FreeLane, claimant: Claimant): Promise<false> {
+    for (const id of ids) await this.takeWhat(() => lane.claimNamed(claimant, id), lane, claimant);
+    this.isFull = lane.room <= 0 || this.room <= 0; // then nobody has looked whether there are others
+    return false;
+  }
+
+  /** Tells whether there is more. */
+  private async takeFromLanes(claimant: Claimant): Promise<boolean> {
     this.isFull = false;
     if (this.once) for (const lane of this.lanes) await lane.nextDueInMs(claimant); // tells whether runs are taken in turn
     let isMore = false;
@@ -172,17 +226,24 @@ export class RunClaimer implements OnApplicationBootstrap {
         this.isFull = true; // whatever ends wakes us
         continue;
       }
-      this.mayHaveStrays = true;
-      const claimed = await lane.claim(claimant, limit);
-      await this.take(claimed, lane, processId);
-      this.mayHaveStrays = false;
-      if (claimed.length === limit) isMore = true;
+      const taken = await this.takeWhat(() => lane.claim(claimant, limit), lane, claimant);
+      if (taken === limit) isMore = true;
     }
     this.lanes = [...this.lanes.slice(1), ...this.lanes.slice(0, 1)]; // in turn, so that none is kept out by another
-    if (isMore) return 0;
-    if (!this.once) return { pauseMs: await this.nextLookInMs(claimant), rest: this.rest };
-    this.lookNoMore();
-    return IDLE_MS;
+    return isMore;
+  }
+
+  /** Gives how many. */
+  private async takeWhat(
+    claim: () => Promise<readonly ClaimedFlowRun[]>,
+    lane: Lane,
+    { processId }: Claimant,
+  ): Promise<number> {
+    this.mayHaveStrays = true;
+    const claimed = await claim();
+    await this.take(claimed, lane, processId);
+    this.mayHaveStrays = false;
+    return claimed.length;
   }
 
   private async nextLookInMs(claimant: Claimant): Promise<number> {
@@ -253,7 +314,7 @@ export class RunClaimer implements OnApplicationBootstrap {
     this.isLooking = true;
     setImmediate(() => {
       this.isLooking = false;
-      this.loop.wake();
+      this.wake();
     });
   }
 

@@ -3,7 +3,11 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager, QueryRunner } from 'typeorm';
 import { newId } from '../../persistence/ids.js';
 import { Transactions } from '../../persistence/transactions.js';
-import type { RunOrigin, WaitingFlowRun } from '../../records/flow-runs/waiting-flow-run-rows.js';
+import {
+  mayBeTakenAtOnce,
+  type RunOrigin,
+  type WaitingFlowRun,
+} from '../../records/flow-runs/waiting-flow-run-rows.js';
 import { WaitingFlowRunsRepository } from '../../records/flow-runs/waiting-flow-runs.repository.js';
 import { BorrowedTransactions } from '../borrowed-transactions/borrowed-transactions.service.js';
 import { flowRunPolicyOf } from '../engine/flow-run-policy.js';
@@ -110,8 +114,11 @@ export class ScheduledRuns {
    * @throws {UnserialisableValueError} when the parameters cannot be kept.
    */
   async create(flow: ScheduledFlow, request: ScheduledRunRequest): Promise<ScheduledRun> {
-    const run = await this.put(flow, await this.prepare(flow, request));
-    this.claimer.wake(); // others were told right behind the commit
+    const waiting = await this.prepare(flow, request);
+    const run = await this.put(flow, waiting);
+    // Others were told right behind the commit.
+    if (run.isNew && mayBeTakenAtOnce(waiting)) this.claimer.takeNamed(run.id);
+    else this.claimer.wake();
     return run;
   }
 

@@ -4,13 +4,14 @@ import type { HandedClaim } from '../../records/concurrency-limits/concurrency-c
 import { RunSlotsRepository } from '../../records/concurrency-limits/run-slots.repository.js';
 import { FlowRunInputsRepository } from '../../records/flow-run-inputs/flow-run-inputs.repository.js';
 import { FlowRunsRepository } from '../../records/flow-runs/flow-runs.repository.js';
+import { mayBeTakenAtOnce, type WaitingFlowRun } from '../../records/flow-runs/waiting-flow-run-rows.js';
 import { WaitingFlowRunsRepository } from '../../records/flow-runs/waiting-flow-runs.repository.js';
 import type { HeldClaims, WriteFence } from '../../records/lease-check.js';
 import { OwedHooksRepository } from '../../records/owed-hooks/owed-hooks.repository.js';
 import { RunValuesRepository } from '../../records/run-values/run-values.repository.js';
 import { TaskQueueRepository } from '../../records/task-queue/task-queue.repository.js';
 import { TaskRunsRepository } from '../../records/task-runs/task-runs.repository.js';
-import { Notifier } from '../notifications/notifier.service.js';
+import { Notifier, type Topic } from '../notifications/notifier.service.js';
 import type { JournalBatch } from './journal-batch.js';
 
 /** What a flush wrote: of which claims, which flow runs moved, and which task runs and waiting flow runs are there. */
@@ -86,7 +87,7 @@ export class BatchWriter {
     }
 
     const only = statements.length === 1 ? statements[0] : undefined;
-    const hint = batch.waitingRuns.length > 0 ? this.notifier.hintOf('due') : null;
+    const hint = batch.waitingRuns.length > 0 ? this.notifier.hintOf(topicOfWaiting(batch.waitingRuns)) : null;
     const written = only
       ? [await this.transactions.single(only, hint)]
       : await this.transactions.together(statements, hint);
@@ -112,6 +113,11 @@ function afterwards(work: (tx: Tx) => Promise<unknown>): (tx: Tx) => Promise<Par
 }
 
 const NONE: ReadonlySet<string> = new Set();
+
+/** What is told of runs that were created: of one that anybody may take at once, which it is. */
+function topicOfWaiting([first, second]: readonly WaitingFlowRun[]): Topic {
+  return first && !second && mayBeTakenAtOnce(first) ? `due:${first.created.id}` : 'due';
+}
 
 function bothHeld(one: HeldClaims, other: HeldClaims): HeldClaims {
   return one && other && one.map((held, index) => held && other[index] === true);

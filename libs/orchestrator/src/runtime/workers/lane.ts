@@ -35,12 +35,17 @@ export abstract class Lane {
     return this.limit - this.size;
   }
 
+  /** Whether runs wait in lines of keys, so that all are to be taken in turn. */
+  get takesInTurn(): boolean {
+    return performance.now() < this.inTurnUntil;
+  }
+
   /** Has a run executed that was taken; resolves when it is let go of. Never rejects. */
   abstract execute(claimed: ClaimedFlowRun, isFresh: boolean): Promise<void>;
 
   /** Takes up to `limit` runs that are due, the first to go first. */
   claim(claimant: Claimant, limit: number): Promise<ClaimedFlowRun[]> {
-    return performance.now() < this.inTurnUntil ? this.claimInTurn(claimant, limit) : this.claimDue(claimant, limit);
+    return this.takesInTurn ? this.claimInTurn(claimant, limit) : this.claimDue(claimant, limit);
   }
 
   /** Milliseconds until the next one may be due; `null` when none waits. */
@@ -75,6 +80,11 @@ export class FreeLane extends Lane {
 
   protected claimDue(claimant: Claimant, limit: number): Promise<ClaimedFlowRun[]> {
     return this.transactions.single((tx) => this.claims.claimFree(tx, { ...claimant, limit }));
+  }
+
+  /** Takes the run with that id, if it is one of these and due. */
+  claimNamed(claimant: Claimant, flowRunId: string): Promise<ClaimedFlowRun[]> {
+    return this.transactions.single((tx) => this.claims.claimNamed(tx, claimant, flowRunId));
   }
 
   protected claimInTurn(claimant: Claimant, limit: number): Promise<ClaimedFlowRun[]> {
