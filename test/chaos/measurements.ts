@@ -35,6 +35,8 @@ interface FencedProcess {
   readonly id: string;
   readonly pid: number;
   readonly fencedAt: number;
+  /** How old its last heartbeat was by then. */
+  readonly silentMs: number;
 }
 
 /** @param serverUpSince when the server was there first, in milliseconds since 1970. */
@@ -45,7 +47,9 @@ export async function measure(
   serverUpSince: number,
 ): Promise<Measurements> {
   const { rows: fenced } = await client.query<FencedProcess>(
-    `select id, pid, (extract(epoch from fenced_at) * 1000)::float8 as "fencedAt" from nestor.process where fenced_at is not null`,
+    `select id, pid, (extract(epoch from fenced_at) * 1000)::float8 as "fencedAt",
+            round(extract(epoch from fenced_at - heartbeat_at) * 1000)::float8 as "silentMs"
+       from nestor.process where fenced_at is not null`,
   );
   const { rows: processes } = await client.query<{ id: string; pid: number }>('select id, pid from nestor.process');
   const pidOf = new Map(processes.map(({ id, pid }) => [id, pid]));

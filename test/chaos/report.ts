@@ -91,7 +91,8 @@ function slowHandOvers({ undisturbed: { p99_ms: p99 } }: HandOvers): string[] {
 
 function takenForDead({ takeoversOfLive }: Measurements): string[] {
   return takeoversOfLive.map(
-    ({ id, pid, fencedAt }) => `target: process ${id} (pid ${pid}) was taken for dead at ${timeOf(fencedAt)} and lived`,
+    ({ id, pid, fencedAt, silentMs }) =>
+      `target: process ${id} (pid ${pid}) was taken for dead at ${timeOf(fencedAt)}, ${silentMs} ms after its last heartbeat, and lived`,
   );
 }
 
