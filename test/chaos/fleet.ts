@@ -22,6 +22,13 @@ export interface Slot {
   incarnation: number;
 }
 
+/** A process that ended by itself, as it has to. */
+export interface GivenUp {
+  readonly pid: number | undefined;
+  /** Milliseconds since 1970. */
+  readonly at: number;
+}
+
 /** What all engine processes have in common. */
 interface FleetSettings {
   /** Where they write things down. */
@@ -41,6 +48,8 @@ export class Fleet {
   readonly slots: Slot[] = [];
   /** Processes that ended although nobody had killed them, and did not stop when they were told to. */
   readonly mishaps: string[] = [];
+  /** Processes that did not start, because the database went away meanwhile; some had joined the others by then. */
+  readonly givenUp: GivenUp[] = [];
   staleWritesRefused = 0;
   private stopping = false;
 
@@ -96,7 +105,8 @@ export class Fleet {
       slot.child = null;
       slot.condition = 'down';
       if (code === 0 && this.stopping) return;
-      if (!hadNoDatabase) this.mishaps.push(`Process ${name} ended by itself (${signal ?? `exit code ${code}`}).`);
+      if (hadNoDatabase) this.givenUp.push({ pid: child.pid, at: Date.now() });
+      else this.mishaps.push(`Process ${name} ended by itself (${signal ?? `exit code ${code}`}).`);
       if (!this.stopping) setTimeout(() => this.relaunch(slot), RELAUNCH_AFTER_MS);
     });
   }

@@ -75,7 +75,10 @@ export class Harness {
     const lines = readWitnesses(home);
     const { injected } = injector;
     const [measurements, handOvers] = await server.administer(async (client) => [
-      await measure(client, injected, linesOf({ lines }, 'flow'), serverUpSince),
+      await measure(client, {
+        ...{ faults: injected, givenUp: fleet.givenUp },
+        ...{ began: linesOf({ lines }, 'flow'), serverUpSince },
+      }),
       load.name === 'limits'
         ? await measureHandOvers(client, {
             faults: injected,

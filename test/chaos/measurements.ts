@@ -3,6 +3,7 @@ import { DEATH_RULES, HEARTBEAT_MS } from '../../libs/orchestrator/src/runtime/l
 import type { LineOf } from './checker/evidence.js';
 import { percentiles, type Percentiles } from './checker/percentiles.js';
 import type { Injected } from './fault-injector.js';
+import type { GivenUp } from './fleet.js';
 
 const { leaseMs: LEASE_MS } = DEATH_RULES;
 /** A session that is cut is made anew within this time; until then its lock is free. */
@@ -20,7 +21,7 @@ interface Resumption {
 
 export interface Measurements {
   readonly takeovers: number;
-  /** Processes that were fenced although they were alive, and neither stopped past their lease nor killed. */
+  /** Processes that were fenced although they were alive, and neither stopped past their lease, nor killed, nor ended. */
   readonly takeoversOfLive: readonly FencedProcess[];
   /** From a fault until a run that the process held began somewhere else. */
   readonly killToResume: Percentiles;
@@ -39,12 +40,17 @@ interface FencedProcess {
   readonly silentMs: number;
 }
 
-/** @param serverUpSince when the server was there first, in milliseconds since 1970. */
+interface Watched {
+  readonly faults: readonly Injected[];
+  readonly givenUp: readonly GivenUp[];
+  readonly began: readonly LineOf<'flow'>[];
+  /** When the server was there first, in milliseconds since 1970. */
+  readonly serverUpSince: number;
+}
+
 export async function measure(
   client: Client,
-  faults: readonly Injected[],
-  began: readonly LineOf<'flow'>[],
-  serverUpSince: number,
+  { faults, givenUp, began, serverUpSince }: Watched,
 ): Promise<Measurements> {
   const { rows: fenced } = await client.query<FencedProcess>(
     `select id, pid, (extract(epoch from fenced_at) * 1000)::float8 as "fencedAt",
@@ -63,7 +69,7 @@ export async function measure(
     );
   return {
     takeovers: fenced.length,
-    takeoversOfLive: fenced.filter((process) => !hadIt(process, faults)),
+    takeoversOfLive: fenced.filter((process) => !hadIt(process, faults) && !hadEnded(process, givenUp)),
     killToResume: resumed('kill', false),
     stopToResume: resumed('stop', false),
     resumptions: all.filter(({ aroundRestart }) => !aroundRestart),
@@ -79,6 +85,10 @@ function hadIt({ pid, fencedAt }: FencedProcess, faults: readonly Injected[]): b
       (((fault.kind === 'kill' || fault.kind === 'blackout') && fencedAt >= fault.from) ||
         (fault.kind === 'stop' && fencedAt >= deadFrom(fault, faults) && fencedAt <= fault.until + REVIVAL_MS)),
   );
+}
+
+function hadEnded({ pid, fencedAt }: FencedProcess, givenUp: readonly GivenUp[]): boolean {
+  return givenUp.some((one) => one.pid === pid && fencedAt >= one.at);
 }
 
 /**
