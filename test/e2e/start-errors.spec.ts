@@ -132,6 +132,17 @@ it('the demo says it in the same way', async () => {
   expect(demo.stdout).toBe('');
 });
 
+it('a check before code is deployed makes no database where there is none', async () => {
+  const home = join(scene.directory(), 'home');
+  const check = scene.start({ cwd: scene.directory(), env: { NESTOR_HOME: home }, args: ['deploy-check'] });
+  expect(await check.exit).toEqual({ code: 1, signal: null });
+  expect(check.errors).toMatch(
+    /^EMBEDDED_POSTGRES_NOT_CREATED: There is no embedded PostgreSQL in [^\n]*\(NESTOR_HOME, [^\n]*\n$/,
+  );
+  expect(check.stdout).toBe('');
+  expect(existsSync(home)).toBe(false);
+});
+
 it.each([
   [['--help'], 0, /^npm start -- \[--run-once \| services \| demo \| deploy-check\]\n/, /^$/],
   [['deploy-check', '-h'], 0, /^npm start -- \[--run-once \| services \| demo \| deploy-check\]\n/, /^$/],

@@ -61,6 +61,7 @@ export { prepareDatabase } from './prepare-database.js';
 export type { PrepareDatabaseOptions } from './prepare-database.js';
 export { EmbeddedPostgres } from './persistence/embedded-postgres/embedded-postgres.js';
 export type { EmbeddedConnection, EmbeddedPostgresOptions } from './persistence/embedded-postgres/embedded-postgres.js';
+export { EmbeddedPostgresNotCreatedError } from './persistence/embedded-postgres/errors.js';
 
 export { Flows, FlowQueue, FlowStarter } from './runtime/flows.service.js';
 export { FlowRunHandle } from './runtime/flow-run-handle.js';

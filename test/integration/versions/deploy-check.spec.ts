@@ -1,5 +1,8 @@
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Injectable } from '@nestjs/common';
-import { deployCheck, Flow, FlowRuns, Flows, Task, type DeployReport } from '@nestor/orchestrator';
+import { deployCheck, Flow, FlowRuns, Flows, OrchestratorModule, Task, type DeployReport } from '@nestor/orchestrator';
 import type { TestDatabase } from '@nestor/testing';
 import { Journal } from '../../../libs/orchestrator/src/runtime/transitions/journal.js';
 import { startApp, testModule } from '../../support/app.js';
@@ -136,5 +139,22 @@ describe('a check before code is deployed', () => {
     const module = testModule({ url: database.url, schema: 'untouched', providers: [Elsewhere] });
     await expect(deployCheck(module, { logger: false })).rejects.toMatchObject({ code: 'SCHEMA_NOT_MIGRATED' });
     expect(await sql(database, `select from pg_namespace where nspname = 'untouched'`)).toEqual([]);
+  });
+
+  it('makes no embedded database where there is none', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'nestor-check-'));
+    try {
+      const module = OrchestratorModule.forRoot({ database: { home: join(directory, 'home') } });
+      await expect(deployCheck(module, { logger: false })).rejects.toMatchObject({
+        code: 'EMBEDDED_POSTGRES_NOT_CREATED',
+        directory: join(directory, 'home', 'postgres'),
+        message: expect.stringContaining(
+          'name its directory (NESTOR_HOME, or option database.home of the module)',
+        ) as string,
+      });
+      expect(readdirSync(directory)).toEqual([]);
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
   });
 });

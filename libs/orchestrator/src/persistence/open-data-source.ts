@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { resolve } from 'node:path';
 import pg, { type Client } from 'pg';
 import type { DataSourceOptions, EntityTarget, MigrationInterface } from 'typeorm';
 import { CONNECT_TIMEOUT_MS, connect } from './connection/connect.js';
@@ -6,7 +6,9 @@ import { ConnectionSockets } from './connection/connection-sockets.js';
 import { DATABASE_IDENTITY } from './connection/database-identity.js';
 import { DirectDatabaseUrlError } from './connection/database-errors.js';
 import { connectionSettingsOf, safeAddress, type ConnectionSettings } from './connection/connection-settings.js';
+import { hasCluster } from './embedded-postgres/cluster-home.js';
 import { EmbeddedPostgres } from './embedded-postgres/embedded-postgres.js';
+import { EmbeddedPostgresNotCreatedError } from './embedded-postgres/errors.js';
 import { migrate, refuseOldSchema } from './migrating/migrate.js';
 import { MIGRATIONS_TABLE } from './migrating/schema-state.js';
 import { checkedSchemaName } from './migrating/schema-name.js';
@@ -42,7 +44,7 @@ export interface DataSourceSettings {
   readonly database: DatabaseSettings;
   readonly entities: readonly EntityTarget<object>[];
   readonly migrations: readonly (new () => MigrationInterface)[];
-  /** Whether nothing is to be written, and the schema has to be up to date already. Default `false`. */
+  /** Whether nothing is to be written, and the database has to be there, with a schema that is up to date. Default `false`. */
   readonly isReadOnly?: boolean;
   /** Told about a connection of the pool that broke while idle, missing partitions, and what the embedded server does. */
   readonly log: (line: string) => void;
@@ -88,13 +90,15 @@ interface Server {
   readonly close: () => Promise<void>;
 }
 
-async function serverOf({ database, log }: DataSourceSettings): Promise<Server> {
+async function serverOf({ database, isReadOnly, log }: DataSourceSettings): Promise<Server> {
   if ('url' in database) {
     const { url, directUrl } = database;
     const direct = directUrl === undefined ? null : connectionSettingsOf(directUrl, 'direct database URL');
     return { connection: connectionSettingsOf(url), direct, close: async () => {} };
   }
-  const embedded = await EmbeddedPostgres.open({ directory: join(database.home, 'postgres'), log });
+  const directory = resolve(database.home, 'postgres');
+  if (isReadOnly && !hasCluster(directory)) throw new EmbeddedPostgresNotCreatedError(directory);
+  const embedded = await EmbeddedPostgres.open({ directory, log });
   return { connection: embedded.connection, direct: null, close: () => embedded.close() };
 }
 

@@ -58,6 +58,11 @@ export function resolveClusterHome(directory: string, log: (line: string) => voi
   return relocate(own, pointer, obstacle, log);
 }
 
+/** Whether a cluster was made for `directory`, there or elsewhere. Creates nothing. */
+export function hasCluster(directory: string): boolean {
+  return existsSync(join(directory, 'data')) || existsSync(join(directory, POINTER));
+}
+
 /** Records that the cluster of `directory` lives elsewhere. Called once it exists, so that a pointer never leads nowhere. */
 export function recordLocation(directory: string, home: ClusterHome): void {
   const own = realpathSync(directory);

@@ -166,6 +166,19 @@ export class EmbeddedPostgresClusterMissingError extends OrchestratorError {
   }
 }
 
+/** There is no cluster in the directory yet, and whoever only looks at what is there makes none. */
+export class EmbeddedPostgresNotCreatedError extends OrchestratorError {
+  readonly code = 'EMBEDDED_POSTGRES_NOT_CREATED';
+
+  constructor(readonly directory: string) {
+    super(
+      `There is no embedded PostgreSQL in ${directory} yet, so there is nothing to look at, and none is made for that. If there ` +
+        `should be one, name its directory (NESTOR_HOME, or option database.home of the module), or ${OWN_SERVER}; the first ` +
+        `start of the application makes a new one.`,
+    );
+  }
+}
+
 /** The user of the server has no name, which `initdb` insists on. Happens in containers that run with an arbitrary user id. */
 export class EmbeddedPostgresUnknownUserError extends OrchestratorError {
   readonly code = 'EMBEDDED_POSTGRES_UNKNOWN_USER';
