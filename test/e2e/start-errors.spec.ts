@@ -144,8 +144,13 @@ it('a check before code is deployed makes no database where there is none', asyn
 });
 
 it.each([
-  [['--help'], 0, /^npm start -- \[--run-once \| services \| demo \| deploy-check\]\n/, /^$/],
-  [['deploy-check', '-h'], 0, /^npm start -- \[--run-once \| services \| demo \| deploy-check\]\n/, /^$/],
+  [['--help'], 0, /^npm start -- \[--run-once \| services \| demo \| migrate \[--check\] \| deploy-check\]\n/, /^$/],
+  [
+    ['deploy-check', '-h'],
+    0,
+    /^npm start -- \[--run-once \| services \| demo \| migrate \[--check\] \| deploy-check\]\n/,
+    /^$/,
+  ],
   [['--port', '80'], 2, /^$/, /^There is nothing called "--port" .*\nMore: npm start -- --help\n$/],
 ])('with %j nothing is started, and it says what could be', async (args, code, output, errors) => {
   const home = scene.directory();

@@ -23,8 +23,8 @@ export interface DeployCheckOptions {
  * start, and flows besides calling tasks, they do.
  *
  * @returns the report; `isSafe` says whether to deploy.
- * @throws {SchemaNotMigratedError} when the schema lacks migrations of this release: run `prepareDatabase()` first, which old code
- * does not mind.
+ * @throws {SchemaNotMigratedError} when the schema lacks migrations of this release: run `prepareDatabase()` first (of the
+ * bundled orchestrator: `npm start -- migrate`), which old code does not mind.
  * @throws {EmbeddedPostgresNotCreatedError} when the database is the embedded one and there is none yet: none is made.
  * @throws what a start throws, such as the errors with codes `DATABASE_…`.
  *

@@ -1,7 +1,13 @@
-import { prepareDatabase, SchemaPermissionError, SchemaTooNewError } from '@nestor/orchestrator';
+import {
+  prepareDatabase,
+  SchemaNotMigratedError,
+  SchemaPermissionError,
+  SchemaTooNewError,
+} from '@nestor/orchestrator';
 import type { TestDatabase } from '@nestor/testing';
 import { Client } from 'pg';
 import { newId } from '../../../libs/orchestrator/src/persistence/ids.js';
+import { openDataSource } from '../../../libs/orchestrator/src/persistence/open-data-source.js';
 import { migrations } from '../../../migrations/index.js';
 import { sql } from '../../support/sql.js';
 import { waitFor } from '../../support/wait-for.js';
@@ -43,6 +49,40 @@ describe('preparing a database', () => {
 
     await (await open(database)).destroy();
     expect(await applied()).toEqual(first);
+  });
+
+  describe('tells and checks how far the schema has come', () => {
+    const LEVEL = migrations.length;
+    const isCurrent = { from: LEVEL, to: LEVEL };
+
+    it('from nothing', async () => {
+      expect(await prepareDatabase({ url: database.url })).toEqual({ from: 0, to: LEVEL });
+      expect(await prepareDatabase({ url: database.url })).toEqual(isCurrent);
+      expect(await prepareDatabase({ url: database.url, check: true })).toEqual(isCurrent);
+    });
+
+    it('from that of an earlier release', async () => {
+      const earlier = migrations.slice(0, -1);
+      const settings = { app: 'test', schema: 'nestor', entities: [], log: () => undefined };
+      const at = { url: database.url, poolSize: 1 };
+      await (await openDataSource({ ...settings, database: at, migrations: earlier })).destroy();
+      expect(await failureOf(prepareDatabase({ url: database.url, check: true }))).toMatchObject({
+        ...{ code: 'SCHEMA_NOT_MIGRATED', schema: 'nestor', schemaLevel: LEVEL - 1, codeLevel: LEVEL },
+        message:
+          `Schema "nestor" is at level ${LEVEL - 1} and lacks migrations of this release, which is of level ${LEVEL}; nothing is ` +
+          'changed here. Bring it there first, with prepareDatabase() of this release, or "npm start -- migrate" of the bundled ' +
+          'orchestrator: the code that runs now goes on with the newer schema.',
+      });
+      expect(await prepareDatabase({ url: database.url })).toEqual({ from: LEVEL - 1, to: LEVEL });
+    });
+
+    it('and changes nothing when it only checks', async () => {
+      const error = await failureOf(prepareDatabase({ url: database.url, check: true }));
+      expect(error).toBeInstanceOf(SchemaNotMigratedError);
+      expect(error).toMatchObject({ schemaLevel: 0 });
+      expect((error as Error).message).toContain('Schema "nestor" does not exist yet and lacks');
+      expect(await schemas()).toEqual(['public']);
+    });
   });
 
   it('touches nothing outside its schema', async () => {

@@ -9,7 +9,7 @@ import { connectionSettingsOf, safeAddress, type ConnectionSettings } from './co
 import { hasCluster } from './embedded-postgres/cluster-home.js';
 import { EmbeddedPostgres } from './embedded-postgres/embedded-postgres.js';
 import { EmbeddedPostgresNotCreatedError } from './embedded-postgres/errors.js';
-import { migrate, refuseOldSchema } from './migrating/migrate.js';
+import { migrate, refuseOldSchema, type SchemaLevels } from './migrating/migrate.js';
 import { MIGRATIONS_TABLE } from './migrating/schema-state.js';
 import { checkedSchemaName } from './migrating/schema-name.js';
 import { OrchestratorDataSource } from './orchestrator-data-source.js';
@@ -57,6 +57,13 @@ export interface DataSourceSettings {
  * @throws the errors of `database-errors.ts` and of the embedded server; all of them name what to do.
  */
 export async function openDataSource(settings: DataSourceSettings): Promise<OrchestratorDataSource> {
+  return (await openMigrated(settings)).dataSource;
+}
+
+/** The same, and from which level to which the schema was brought. */
+export async function openMigrated(
+  settings: DataSourceSettings,
+): Promise<{ readonly dataSource: OrchestratorDataSource; readonly levels: SchemaLevels }> {
   const schema = checkedSchemaName(settings.schema);
   const server = await serverOf(settings);
   const applicationName = `nestor:${settings.app}`.slice(0, 63);
@@ -67,16 +74,18 @@ export async function openDataSource(settings: DataSourceSettings): Promise<Orch
   const session = { ...(server.direct ?? server.connection), application_name: applicationName };
   const dataSource = new OrchestratorDataSource(options, session, sockets, server.close);
   try {
+    let levels: SchemaLevels;
     const client = await connect(server.connection, applicationName);
     try {
       await dataSource.initialize();
       if (server.direct) await refuseOtherDatabase(client, server.connection, server.direct, applicationName);
-      if (settings.isReadOnly) await refuseOldSchema(client, dataSource, schema);
-      else await migrate(client, dataSource, schema, settings.log);
+      levels = settings.isReadOnly
+        ? await refuseOldSchema(client, dataSource, schema)
+        : await migrate(client, dataSource, schema, settings.log);
     } finally {
       await client.end();
     }
-    return dataSource;
+    return { dataSource, levels };
   } catch (error) {
     await dataSource.destroy();
     throw error;

@@ -144,10 +144,16 @@ function describe(cause: unknown): string {
 export class SchemaNotMigratedError extends OrchestratorError {
   readonly code = 'SCHEMA_NOT_MIGRATED';
 
-  constructor(readonly schema: string) {
+  constructor(
+    readonly schema: string,
+    /** How far it has come; 0 when there is none yet. */
+    readonly schemaLevel: number,
+    readonly codeLevel: number,
+  ) {
     super(
-      `Schema "${schema}" lacks migrations of this release, and nothing is changed here. Run prepareDatabase() of this release ` +
-        `first: the code that runs now goes on with the newer schema.`,
+      `Schema "${schema}" ${schemaLevel === 0 ? 'does not exist yet' : `is at level ${schemaLevel}`} and lacks migrations of this ` +
+        `release, which is of level ${codeLevel}; nothing is changed here. Bring it there first, with prepareDatabase() of this ` +
+        `release, or "npm start -- migrate" of the bundled orchestrator: the code that runs now goes on with the newer schema.`,
     );
   }
 }
