@@ -45,6 +45,8 @@ the message; the message says which thing is concerned and what to do.
 
 ## The package
 
+All of these classes are exported, by \`nestor\`, \`nestor/schedule\` or \`nestor/testing\`.
+
 ${table(library)}
 
 ## The bundled orchestrator and its example

@@ -62,7 +62,21 @@ export type { PrepareDatabaseOptions } from './prepare-database.js';
 export type { SchemaLevels } from './persistence/migrating/migrate.js';
 export { EmbeddedPostgres } from './persistence/embedded-postgres/embedded-postgres.js';
 export type { EmbeddedConnection, EmbeddedPostgresOptions } from './persistence/embedded-postgres/embedded-postgres.js';
-export { EmbeddedPostgresNotCreatedError } from './persistence/embedded-postgres/errors.js';
+export {
+  EmbeddedPostgresBusyError,
+  EmbeddedPostgresClusterMissingError,
+  EmbeddedPostgresDirectoryError,
+  EmbeddedPostgresDiskFullError,
+  EmbeddedPostgresNotCreatedError,
+  EmbeddedPostgresOrphansError,
+  EmbeddedPostgresPasswordError,
+  EmbeddedPostgresPrivilegeError,
+  EmbeddedPostgresStartError,
+  EmbeddedPostgresStopError,
+  EmbeddedPostgresUnavailableError,
+  EmbeddedPostgresUnknownUserError,
+  EmbeddedPostgresVersionError,
+} from './persistence/embedded-postgres/errors.js';
 
 export { Flows, FlowQueue, FlowStarter } from './runtime/flows.service.js';
 export { FlowRunHandle } from './runtime/flow-run-handle.js';
@@ -243,6 +257,7 @@ export type { LoopStatus } from './runtime/loops/loop-status.js';
 export { InvalidPushRequestError, PushFailedError } from './runtime/workers/push/push-errors.js';
 export { HandedOverRuns, RunNotHandedOverError } from './runtime/workers/handed-over-runs.service.js';
 export { RunOnce, WorkerRunsOnError } from './runtime/recovery/run-once.service.js';
+export { WorkerApplicationError } from './runtime/workers/isolation/application-module.js';
 export { WorkerTypeUnknownError } from './runtime/workers/worker-types.service.js';
 export { FlowRunActiveError, FlowRunWithinAnotherError } from './runtime/retention/deletion-errors.js';
 export type { DeletionRefusal } from './runtime/retention/deletion-errors.js';

@@ -9,7 +9,7 @@ type NestModule = Type | DynamicModule;
 const MODULE_METADATA = ['imports', 'providers', 'controllers', 'exports'];
 
 /** The file of option `worker.application` has no module in it that could be started. */
-class WorkerApplicationError extends OrchestratorError {
+export class WorkerApplicationError extends OrchestratorError {
   readonly code = 'WORKER_APPLICATION_INVALID';
 
   constructor(
