@@ -1,6 +1,7 @@
 import 'reflect-metadata';
 import { Type } from 'class-transformer';
 import { IsInt, IsOptional, IsString, Matches, Max, Min, MinLength } from 'class-validator';
+import { PAYLOAD_DEFAULTS, PAYLOAD_LIMIT_BYTES } from './payload-variables.js';
 import { RETENTION_DEFAULTS } from './retention-variables.js';
 
 /** A variable that is a number, in a range that its name and this say in one sentence. */
@@ -95,7 +96,12 @@ export class Environment {
   @WholeNumber(0, 1_000)
   NESTOR_TASK_CONCURRENCY: number = 10;
 
-  /** The work pools that this process serves, and makes where they are not there: `etl,heavy:nest-process:4`. */
+  /** Only the background tasks with these keys, with commas between. */
+  @IsOptional()
+  @IsString()
+  NESTOR_TASKS?: string;
+
+  /** The work pools that this process serves, and makes where they are not there: `etl,heavy/nightly:nest-process:4`. */
   @IsOptional()
   @IsString()
   NESTOR_WORK_POOLS?: string;
@@ -111,6 +117,14 @@ export class Environment {
   /** Whether this process looks for waiting runs once, and ends when those that it took have ended. */
   @TrueOrFalse()
   NESTOR_RUN_ONCE: string = 'false';
+
+  /** How long before its time this process takes a run of a work pool; at most `5m`. */
+  @IsString()
+  NESTOR_PREFETCH: string = '0s';
+
+  /** How long what was started for a run of a work pool may take to begin it, from a second to a day. */
+  @IsString()
+  NESTOR_PENDING_TIMEOUT: string = '10m';
 
   /** How long what was started for a run may take to end by itself before it is ended by force; at most a day. */
   @IsString()
@@ -144,6 +158,40 @@ export class Environment {
   @IsString()
   NESTOR_RETENTION_LOGS: string = RETENTION_DEFAULTS.NESTOR_RETENTION_LOGS;
 
+  /** Whether results are kept where neither task nor flow says so. */
+  @TrueOrFalse()
+  NESTOR_PERSIST_RESULTS: string = 'true';
+
+  /** Parameters, results and errors of more bytes go to the store. */
+  @WholeNumber(0, PAYLOAD_LIMIT_BYTES)
+  NESTOR_PAYLOAD_INLINE_LIMIT: number = PAYLOAD_DEFAULTS.NESTOR_PAYLOAD_INLINE_LIMIT;
+
+  /** More bytes are refused. */
+  @WholeNumber(1, PAYLOAD_LIMIT_BYTES)
+  NESTOR_PAYLOAD_MAX_BYTES: number = PAYLOAD_DEFAULTS.NESTOR_PAYLOAD_MAX_BYTES;
+
+  /** Where large ones are kept as files; without it in a table of the schema. */
+  @IsOptional()
+  @IsString()
+  NESTOR_PAYLOAD_DIRECTORY?: string;
+
+  /** Whether they are compressed. */
+  @TrueOrFalse()
+  NESTOR_PAYLOAD_GZIP: string = 'false';
+
+  /** What they are encrypted with: keys with commas between, of which the first encrypts and all decrypt. */
+  @IsOptional()
+  @IsString()
+  NESTOR_PAYLOAD_KEY?: string;
+
+  /** Whether tasks run although their outcome is remembered, and remember the new one. */
+  @TrueOrFalse()
+  NESTOR_CACHE_REFRESH: string = 'false';
+
+  /** Whether nothing is remembered, nor looked for. */
+  @TrueOrFalse()
+  NESTOR_CACHE_DISABLED: string = 'false';
+
   /** Names the code that runs, such as a git commit; kept with every run. */
   @IsOptional()
   @IsString()
@@ -153,7 +201,8 @@ export class Environment {
 /** The variables without a default. */
 const WITHOUT_DEFAULT = [
   ...['DATABASE_URL', 'NESTOR_DIRECT_URL', 'NESTOR_AUTH'],
-  ...['NESTOR_SECRET_KEY', 'NESTOR_WORK_POOLS', 'NESTOR_BUILD_ID'],
+  ...['NESTOR_SECRET_KEY', 'NESTOR_TASKS', 'NESTOR_WORK_POOLS', 'NESTOR_BUILD_ID'],
+  ...['NESTOR_PAYLOAD_DIRECTORY', 'NESTOR_PAYLOAD_KEY'],
 ];
 
 /** The names of all variables. */

@@ -1,4 +1,5 @@
 import { SERVICE_NAMES } from '@nestor/orchestrator';
+import { VARIABLES } from './environment-variables.js';
 import { InvalidEnvironmentError, readEnvironment, type Settings } from './environment.js';
 
 const DEFAULTS: Settings = {
@@ -18,10 +19,13 @@ const DEFAULTS: Settings = {
   maxRecoveries: 10,
   secretKey: null,
   taskConcurrency: 10,
+  tasks: null,
   workPools: [],
   unqueued: true,
   workerLimit: 200,
   runsOnce: false,
+  prefetchMs: 0,
+  pendingTimeoutMs: 600_000,
   killGraceMs: 30_000,
   services: {},
   retention: {
@@ -31,6 +35,9 @@ const DEFAULTS: Settings = {
     artifacts: false,
     logs: '30d',
   },
+  persistsResults: true,
+  payloads: { inlineLimit: 65_536, maxBytes: 67_108_864, directory: null, isCompressed: false, key: null },
+  cache: { refresh: false, disabled: false },
   buildId: null,
 };
 
@@ -91,6 +98,7 @@ describe('reading the environment', () => {
     ['NESTOR_MAX_RECOVERIES', { NESTOR_MAX_RECOVERIES: '1000' }, { maxRecoveries: 1_000 }],
     ['NESTOR_MAX_RECOVERIES, none', { NESTOR_MAX_RECOVERIES: '0' }, { maxRecoveries: 0 }],
     ['NESTOR_TASK_CONCURRENCY', { NESTOR_TASK_CONCURRENCY: '0' }, { taskConcurrency: 0 }],
+    ['NESTOR_TASKS', { NESTOR_TASKS: 'Mails.send, Mails.count' }, { tasks: ['Mails.send', 'Mails.count'] }],
     ['NESTOR_SERVICES, none', { NESTOR_SERVICES: 'none' }, { services: false }],
     [
       'NESTOR_SERVICES, some',
@@ -131,10 +139,40 @@ describe('reading the environment', () => {
         ],
       },
     ],
+    [
+      'NESTOR_WORK_POOLS, some queues of them',
+      { NESTOR_WORK_POOLS: 'etl/nightly, heavy/a / b:nest-process:4' },
+      {
+        workPools: [
+          { name: 'etl', type: 'nest', queues: ['nightly'] },
+          { name: 'heavy', type: 'nest-process', queues: ['a', 'b'], limit: 4 },
+        ],
+      },
+    ],
     ['NESTOR_UNQUEUED', { NESTOR_UNQUEUED: 'false' }, { unqueued: false }],
     ['NESTOR_WORKER_LIMIT', { NESTOR_WORKER_LIMIT: '0' }, { workerLimit: 0 }],
     ['NESTOR_RUN_ONCE', { NESTOR_RUN_ONCE: 'true' }, { runsOnce: true }],
+    ['NESTOR_PREFETCH', { NESTOR_PREFETCH: '5m' }, { prefetchMs: 300_000 }],
+    ['NESTOR_PENDING_TIMEOUT', { NESTOR_PENDING_TIMEOUT: '1s' }, { pendingTimeoutMs: 1_000 }],
     ['NESTOR_KILL_GRACE', { NESTOR_KILL_GRACE: '5s' }, { killGraceMs: 5_000 }],
+    ['NESTOR_PERSIST_RESULTS', { NESTOR_PERSIST_RESULTS: 'false' }, { persistsResults: false }],
+    [
+      'NESTOR_PAYLOAD_INLINE_LIMIT and NESTOR_PAYLOAD_MAX_BYTES',
+      { NESTOR_PAYLOAD_INLINE_LIMIT: '0', NESTOR_PAYLOAD_MAX_BYTES: '1' },
+      { payloads: { ...DEFAULTS.payloads, inlineLimit: 0, maxBytes: 1 } },
+    ],
+    [
+      'NESTOR_PAYLOAD_DIRECTORY',
+      { NESTOR_PAYLOAD_DIRECTORY: '/shared/payloads' },
+      { payloads: { ...DEFAULTS.payloads, directory: '/shared/payloads' } },
+    ],
+    [
+      'NESTOR_PAYLOAD_GZIP and NESTOR_PAYLOAD_KEY',
+      { NESTOR_PAYLOAD_GZIP: 'true', NESTOR_PAYLOAD_KEY: `2026:${KEY}` },
+      { payloads: { ...DEFAULTS.payloads, isCompressed: true, key: `2026:${KEY}` } },
+    ],
+    ['NESTOR_CACHE_REFRESH', { NESTOR_CACHE_REFRESH: 'true' }, { cache: { refresh: true, disabled: false } }],
+    ['NESTOR_CACHE_DISABLED', { NESTOR_CACHE_DISABLED: 'true' }, { cache: { refresh: false, disabled: true } }],
     ['NESTOR_SECRET_KEY', { NESTOR_SECRET_KEY: KEY }, { secretKey: KEY }],
     [
       'NESTOR_SECRET_KEY, several',
@@ -145,38 +183,7 @@ describe('reading the environment', () => {
     expect(readEnvironment(variables)).toEqual({ ...DEFAULTS, ...expected });
   });
 
-  it.each([
-    'DATABASE_URL',
-    'NESTOR_DIRECT_URL',
-    'NESTOR_HOME',
-    'NESTOR_HOST',
-    'NESTOR_PORT',
-    'NESTOR_AUTH',
-    'NESTOR_SCHEMA',
-    'NESTOR_APP',
-    'NESTOR_POOL_SIZE',
-    'NESTOR_DRAIN',
-    'NESTOR_CANCEL_GRACE',
-    'NESTOR_CANCELLATION_TIMEOUT',
-    'NESTOR_PAUSE_ON_SHUTDOWN',
-    'NESTOR_MAX_STALL',
-    'NESTOR_MAX_RECOVERIES',
-    'NESTOR_RUN_HEARTBEAT',
-    'NESTOR_TASK_CONCURRENCY',
-    'NESTOR_BUILD_ID',
-    'NESTOR_SECRET_KEY',
-    'NESTOR_WORK_POOLS',
-    'NESTOR_UNQUEUED',
-    'NESTOR_WORKER_LIMIT',
-    'NESTOR_RUN_ONCE',
-    'NESTOR_KILL_GRACE',
-    'NESTOR_SERVICES',
-    'NESTOR_RETENTION_RUNS',
-    'NESTOR_RETENTION_EVENTS',
-    'NESTOR_RETENTION_EVENTS_BY_TYPE',
-    'NESTOR_RETENTION_ARTIFACTS',
-    'NESTOR_RETENTION_LOGS',
-  ])('%s counts as not set when it is blank', (name) => {
+  it.each(VARIABLES)('%s counts as not set when it is blank', (name) => {
     expect(readEnvironment({ [name]: '' })).toEqual(DEFAULTS);
     expect(readEnvironment({ [name]: '  ' })).toEqual(DEFAULTS);
   });
@@ -244,8 +251,27 @@ describe('reading the environment', () => {
     ['NESTOR_WORK_POOLS', 'etl:docker', WORK_POOLS],
     ['NESTOR_WORK_POOLS', 'etl:nest:0', WORK_POOLS],
     ['NESTOR_WORK_POOLS', 'etl:nest:4:5', WORK_POOLS],
-    ['NESTOR_WORK_POOLS', 'a/b', WORK_POOLS],
+    ['NESTOR_WORK_POOLS', 'a%b', WORK_POOLS],
     ['NESTOR_WORK_POOLS', 'etl,etl:nest', 'NESTOR_WORK_POOLS names "etl" twice'],
+    ['NESTOR_WORK_POOLS', 'etl/', WORK_POOLS],
+    ['NESTOR_WORK_POOLS', 'etl/a,etl/b', 'NESTOR_WORK_POOLS names "etl" twice'],
+    [
+      'NESTOR_TASKS',
+      'Mails.send,',
+      'NESTOR_TASKS must name tasks by their keys with commas between, such as Mails.send',
+    ],
+    ['NESTOR_PREFETCH', '301s', 'NESTOR_PREFETCH must be a duration such as 0s, at most 5m'],
+    ['NESTOR_PENDING_TIMEOUT', '999ms', 'NESTOR_PENDING_TIMEOUT must be at least 1s'],
+    ['NESTOR_PERSIST_RESULTS', 'no', 'NESTOR_PERSIST_RESULTS must be true or false'],
+    ['NESTOR_PAYLOAD_MAX_BYTES', '262144001', 'NESTOR_PAYLOAD_MAX_BYTES must be a whole number from 1 to 262144000'],
+    ['NESTOR_PAYLOAD_INLINE_LIMIT', '64KiB', 'NESTOR_PAYLOAD_INLINE_LIMIT must be a whole number from 0 to 262144000'],
+    [
+      'NESTOR_PAYLOAD_INLINE_LIMIT',
+      '67108865',
+      'NESTOR_PAYLOAD_INLINE_LIMIT must not be more than NESTOR_PAYLOAD_MAX_BYTES',
+    ],
+    ['NESTOR_PAYLOAD_KEY', 'hunter2', SECRET_KEY.replace('SECRET', 'PAYLOAD')],
+    ['NESTOR_CACHE_DISABLED', '1', 'NESTOR_CACHE_DISABLED must be true or false'],
     ['NESTOR_UNQUEUED', 'no', 'NESTOR_UNQUEUED must be true or false'],
     ['NESTOR_WORKER_LIMIT', '-1', 'NESTOR_WORKER_LIMIT must be a whole number from 0 to 10000'],
     ['NESTOR_RUN_ONCE', 'yes', 'NESTOR_RUN_ONCE must be true or false'],

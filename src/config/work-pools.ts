@@ -2,6 +2,8 @@
 export interface ServedWorkPool {
   readonly name: string;
   readonly type: string;
+  /** Only these queues of it; left out for all. */
+  readonly queues?: readonly string[];
   /** How many of its runs this process executes at a time; left out for what is usual of its type. */
   readonly limit?: number;
 }
@@ -16,13 +18,16 @@ export function workPoolProblems(text: string | undefined): string[] {
   const pools = entriesOf(text);
   const names = pools.map(({ name }) => name);
   const isFine = pools.every(
-    ({ name, type, limit, rest }) =>
-      NAME.test(name) && TYPES.includes(type) && rest.length === 0 && (limit === undefined || isCount(limit)),
+    ({ name, queues, type, limit, rest }) =>
+      [name, ...queues].every((one) => NAME.test(one)) &&
+      TYPES.includes(type) &&
+      rest.length === 0 &&
+      (limit === undefined || isCount(limit)),
   );
   if (!isFine) {
     return [
-      `NESTOR_WORK_POOLS must name pools with commas between, each with a type (${TYPES.join(', ')}) and a limit of 1 to ${MOST} after colons ` +
-        'if you like, such as etl,heavy:nest-process:4',
+      `NESTOR_WORK_POOLS must name pools with commas between, each with queues after slashes, and a type (${TYPES.join(', ')}) and a limit ` +
+        `of 1 to ${MOST} after colons if you like, such as etl,heavy/nightly:nest-process:4`,
     ];
   }
   const twice = names.find((name, index) => names.indexOf(name) < index);
@@ -31,8 +36,9 @@ export function workPoolProblems(text: string | undefined): string[] {
 
 /** The pools that `NESTOR_WORK_POOLS` names; it has no problems. */
 export function servedPools(text: string | undefined): readonly ServedWorkPool[] {
-  return entriesOf(text).map(({ name, type, limit }) => ({
+  return entriesOf(text).map(({ name, queues, type, limit }) => ({
     ...{ name, type },
+    ...(queues.length > 0 && { queues }),
     ...(limit !== undefined && { limit: Number(limit) }),
   }));
 }
@@ -40,8 +46,9 @@ export function servedPools(text: string | undefined): readonly ServedWorkPool[]
 function entriesOf(text = '') {
   if (text.trim() === '') return [];
   return text.split(',').map((entry) => {
-    const [name = '', type = 'nest', limit, ...rest] = entry.split(':').map((part) => part.trim());
-    return { name, type, limit, rest };
+    const [place = '', type = 'nest', limit, ...rest] = entry.split(':').map((part) => part.trim());
+    const [name = '', ...queues] = place.split('/').map((part) => part.trim());
+    return { name, queues, type, limit, rest };
   });
 }
 

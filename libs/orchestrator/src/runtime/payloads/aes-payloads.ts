@@ -1,4 +1,5 @@
-import { AES_256_GCM, AesKeyRing, type AesKey } from '../secrets/aes-key-ring.js';
+import { AES_256_GCM, AesKeyRing } from '../secrets/aes-key-ring.js';
+import { secretKeysOf, type SecretKeyOption } from '../secrets/secret-key-option.js';
 import type { PayloadCodec } from './payload-codec.js';
 import { InvalidPayloadOptionError } from './payload-errors.js';
 
@@ -13,6 +14,8 @@ const OPTION = 'payloads.codec (aesPayloads)';
  *
  * Messages of failures, names, tags, keys of calls and log lines are no payloads; they stay readable.
  *
+ * @param keys as of option `secretKey`: objects, or a text such as `2026:…,2025:…`.
+ *
  * @example
  * ```ts
  * OrchestratorModule.forRoot({
@@ -21,18 +24,11 @@ const OPTION = 'payloads.codec (aesPayloads)';
  * ```
  * @throws {InvalidPayloadOptionError} when a key has not 32 bytes, or two have one id.
  */
-export function aesPayloads(keys: AesKey | readonly AesKey[]): PayloadCodec {
-  const ring = new AesKeyRing(
-    isList(keys) ? keys : [keys],
-    (problem) => new InvalidPayloadOptionError(OPTION, problem),
-  );
+export function aesPayloads(keys: SecretKeyOption): PayloadCodec {
+  const ring = new AesKeyRing(secretKeysOf(keys), (problem) => new InvalidPayloadOptionError(OPTION, problem));
   return {
     name: AES_256_GCM,
     encode: (bytes) => ring.encrypt(bytes),
     decode: (bytes) => ring.decrypt(bytes),
   };
-}
-
-function isList(keys: AesKey | readonly AesKey[]): keys is readonly AesKey[] {
-  return Array.isArray(keys);
 }

@@ -62,8 +62,16 @@ describe('aesPayloads', () => {
     expect(() => aesPayloads({ id: '2026', key: first }).decode(bytes)).toThrow(/another key of the id "2026"/);
   });
 
+  it('takes its keys as a text', async () => {
+    const text = [`2026:${second.toString('base64')}`, ` 2025:${first.toString('hex')}`].join(',');
+    const bytes = await encoded(aesPayloads(text), Buffer.from('a'));
+    expect(Buffer.from(await rotated.decode(bytes)).toString()).toBe('a');
+    expect(Buffer.from(await aesPayloads(text).decode(await encoded(old, Buffer.from('b')))).toString()).toBe('b');
+  });
+
   it.each<[string, Parameters<typeof aesPayloads>[0], RegExp]>([
     ['no key', [], /has no key/],
+    ['a text that is no key', '2026:hunter2', /"2026" of \d+ bytes; it must have 32/],
     ['a key that is too short', { id: 'a', key: 'c2hvcnQ=' }, /"a" of 5 bytes; it must have 32/],
     ['two keys of one id', [{ id: 'a', key: first }, { id: 'a', key: second }], /two keys with the id "a"/],
     ['an id that is none', { id: 'ä', key: first }, /id "ä"/],
