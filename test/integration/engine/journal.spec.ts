@@ -176,6 +176,28 @@ describe('the journal', () => {
     }
   });
 
+  it('tells when all is written that came in so far, while others go on writing', async () => {
+    const most = 300; // in case it waits for them to stop
+    let written = 0;
+    let goOn = true;
+    const writing = async (): Promise<void> => {
+      for (; goOn && written < most; written += 1) await journal.write(entryOf());
+    };
+    const writers = [writing(), writing(), writing()];
+    await waitFor(() => written > 10);
+
+    const ours = entryOf();
+    journal.rideAlongWith(ours);
+    const before = written;
+    await journal.settled();
+    const meanwhile = written - before;
+    goOn = false;
+    expect(await isWritten(idOf(ours))).toBe(true);
+    await Promise.all(writers);
+    expect(meanwhile).toBeLessThanOrEqual(2 * writers.length); // the flush under way, and the one that carries ours
+    await journal.settled(); // there is nothing to wait for
+  });
+
   it('fails alone an entry that the database refuses, and writes the rest of its batch', async () => {
     const entries = Array.from({ length: 9 }, (_, n) => entryOf(n === 4 ? { name: 'not\0text' } : {}));
     const outcomes = await Promise.allSettled(entries.map((entry) => journal.write(entry)));

@@ -59,7 +59,7 @@ export class WaitingRuns {
    * @param waits whether somebody waits on behalf of an attempt with that signal.
    */
   async onlyWait(waits: (signal: AbortSignal) => boolean): Promise<boolean> {
-    await this.journal.settled();
+    await this.journal.idle();
     await new Promise((resolve) => setImmediate(resolve)); // whoever heard of it goes on first
     return !this.runClaimer.isTaking && !this.taskClaimer.isTaking && this.engine.onlyWaits(waits);
   }

@@ -29,6 +29,11 @@ const HIGH_WATER = MAX_BATCH;
 export class Journal {
   private readonly logger = new Logger(Journal.name);
   private queue: QueuedEntry[] = [];
+  /** How many entries have come into the queue, and how many of them, the first ones, are dealt with. */
+  private appended = 0;
+  private dealtWith = 0;
+  /** Who waits until so many are, in that order. */
+  private readonly waitingFor: { readonly upTo: number; readonly goOn: () => void }[] = [];
   /** The entries of task runs in the queue, by id. */
   private readonly queuedTasks = new Map<string, QueuedEntry>();
   private flushing: Promise<void> | null = null;
@@ -85,14 +90,17 @@ export class Journal {
     this.turnstile.wait(flowRunId, goOn);
   }
 
-  /** Resolves when everything that was appended so far is written, refused or given up. */
-  async settled(): Promise<void> {
-    if (this.queue.length === 0 && !this.flushing && !this.flushScheduled) return;
+  /** Resolves when everything that was appended so far is written, refused or given up, whatever comes in meanwhile. */
+  settled(): Promise<void> {
+    const upTo = this.appended;
+    if (this.dealtWith === upTo) return Promise.resolve();
     this.scheduleFlush();
-    const last = this.queue.at(-1) ?? null;
-    while (this.flushing || this.flushScheduled || (last !== null && this.queue.includes(last))) {
-      await (this.flushing ?? new Promise((resolve) => setImmediate(resolve)));
-    }
+    return new Promise((goOn) => this.waitingFor.push({ upTo, goOn }));
+  }
+
+  /** Resolves when there is nothing left to be written: what comes in meanwhile is waited for as well. */
+  async idle(): Promise<void> {
+    while (this.dealtWith < this.appended) await this.settled();
   }
 
   /**
@@ -142,6 +150,7 @@ export class Journal {
     const states = 'state' in entry ? [entry.state] : [];
     const queued: QueuedEntry = { entry, states, waiting: waiting ? [waiting] : [] };
     this.queue.push(queued);
+    this.appended += 1;
     if (entry.kind === 'save-task-run') this.queuedTasks.set(entry.write.created.id, queued);
   }
 
@@ -173,6 +182,8 @@ export class Journal {
       // Once the batch is on its way to the server, which works on it while we work on the next.
       setImmediate(() => this.turnstile.letIn(MAX_BATCH));
       await flushed;
+      this.dealtWith += size;
+      while (this.waitingFor[0] && this.waitingFor[0].upTo <= this.dealtWith) this.waitingFor.shift()?.goOn();
     }
   }
 
