@@ -7,7 +7,7 @@ import { FlowRunsRepository } from '../../../libs/orchestrator/src/records/flow-
 import { RunClaimer } from '../../../libs/orchestrator/src/runtime/recovery/run-claimer.service.js';
 import { RunObserver } from '../../../libs/orchestrator/src/runtime/control/run-observer.service.js';
 import { Sweeper } from '../../../libs/orchestrator/src/runtime/recovery/sweeper.service.js';
-import type { WakeableLoop } from '../../../libs/orchestrator/src/runtime/recovery/wakeable-loop.js';
+import type { WakeableLoop } from '../../../libs/orchestrator/src/runtime/loops/wakeable-loop.js';
 import { testDatabase } from '../../support/database.js';
 import { Gate } from '../../support/gate.js';
 import { flowRunOf, illegalHistories } from '../../support/history.js';

@@ -1,7 +1,7 @@
 import { Logger } from '@nestjs/common';
 import { Loops } from '@nestor/orchestrator';
 import type { TestDatabase } from '@nestor/testing';
-import { WakeableLoop } from '../../../libs/orchestrator/src/runtime/recovery/wakeable-loop.js';
+import { WakeableLoop } from '../../../libs/orchestrator/src/runtime/loops/wakeable-loop.js';
 import { testDatabase } from '../../support/database.js';
 import { Gate } from '../../support/gate.js';
 import { Relay, type RelayProcess } from '../../support/relay.js';

@@ -13,7 +13,7 @@ import { HookDelivery } from '../../../libs/orchestrator/src/runtime/hooks/hook-
 import { SharedLooks } from '../../../libs/orchestrator/src/runtime/loops/shared-looks.service.js';
 import { Foreman } from '../../../libs/orchestrator/src/runtime/maintenance/foreman.service.js';
 import { Sweeper } from '../../../libs/orchestrator/src/runtime/recovery/sweeper.service.js';
-import type { Rest } from '../../../libs/orchestrator/src/runtime/recovery/wakeable-loop.js';
+import type { Rest } from '../../../libs/orchestrator/src/runtime/loops/wakeable-loop.js';
 import { FlowRegistry } from '../../../libs/orchestrator/src/runtime/registry/flow-registry.js';
 import { LateRuns } from '../../../libs/orchestrator/src/runtime/scheduler/late-runs.service.js';
 import { Scheduler } from '../../../libs/orchestrator/src/runtime/scheduler/scheduler.service.js';

@@ -2,8 +2,8 @@ import { Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common'
 import { ConcurrencyLimitsRepository } from '../../records/concurrency-limits/concurrency-limits.repository.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
 import { Loops } from '../loops/loops.service.js';
+import { WakeableLoop, type NextRound, type Rest } from '../loops/wakeable-loop.js';
 import { whenTold } from '../notifications/when-told.js';
-import { WakeableLoop, type NextRound, type Rest } from '../recovery/wakeable-loop.js';
 
 /** How long a limit that was created elsewhere may go unnoticed when nobody tells of it. */
 const EVERY_MS = 5_000;

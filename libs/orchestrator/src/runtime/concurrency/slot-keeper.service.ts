@@ -4,7 +4,7 @@ import { ConcurrencyClaimsRepository } from '../../records/concurrency-limits/co
 import { FairLinesRepository } from '../../records/fair-lines/fair-lines.repository.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { Loops } from '../loops/loops.service.js';
-import { WakeableLoop, type NextRound, type Rest } from '../recovery/wakeable-loop.js';
+import { WakeableLoop, type NextRound, type Rest } from '../loops/wakeable-loop.js';
 import { DatabaseClock } from '../transitions/database-clock.js';
 import { HandOver } from './hand-over.service.js';
 import { RunSlots } from './run-slots.service.js';

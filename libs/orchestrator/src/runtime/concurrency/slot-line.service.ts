@@ -8,8 +8,8 @@ import {
 import type { Attempt } from '../engine/attempt.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
 import { Loops } from '../loops/loops.service.js';
+import { WakeableLoop } from '../loops/wakeable-loop.js';
 import { topicsOf } from '../notifications/notifier.service.js';
-import { WakeableLoop } from '../recovery/wakeable-loop.js';
 import { DatabaseClock } from '../transitions/database-clock.js';
 
 /** How long it may go unnoticed that a claim was given its slots. */

@@ -7,9 +7,9 @@ import { callAfter } from '../engine/wait-until.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
 import { Loops } from '../loops/loops.service.js';
+import { WakeableLoop } from '../loops/wakeable-loop.js';
 import { isRoot } from '../transitions/live-run.js';
 import { topicsOf } from '../notifications/notifier.service.js';
-import { WakeableLoop } from '../recovery/wakeable-loop.js';
 
 /** How long a change that nobody told of may go unnoticed. */
 const EVERY_MS = 5_000;

@@ -7,9 +7,9 @@ import { TaskRunsRepository } from '../../records/task-runs/task-runs.repository
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
 import { Loops } from '../loops/loops.service.js';
+import { WakeableLoop, type NextRound, type Rest } from '../loops/wakeable-loop.js';
 import { Notifier } from '../notifications/notifier.service.js';
 import { whenTold } from '../notifications/when-told.js';
-import { WakeableLoop, type NextRound, type Rest } from '../recovery/wakeable-loop.js';
 import { FlowRegistry } from '../registry/flow-registry.js';
 import { hookedFlowRun, hookedTaskRun, type HookCall } from './hook-call.js';
 import { HookCaller } from './hook-caller.service.js';

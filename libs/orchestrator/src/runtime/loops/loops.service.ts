@@ -7,10 +7,10 @@ import { ProcessesRepository } from '../../records/processes/processes.repositor
 import { withinMs } from '../engine/wait-until.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
 import { isPassive } from '../passive-start.js';
-import type { WakeableLoop } from '../recovery/wakeable-loop.js';
 import { DatabaseClock } from '../transitions/database-clock.js';
 import type { LoopStatus } from './loop-status.js';
 import { SharedLooks } from './shared-looks.service.js';
+import type { WakeableLoop } from './wakeable-loop.js';
 
 /** What has been due for longer than this is not done as promised: most loops look every five seconds, none more rarely than 20. */
 const BEHIND_MS = 30_000;

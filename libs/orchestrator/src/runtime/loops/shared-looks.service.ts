@@ -2,7 +2,7 @@ import { Injectable, Logger, type BeforeApplicationShutdown, type OnApplicationB
 import { LooksRepository } from '../../records/looks/looks.repository.js';
 import { withinMs } from '../engine/wait-until.js';
 import { isPassive } from '../passive-start.js';
-import type { Rest, WakeableLoop } from '../recovery/wakeable-loop.js';
+import type { Rest, WakeableLoop } from './wakeable-loop.js';
 
 /**
  * More often than any loop looks by itself that rests, so that none has to. The lease of a slot lasts a second at least: slots are free

@@ -15,8 +15,8 @@ import { DeclaredDeployments } from '../deployments/declared-deployments.service
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { ProcessAbilities } from '../leases/process-abilities.js';
 import { Loops } from '../loops/loops.service.js';
+import { WakeableLoop, type NextRound, type Rest } from '../loops/wakeable-loop.js';
 import { Notifier } from '../notifications/notifier.service.js';
-import { WakeableLoop, type NextRound, type Rest } from '../recovery/wakeable-loop.js';
 import { DatabaseClock } from '../transitions/database-clock.js';
 import { RunClosing } from '../transitions/run-closing.service.js';
 import { StoredRuns } from '../transitions/stored-runs.service.js';

@@ -6,7 +6,7 @@ import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
 import { Transactions } from '../../persistence/transactions.js';
 import { TaskCacheRepository } from '../../records/task-cache/task-cache.repository.js';
 import { Loops } from '../loops/loops.service.js';
-import { WakeableLoop } from '../recovery/wakeable-loop.js';
+import { WakeableLoop } from '../loops/wakeable-loop.js';
 import { SERVICE_SETTINGS, type ServiceSettings } from '../services/service-settings.js';
 
 /** Partitions exist three weeks ahead, and an expired outcome is found by nobody: a few missed rounds do no harm. */

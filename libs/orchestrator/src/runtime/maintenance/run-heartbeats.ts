@@ -6,7 +6,7 @@ import { EventsRepository, type NewEvent } from '../../records/events/events.rep
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { ActiveFlowRuns, type ActiveFlowRun } from '../engine/active-flow-runs.js';
 import { Loops } from '../loops/loops.service.js';
-import { WakeableLoop } from '../recovery/wakeable-loop.js';
+import { WakeableLoop } from '../loops/wakeable-loop.js';
 import { DatabaseClock } from '../transitions/database-clock.js';
 import type { LiveFlowRun } from '../transitions/live-run.js';
 

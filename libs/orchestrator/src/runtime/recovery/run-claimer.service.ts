@@ -10,6 +10,7 @@ import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { ProcessAbilities } from '../leases/process-abilities.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
 import { Loops } from '../loops/loops.service.js';
+import { WakeableLoop, type NextRound, type Rest } from '../loops/wakeable-loop.js';
 import { Notifier, topicsOf } from '../notifications/notifier.service.js';
 import { DatabaseClock } from '../transitions/database-clock.js';
 import type { BaseWorker } from '../workers/base-worker.js';
@@ -18,7 +19,6 @@ import { FreeLane, PoolLane, type Claimant, type Lane } from '../workers/lane.js
 import { WORKER_SETTINGS, type WorkerSettings } from '../workers/worker-settings.js';
 import { NEST_TYPE, WorkerTypes } from '../workers/worker-types.service.js';
 import { SingleLook } from './single-look.js';
-import { WakeableLoop, type NextRound, type Rest } from './wakeable-loop.js';
 
 /** How many runs are claimed at a time: beyond that the cost of a run is flat, and others want some too. */
 const CLAIM_BATCH = 100;

@@ -25,6 +25,7 @@ import { DEATH_RULES } from '../leases/lease-settings.js';
 import { HookDelivery } from '../hooks/hook-delivery.service.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
 import { Loops } from '../loops/loops.service.js';
+import { WakeableLoop, type NextRound, type Rest } from '../loops/wakeable-loop.js';
 import { Notifier, topicsOf } from '../notifications/notifier.service.js';
 import { FlowRegistry } from '../registry/flow-registry.js';
 import { RunClosing } from '../transitions/run-closing.service.js';
@@ -32,7 +33,6 @@ import { StoredRuns } from '../transitions/stored-runs.service.js';
 import { DatabaseClock } from '../transitions/database-clock.js';
 import { OverdueRuns } from './overdue-runs.service.js';
 import { RunClaimer } from './run-claimer.service.js';
-import { WakeableLoop, type NextRound, type Rest } from './wakeable-loop.js';
 import { SERVICE_SETTINGS, type ServiceSettings } from '../services/service-settings.js';
 
 /** How many runs of dead processes are dealt with at a time. */

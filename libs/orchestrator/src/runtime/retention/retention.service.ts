@@ -6,7 +6,7 @@ import { RetentionPassesRepository } from '../../records/retention/retention-pas
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
 import { Loops } from '../loops/loops.service.js';
-import { WakeableLoop } from '../recovery/wakeable-loop.js';
+import { WakeableLoop } from '../loops/wakeable-loop.js';
 import { SERVICE_SETTINGS, type ServiceSettings } from '../services/service-settings.js';
 import { DatabaseClock } from '../transitions/database-clock.js';
 import { ExpiredEvents } from './expired-events.service.js';

@@ -3,7 +3,7 @@ import { Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs
 import { FlowRunsRepository, type LateFlowRun } from '../../records/flow-runs/flow-runs.repository.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { Loops } from '../loops/loops.service.js';
-import { WakeableLoop, type NextRound, type Rest } from '../recovery/wakeable-loop.js';
+import { WakeableLoop, type NextRound, type Rest } from '../loops/wakeable-loop.js';
 import { DatabaseClock } from '../transitions/database-clock.js';
 import { StoredRuns } from '../transitions/stored-runs.service.js';
 import { SERVICE_SETTINGS, type ServiceSettings } from '../services/service-settings.js';

@@ -3,7 +3,7 @@ import { Transactions } from '../../persistence/transactions.js';
 import { ScheduleFillingRepository } from '../../records/deployments/schedule-filling.repository.js';
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { Loops } from '../loops/loops.service.js';
-import { WakeableLoop, type NextRound, type Rest } from '../recovery/wakeable-loop.js';
+import { WakeableLoop, type NextRound, type Rest } from '../loops/wakeable-loop.js';
 import { DatabaseClock } from '../transitions/database-clock.js';
 import { ScheduleFiller } from './schedule-filler.service.js';
 import { ScheduleNews } from './schedule-news.service.js';

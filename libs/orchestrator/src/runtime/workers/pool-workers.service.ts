@@ -5,7 +5,7 @@ import { WorkersRepository } from '../../records/work-pools/workers.repository.j
 import { ENGINE_SETTINGS, type EngineSettings } from '../engine-settings.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
 import { Loops } from '../loops/loops.service.js';
-import { WakeableLoop } from '../recovery/wakeable-loop.js';
+import { WakeableLoop } from '../loops/wakeable-loop.js';
 import { PoolStatuses } from '../work-pools/pool-statuses.service.js';
 import { WorkPools } from '../work-pools/work-pools.service.js';
 import type { WorkPoolOptions } from '../work-pools/work-pool-values.js';
