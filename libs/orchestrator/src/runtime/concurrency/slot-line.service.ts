@@ -9,7 +9,7 @@ import type { Attempt } from '../engine/attempt.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
 import { Loops } from '../loops/loops.service.js';
 import { WakeableLoop } from '../loops/wakeable-loop.js';
-import { topicsOf } from '../notifications/notifier.service.js';
+import { whenToldOf } from '../notifications/when-told.js';
 import { DatabaseClock } from '../transitions/database-clock.js';
 
 /** How long it may go unnoticed that a claim was given its slots. */
@@ -53,14 +53,9 @@ export class SlotLine implements OnApplicationBootstrap {
   ) {}
 
   onApplicationBootstrap(): void {
-    this.process.listen({
-      notified: (payload) => {
-        if (payload === null) return this.lookAtAll();
-        for (const topic of topicsOf(payload)) if (topic.startsWith('slot:')) this.granted(topic.slice('slot:'.length));
-      },
-      rejoined: () => this.lookAtAll(),
-    });
-    this.clock.onSkip(() => this.lookAtAll());
+    const lookAtAll = (): void => this.lookAtAll();
+    this.process.listen(whenToldOf('slot', (claimId) => this.granted(claimId), lookAtAll));
+    this.clock.onSkip(lookAtAll);
     this.loops.start('slot-line', this.loop);
   }
 

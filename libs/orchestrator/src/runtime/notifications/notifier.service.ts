@@ -35,6 +35,11 @@ type PrivateTopic =
   /** A claim of it has the slots it waited for: `slot:<claim>`. */
   `slot:${string}`;
 
+type BeforeColon<T> = T extends `${infer Before}:${string}` ? Before : never;
+
+/** The topics that name one thing, or may: `<topic>:<name>`. */
+export type NamingTopic = BeforeColon<Topic | PrivateTopic>;
+
 /** PostgreSQL takes less than 8,000 bytes. */
 const MAX_PAYLOAD = 7_000;
 

@@ -11,7 +11,8 @@ import { ProcessAbilities } from '../leases/process-abilities.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
 import { Loops } from '../loops/loops.service.js';
 import { WakeableLoop, type NextRound, type Rest } from '../loops/wakeable-loop.js';
-import { Notifier, topicsOf } from '../notifications/notifier.service.js';
+import { Notifier } from '../notifications/notifier.service.js';
+import { whenToldOf } from '../notifications/when-told.js';
 import { DatabaseClock } from '../transitions/database-clock.js';
 import type { BaseWorker } from '../workers/base-worker.js';
 import { InfrastructureRuns } from '../workers/infrastructure-runs.service.js';
@@ -26,8 +27,6 @@ const CLAIM_BATCH = 100;
 /** Without a wake-up, somebody may have let go of a run unnoticed for this long. */
 const IDLE_MS = 5_000;
 const AFTER_FAILURE_MS = 1_000;
-/** See `Topic`. */
-const DUE_RUN = 'due:';
 /** More that are told of by their ids than this are taken at a look. */
 const MOST_NAMED = 3;
 /** What is due and was not to be had is in the hands of somebody who may let go of it. */
@@ -87,8 +86,9 @@ export class RunClaimer implements OnApplicationBootstrap {
   onApplicationBootstrap(): void {
     this.lanes = this.worker ? this.lanesOf(this.worker) : [];
     if (this.abilities.flowIds.length === 0 || this.lanes.length === 0) return this.lookNoMore(); // nothing could be claimed here
-    this.process.listen({ notified: (payload) => this.hear(payload), rejoined: () => this.wake() });
-    this.clock.onSkip(() => this.wake());
+    const wake = (): void => this.wake();
+    this.process.listen(whenToldOf('due', (flowRunId) => this.takeNamed(flowRunId), wake));
+    this.clock.onSkip(wake);
     this.startedAt = performance.now();
     this.loops.start('claimer', this.loop);
   }
@@ -158,13 +158,6 @@ export class RunClaimer implements OnApplicationBootstrap {
       return new PoolLane(execute, this.claims, queues, Math.min(own, limit), prefetchMs);
     });
     return [...(unqueued ? [new FreeLane(here, this.claims, this.transactions, limit)] : []), ...poolLanes];
-  }
-
-  private hear(payload: string | null): void {
-    for (const topic of payload === null ? ['due' as const] : topicsOf(payload)) {
-      if (topic === 'due') this.wake();
-      else if (topic.startsWith(DUE_RUN)) this.takeNamed(topic.slice(DUE_RUN.length));
-    }
   }
 
   private elsewhere(worker: BaseWorker): Lane['execute'] {
