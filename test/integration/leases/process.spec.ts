@@ -225,7 +225,7 @@ describe('a process that executes runs', () => {
     it('sends none once it has stood still for longer than it may, and goes on when it turns again', async () => {
       const one = await relay.start('one', undefined, { maxStall: '1s' });
       await holdsItsLock(one.processId);
-      const { from, until } = await block(5_200);
+      const { from, until } = await block(4_800); // until about halfway between two heartbeats: the next comes after the look
       const [{ heartbeat_ms }] = (await rows()) as [ProcessRow];
       expect(heartbeat_ms).toBeLessThan(from + 2_500);
       await waitFor(async () => (await rows())[0]!.heartbeat_ms > until);
