@@ -4,6 +4,7 @@ import { InfrastructureNotes } from './infrastructure-notes.service.js';
 import { InfrastructureRuns } from './infrastructure-runs.service.js';
 import { NestProcessWorker } from './isolation/nest-process.worker.js';
 import { NestThreadWorker } from './isolation/nest-thread.worker.js';
+import { Lanes } from './lanes.service.js';
 import { HttpPushWorker } from './push/http-push.worker.js';
 import { PoolWorkers } from './pool-workers.service.js';
 import { ServedPools } from './served-pools.service.js';
@@ -13,6 +14,7 @@ import { WorkerTypes } from './worker-types.service.js';
 
 /** Where this process takes runs from. */
 export const workersProviders = [
+  Lanes,
   PoolWorkers,
   WorkerTypes,
   NestProcessWorker,
