@@ -50,13 +50,30 @@ describe('runs that nobody executes', () => {
     await create(store, story, state, fenceOf(creator, null));
     return story.run.id;
   };
-  const claim = async (over: Partial<Parameters<Store['claims']['claimFree']>[1]> = {}): Promise<string[]> => {
-    const request = { processId, app: 'test', flowIds: [flowId], limit: 100, ...over };
-    return idsOf(await store.transactions.single((tx) => store.claims.claimFree(tx, request)));
-  };
-  const claimNamed = async (id: string, over: { processId?: string } = {}): Promise<string[]> => {
-    const request = { processId, app: 'test', flowIds: [flowId], ...over };
-    return idsOf(await store.transactions.single((tx) => store.claims.claimNamed(tx, request, id)));
+  type Request = Parameters<Store['claims']['claimFree']>[1];
+  const request = (over: Partial<Request>): Request => ({
+    processId,
+    app: 'test',
+    flowIds: [flowId],
+    limit: 100,
+    ...over,
+  });
+  const claim = async (over: Partial<Request> = {}): Promise<string[]> =>
+    idsOf(await store.transactions.single((tx) => store.claims.claimFree(tx, request(over))));
+  const claimNamed = async (id: string, over: Partial<Request> = {}): Promise<string[]> =>
+    idsOf(await store.transactions.single((tx) => store.claims.claimNamed(tx, request(over), id)));
+  const claimInTurn = async (over: Partial<Request> = {}): Promise<string[]> =>
+    idsOf(await store.claims.claimFreeInTurn(request(over)));
+  /** What may be claimed of no queue is written in each of these statements. */
+  const waysToClaim: [string, (id: string, over?: Partial<Request>) => Promise<string[]>][] = [
+    ['as whatever is due', (_, over) => claim(over)],
+    ['by their ids', claimNamed],
+    ['in turn with those that have keys', (_, over) => claimInTurn(over)],
+  ];
+  const expectNoneClaimed = async (id: string, over: Partial<Request> = {}): Promise<void> => {
+    const before = await leaseOf(id);
+    for (const [way, take] of waysToClaim) expect([way, await take(id, over)]).toEqual([way, []]);
+    expect(await leaseOf(id)).toEqual(before);
   };
   const nextFree = (): Promise<number | null> => store.claims.nextFreeInMs({ app: 'test', flowIds: [flowId] });
   const leaseOf = async (id: string): Promise<[processId: string | null, epoch: number]> => {
@@ -91,15 +108,9 @@ describe('runs that nobody executes', () => {
       expect(await claim({ limit: 2 })).toEqual([third]);
     });
 
-    it('are claimed when they are of a deployment', async () => {
-      const id = await runIn(due(1));
-      await change(id, 'deployment_id = gen_random_uuid()');
-      expect(await claim()).toEqual([id]);
-    });
-
     it('are claimed for any of the flows a process has, and none when it has none', async () => {
       const id = await runIn(due(1));
-      expect(await claim({ flowIds: [] })).toEqual([]);
+      await expectNoneClaimed(id, { flowIds: [] });
       expect(await claim({ flowIds: [newId(), flowId] })).toEqual([id]);
     });
 
@@ -109,15 +120,36 @@ describe('runs that nobody executes', () => {
       ['within other runs', (id) => change(id, 'root_flow_run_id = gen_random_uuid()')],
       ['in work queues', (id) => change(id, 'work_queue_id = gen_random_uuid()')],
       ['that have not been given their turn', (id) => change(id, 'awaits_turn = true')],
+      ['in a line that nobody has opened', (id) => change(id, 'fair_line_id = gen_random_uuid()')],
+      [
+        'that another build has begun and is to go on with',
+        (id) => change(id, `pinned_build_id = 'b0', run_count = 1`),
+      ],
       ['that a process executes', async (id) => change(id, 'process_id = $2', await join(store))],
       ['whose process is gone: those are let go first', (id) => change(id, 'process_id = gen_random_uuid()')],
     ])('are left alone: runs %s', async (_, becomes) => {
       const id = await runIn(due(1));
       await becomes(id);
-      const before = await leaseOf(id);
-      expect(await claim()).toEqual([]);
-      expect(await claimNamed(id)).toEqual([]);
-      expect(await leaseOf(id)).toEqual(before);
+      await expectNoneClaimed(id, { buildId: 'b1' });
+      await expectNoneClaimed(id);
+    });
+
+    describe.each(waysToClaim)('are claimed %s', (_, take) => {
+      it.each([
+        ['have never begun', 'run_count = 0'],
+        ['have begun', 'run_count = 1'],
+        ['are of a deployment', 'deployment_id = gen_random_uuid()'],
+        ['have another priority', 'priority = 7'],
+        ['have a key, and have had their turn', `fairness_key = 'key'`],
+        ['are pinned to this build, which has begun them', `pinned_build_id = 'b1', run_count = 1`],
+        ['are pinned to another build, which has not begun them', `pinned_build_id = 'b0', run_count = 0`],
+      ])('when they %s', async (_, assignment) => {
+        const id = await runIn(due(1));
+        await change(id, assignment);
+        expect(await take(id, { buildId: 'b1' })).toEqual([id]);
+        expect(await leaseOf(id)).toEqual([processId, 1]);
+        await expectNoneClaimed(id, { buildId: 'b1', processId: await join(store) });
+      });
     });
 
     it('are not claimed by a process that is fenced, has left or never joined', async () => {
@@ -125,10 +157,7 @@ describe('runs that nobody executes', () => {
       const [fenced, gone] = [await join(store), await join(store)];
       await die(fenced);
       await store.transactions.single((tx) => store.processes.leave(tx, gone));
-      for (const nobody of [fenced, gone, newId()]) {
-        expect(await claim({ processId: nobody })).toEqual([]);
-        expect(await claimNamed(id, { processId: nobody })).toEqual([]);
-      }
+      for (const nobody of [fenced, gone, newId()]) await expectNoneClaimed(id, { processId: nobody });
       expect(await leaseOf(id)).toEqual([null, 0]);
     });
 
@@ -159,7 +188,7 @@ describe('runs that nobody executes', () => {
       const id = await runIn(due(1));
       const gate = new Gate();
       const claiming = store.transactions.run(async (tx) => {
-        const claimed = await store.claims.claimNamed(tx, { processId, app: 'test', flowIds: [flowId] }, id);
+        const claimed = await store.claims.claimNamed(tx, request({}), id);
         await gate.pass();
         return idsOf(claimed);
       });
@@ -173,8 +202,7 @@ describe('runs that nobody executes', () => {
       const scheduledTime = addMs(now(), -1);
       const message = 'The slot was taken.';
       const id = await runIn(scheduled({ name: 'AwaitingConcurrencySlot', scheduledTime, message }));
-      const request = { processId, app: 'test', flowIds: [flowId], limit: 1 };
-      const [claimed] = await store.transactions.single((tx) => store.claims.claimFree(tx, request));
+      const [claimed] = await store.transactions.single((tx) => store.claims.claimFree(tx, request({ limit: 1 })));
       expect(claimed!.state).toEqual((await store.flowRuns.load(id))!.state);
       expect(claimed!.state).toMatchObject({ name: 'AwaitingConcurrencySlot', message, details: { scheduledTime } });
     });
@@ -183,8 +211,7 @@ describe('runs that nobody executes', () => {
       const ids = [await runIn(due(3)), await runIn(due(2)), await runIn(due(1))];
       const gate = new Gate();
       const claiming = store.transactions.run(async (tx) => {
-        const request = { processId, app: 'test', flowIds: [flowId], limit: 2 };
-        const claimed = idsOf(await store.claims.claimFree(tx, request));
+        const claimed = idsOf(await store.claims.claimFree(tx, request({ limit: 2 })));
         await gate.pass();
         return claimed;
       });
@@ -219,9 +246,7 @@ describe('runs that nobody executes', () => {
     ['run', running()],
     ['are paused', paused()],
   ])('and %s are not claimed', async (_, state) => {
-    const id = await runIn(state);
-    expect(await claim()).toEqual([]);
-    expect(await claimNamed(id)).toEqual([]);
+    await expectNoneClaimed(await runIn(state));
   });
 
   describe('the next of which is due', () => {
