@@ -7,8 +7,8 @@ import { QuietNestLogger } from './quiet-nest.logger.js';
 import { aborted, stopSignal } from './stop-signal.js';
 
 /**
- * What is done for all processes of an application, in a process of its own: it schedules, sweeps, keeps house and so on. It listens
- * nowhere, and executes no waiting runs.
+ * What is done for all processes of an application, in a process of its own: it schedules, sweeps, keeps house and so on. It
+ * listens nowhere, and executes no waiting runs.
  */
 async function main(): Promise<void> {
   const stop = stopSignal();

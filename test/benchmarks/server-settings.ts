@@ -14,7 +14,8 @@ export interface ServerSettings {
 /**
  * Reads the settings as sessions of this role get them.
  *
- * @throws {UnsuitableServerError} when one is not on: a commit that may be lost costs next to nothing, and every figure would be worth as much.
+ * @throws {UnsuitableServerError} when one is not on: a commit that may be lost costs next to nothing, and every
+ * figure would be worth as much.
  */
 export async function checkServerSettings(url: string): Promise<ServerSettings> {
   const settings = await withClient(url, async (client) => {

@@ -9,8 +9,8 @@ const STUCK_AFTER_MS = 30_000;
 const LOOK_AGAIN_MS = 500;
 
 /**
- * Root runs that have not ended and for whom nobody has to do anything but wait; schedules of which there will be runs; slots that
- * somebody has or waits for; and how much has happened.
+ * Root runs that have not ended and for whom nobody has to do anything but wait; schedules of which there will be runs;
+ * slots that somebody has or waits for; and how much has happened.
  */
 const UNSETTLED = `
   select array(select r.id from nestor.flow_run r
@@ -32,8 +32,8 @@ interface Look {
 }
 
 /**
- * Starts nothing more, resumes what is paused, and waits until every run has ended, and nobody has slots; gives up on what does not
- * come to an end.
+ * Starts nothing more, resumes what is paused, and waits until every run has ended, and nobody has slots; gives up on what
+ * does not come to an end.
  *
  * @returns how many claims of slots are left.
  */

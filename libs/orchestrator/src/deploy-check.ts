@@ -15,12 +15,13 @@ export interface DeployCheckOptions {
 }
 
 /**
- * Tries the code of an application on its runs in flight, before it is deployed: which of them would do something else than they have
- * done, and where. For the pipeline that deploys: run the new build against the database of the old one, which goes on meanwhile.
+ * Tries the code of an application on its runs in flight, before it is deployed: which of them would do something else
+ * than they have done, and where. For the pipeline that deploys: run the new build against the database of the old one,
+ * which goes on meanwhile.
  *
- * The application is started without listening. Of the orchestrator nothing happens: it joins no other processes, migrates nothing,
- * registers nothing, claims and sweeps nothing, calls no hooks, and its sessions are read-only. What your other providers do when they
- * start, and flows besides calling tasks, they do.
+ * The application is started without listening. Of the orchestrator nothing happens: it joins no other processes, migrates
+ * nothing, registers nothing, claims and sweeps nothing, calls no hooks, and its sessions are read-only. What your other
+ * providers do when they start, and flows besides calling tasks, they do.
  *
  * @returns the report; `isSafe` says whether to deploy.
  * @throws {SchemaNotMigratedError} when the schema lacks migrations of this release: run `prepareDatabase()` first (of the

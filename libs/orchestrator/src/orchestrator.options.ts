@@ -66,13 +66,14 @@ export interface OrchestratorOptions {
    */
   readonly cancelGrace?: Duration;
   /**
-   * How long a run that is to be cancelled may go without anybody carrying that out: then it is `CANCELLED` all the same, and what was
-   * started for it is ended. From `1s`; default `5m`.
+   * How long a run that is to be cancelled may go without anybody carrying that out: then it is `CANCELLED` all the same,
+   * and what was started for it is ended. From `1s`; default `5m`.
    */
   readonly cancellationTimeout?: Duration;
   /**
-   * Whether deployments of no work pool pause when the last process that serves them shuts down, and go on when one is there again: so
-   * that no runs pile up meanwhile. Not when it dies. Default `false`: what is due meanwhile is late, or is caught up with.
+   * Whether deployments of no work pool pause when the last process that serves them shuts down, and go on when one
+   * is there again: so that no runs pile up meanwhile. Not when it dies. Default `false`: what is due meanwhile is
+   * late, or is caught up with.
    */
   readonly pauseOnShutdown?: boolean;
   /**
@@ -86,8 +87,8 @@ export interface OrchestratorOptions {
    */
   readonly maxRecoveries?: number;
   /**
-   * How often a flow run that is running says so in an event, `prefect.flow-run.heartbeat`: from `1s` to `24h`. It is for automations
-   * and for those who watch; runs of dead processes are found without it. Default `3m`.
+   * How often a flow run that is running says so in an event, `prefect.flow-run.heartbeat`: from `1s` to `24h`. It is for
+   * automations and for those who watch; runs of dead processes are found without it. Default `3m`.
    */
   readonly runHeartbeat?: Duration;
   /** Classes whose instances come back as instances when they were recorded; see {@link classCodec}. Default: none. */
@@ -109,13 +110,13 @@ export interface OrchestratorOptions {
    */
   readonly worker?: WorkerOptions | false;
   /**
-   * How long the infrastructure of a run may take to begin it, once a worker of a class of your own has submitted it; then it counts as
-   * taken over from a process that died. From `1s`; default `10m`.
+   * How long the infrastructure of a run may take to begin it, once a worker of a class of your own has submitted it; then
+   * it counts as taken over from a process that died. From `1s`; default `10m`.
    */
   readonly pendingTimeout?: Duration;
   /**
-   * What this process does for all processes of its application besides executing runs; `false`: nothing, which other processes then
-   * have to do. Default: everything, in every process.
+   * What this process does for all processes of its application besides executing runs; `false`: nothing, which other
+   * processes then have to do. Default: everything, in every process.
    */
   readonly services?: ServiceOptions | false;
   /** How long what has happened is kept; `false`: for ever. Default: runs for `90d`, events and log lines for `30d`. */
@@ -200,7 +201,10 @@ const MAX_PREFETCH_MS = 300_000;
 /** Of a heartbeat: more often than once a second serves nobody, and timers are not made for more than some weeks. */
 const HEARTBEAT_MS = { least: 1_000, most: 24 * 60 * 60 * 1_000 };
 
-/** Where an application was started for one run alone, it looks after no other, and what is left of that is handed back at once. */
+/**
+ * Where an application was started for one run alone, it looks after no other, and what is left of
+ * that is handed back at once.
+ */
 const FOR_ONE_RUN = { worker: false, backgroundTasks: false, services: false, drain: 0 } as const;
 
 /**

@@ -11,8 +11,8 @@ export type PrepareDatabaseOptions = (
   /** Default `nestor`. */
   readonly schema?: string;
   /**
-   * Whether it is only looked at: where anything is missing it fails, and nothing is changed. Behind a transaction pooler that takes
-   * `directUrl`. Default `false`.
+   * Whether it is only looked at: where anything is missing it fails, and nothing is changed. Behind a transaction pooler
+   * that takes `directUrl`. Default `false`.
    */
   readonly check?: boolean;
   /** Told what the embedded server does, and when partitions of the coming weeks could not be created. Default: nobody is. */

@@ -5,9 +5,9 @@ import type { HandedLease } from './runtime/workers/base-worker.js';
 import { IsolatedRun } from './runtime/workers/isolation/isolated-run.js';
 
 /**
- * Executes one run that was handed over, and nothing else: for a process that is there for that run alone, such as one that what a push
- * pool posts to has started. The application is started without listening, takes no other run, and is closed afterwards. `SIGTERM` has
- * the run handed back, for somebody else to go on with.
+ * Executes one run that was handed over, and nothing else: for a process that is there for that run alone, such as one that
+ * what a push pool posts to has started. The application is started without listening, takes no other run, and is closed
+ * afterwards. `SIGTERM` has the run handed back, for somebody else to go on with.
  *
  * @param application the file with the Nest module: as for option `worker.application`.
  * @param lease what was posted as `lease`. It is good for one process, once: any other ends without having done anything.

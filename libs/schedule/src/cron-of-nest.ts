@@ -34,9 +34,9 @@ const PRESETS: ReadonlyMap<string, string> = new Map([
 ]);
 
 /**
- * The times of an expression of the `cron` package, which `@nestjs/schedule` runs on, in the form that schedules are written in here:
- * seconds at the end in place of the beginning. Every field is written out, because the two do not agree on what restricts a day:
- * `0 0 1-31 * 1` is every Monday there.
+ * The times of an expression of the `cron` package, which `@nestjs/schedule` runs on, in the form that schedules are written
+ * in here: seconds at the end in place of the beginning. Every field is written out, because the two do not agree on what
+ * restricts a day: `0 0 1-31 * 1` is every Monday there.
  *
  * @throws what `fail` throws when it cannot be read.
  */

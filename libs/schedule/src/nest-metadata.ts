@@ -26,8 +26,8 @@ const TIMEOUT = 2;
 const INTERVAL = 3;
 
 /**
- * Reads what the decorators of the package have put on a method. The keys are texts, and have been the same since its first release: so
- * they are found whichever copy of the package has put them there.
+ * Reads what the decorators of the package have put on a method. The keys are texts, and have been the same since its first
+ * release: so they are found whichever copy of the package has put them there.
  */
 export function nestDecoratorOf(method: object): NestDecorator | null {
   const read = (key: string): unknown => Reflect.getMetadata(key, method);

@@ -1,6 +1,9 @@
 import { OrchestratorError } from '@nestor/core';
 
-/** An application imports the module of `@nestjs/schedule` beside that of `nestor/schedule`: what is decorated would run by both. */
+/**
+ * An application imports the module of `@nestjs/schedule` beside that of `nestor/schedule`: what is
+ * decorated would run by both.
+ */
 export class ScheduledTwiceError extends OrchestratorError {
   readonly code = 'SCHEDULED_TWICE';
 

@@ -21,15 +21,16 @@ import {
 } from './schedule-options.js';
 
 /**
- * In place of the module of the same name of `@nestjs/schedule`: its decorators stay as they are, and every method with one is a flow.
+ * In place of the module of the same name of `@nestjs/schedule`: its decorators stay as they are, and every
+ * method with one is a flow.
  *
- * - `@Cron()` and `@Interval()`: a deployment `default` with one schedule. Each of its times is run once, by one of the processes of the
- *   application, with a history, and again when that process dies.
+ * - `@Cron()` and `@Interval()`: a deployment `default` with one schedule. Each of its times is run once, by one of the
+ *   processes of the application, with a history, and again when that process dies.
  * - `@Timeout()`: a run in each process, so long after its start.
  *
- * A method that is a flow by `@Flow()` as well keeps what that says. `OrchestratorModule.forRoot()` has to be imported in the same
- * application. `SchedulerRegistry` can be injected, for jobs that the application adds to it: they run in this process alone. What is
- * decorated is not in it; see {@link Deployments} for that.
+ * A method that is a flow by `@Flow()` as well keeps what that says. `OrchestratorModule.forRoot()` has to be imported in
+ * the same application. `SchedulerRegistry` can be injected, for jobs that the application adds to it: they run in this
+ * process alone. What is decorated is not in it; see {@link Deployments} for that.
  *
  * The application does not start with {@link ScheduledTwiceError} when the package's own module is imported as well, and with
  * {@link InvalidOptionError} or {@link InvalidDeploymentError} when a decorator says what cannot be meant.

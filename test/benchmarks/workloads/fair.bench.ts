@@ -62,7 +62,10 @@ function roundOf(url: string, n: number): Promise<Round> {
   );
 }
 
-/** How long runs of the quiet tenants wait, from the moment in which they are asked for to the start of their bodies, in milliseconds. */
+/**
+ * How long runs of the quiet tenants wait, from the moment in which they are asked for to the start of their
+ * bodies, in milliseconds.
+ */
 async function quietWaits(app: INestApplicationContext, url: string, count: number, phase: string): Promise<number[]> {
   const flows = app.get(Flows);
   const queues = Array.from({ length: TENANTS - 1 }, (_, index) => flows.with({ fairnessKey: `tenant-${index + 1}` }));

@@ -15,8 +15,8 @@ interface QueuedRow {
 const SHARED = new Set(['singleton', 'debounced', 'keyed']);
 
 /**
- * I1, of runs that are enqueued: what was asked for once is there once, what was asked for with a key once per key, what was rolled
- * back never; and all that is there has completed. (That what was acknowledged has is looked at as for all runs.)
+ * I1, of runs that are enqueued: what was asked for once is there once, what was asked for with a key once per key, what was
+ * rolled back never; and all that is there has completed. (That what was acknowledged has is looked at as for all runs.)
  */
 export async function checkQueuedRuns(client: Client, evidence: Evidence): Promise<Checked> {
   const { rows: runs } = await client.query<QueuedRow>(

@@ -13,10 +13,10 @@ const REPOSITORY = resolve(__dirname, '../../..');
  *     declare const flows: Flows;
  *     -->
  *
- * Names that we, Nest, class-validator and class-transformer export need no import there, nor in a block that shows none. A class
- * `This` among what is given is that of `this`. A block may be the members of a class, statements with or without `await`, or a
- * file of its own, whose name is in a comment on its first line, so that others of the page can import it. `{ … }` stands for code
- * that is left out.
+ * Names that we, Nest, class-validator and class-transformer export need no import there, nor in a block that shows none. A
+ * class `This` among what is given is that of `this`. A block may be the members of a class, statements with or without
+ * `await`, or a file of its own, whose name is in a comment on its first line, so that others of the page can import it.
+ * `{ … }` stands for code that is left out.
  *
  * A block that says `ts run` is a program: it is executed, and what it prints has to be the `text` block below it, if there is
  * one, in which `…` stands for any text within a line.

@@ -48,7 +48,10 @@ describe('what is asked in the place of loops that rest', () => {
     let process: RelayProcess;
     // Nothing is done about it here: it is only looked for.
     beforeAll(async () => (process = await relay.start('process', undefined, { services: false, worker: false })));
-    /** Not truncated: what locks whole tables, one after another, can meet a look that reads the same ones, and one of them fails. */
+    /**
+     * Not truncated: what locks whole tables, one after another, can meet a look that reads the same
+     * ones, and one of them fails.
+     */
     const FILLED =
       'flow_run task_run task_queue owed_hooks deployment deployment_schedule schedule_watch fair_app concurrency_claim ' +
       'concurrency_limit work_pool work_queue worker';

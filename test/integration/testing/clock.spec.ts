@@ -246,7 +246,10 @@ describe('the clock of a test', () => {
       expect(daysBetween(await run.result())).toEqual([7, 7, 7, 7]);
     });
 
-    /** Skips hours until something has come about: what a machine that is busy with others comes to late is begun at a later time. */
+    /**
+     * Skips hours until something has come about: what a machine that is busy with others comes to late
+     * is begun at a later time.
+     */
     const hoursUntil = async (hasCome: () => Promise<boolean>): Promise<void> => {
       for (let hour = 0; hour < 100 && !(await hasCome()); hour += 1) await nestor.clock.advance('1h');
       expect(await hasCome()).toBe(true);

@@ -26,8 +26,8 @@ export function jobTemplateProblems(template: unknown): string[] {
 /**
  * The variables of a job: the defaults of the template, and over them what each layer says, the last one last.
  *
- * A value takes the place of the one before, but for `env`, whose entries are merged one by one. A key with dots (`resources.cpu`)
- * sets a value within an object, unless the template has a variable of that very name.
+ * A value takes the place of the one before, but for `env`, whose entries are merged one by one. A key with dots
+ * (`resources.cpu`) sets a value within an object, unless the template has a variable of that very name.
  *
  * @param layers such as the variables of a deployment, then those of its run; `null` says nothing.
  */

@@ -29,7 +29,10 @@ function visit(value: unknown, names: Set<string>, depth: number): void {
   }
 }
 
-/** The value with variables in the place of its placeholders; a field or an element that is one without a variable is left out. */
+/**
+ * The value with variables in the place of its placeholders; a field or an element that is one
+ * without a variable is left out.
+ */
 export function filled(value: unknown, variables: JsonObject): unknown {
   const found = replaced(value, variables, 0);
   return found === ABSENT ? undefined : found;

@@ -20,9 +20,9 @@ const UNSAFE_ESCAPE = /\\u(?:0000|d[89a-f])/;
  * errors. The text holds no NUL and no lone surrogate, escaped or not, so PostgreSQL takes it as `json` and as `jsonb`.
  *
  * What changes on the way:
- * - An instance of a class that is not registered becomes plain data: what its `toJSON` returns if it has one, its own enumerable fields
- *   otherwise. Getters of the class and private fields are not among them. Neither are keys that are symbols, the
- *   `lastIndex` of a regular expression, and fields added to arrays, dates, maps and the like.
+ * - An instance of a class that is not registered becomes plain data: what its `toJSON` returns if it has one, its own
+ *   enumerable fields otherwise. Getters of the class and private fields are not among them. Neither are keys that are
+ *   symbols, the `lastIndex` of a regular expression, and fields added to arrays, dates, maps and the like.
  * - An object without a prototype gets the ordinary one. A boxed primitive (`new String('a')`) becomes the primitive.
  * - An object that is reached twice becomes two.
  * - An error keeps its `name`, `message`, `stack`, `code`, `cause`, `errors` and enumerable fields. Parts that cannot be

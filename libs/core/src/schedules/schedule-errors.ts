@@ -74,7 +74,10 @@ export class InvalidRRuleError extends OrchestratorError {
   }
 }
 
-/** A recurrence rule is longer, or counts further, than can be worked with: its times would have to be counted from the first one on. */
+/**
+ * A recurrence rule is longer, or counts further, than can be worked with: its times would have to be
+ * counted from the first one on.
+ */
 export class RRuleTooLargeError extends OrchestratorError {
   readonly code = 'RRULE_TOO_LARGE';
 

@@ -4,7 +4,10 @@ import type { Instant } from '../time/instant.js';
 /** Times that a cron expression names, on the clocks of a time zone. */
 export interface CronSchedule {
   readonly kind: 'cron';
-  /** Five fields (minute, hour, day of the month, month, day of the week), a sixth for seconds at the end, or `@daily` and its like. */
+  /**
+   * Five fields (minute, hour, day of the month, month, day of the week), a sixth for seconds at the end,
+   * or `@daily` and its like.
+   */
   readonly cron: string;
   /** An IANA name, such as `Europe/Berlin`. */
   readonly timezone: string;

@@ -14,7 +14,10 @@ export function returnedState(value: unknown): ProposedState {
   return stateAmong(value) ?? completed();
 }
 
-/** The state that a value asks for; `null` when it is an ordinary one. Made for every result, so it looks no further than it must. */
+/**
+ * The state that a value asks for; `null` when it is an ordinary one. Made for every result, so it looks
+ * no further than it must.
+ */
 export function stateAmong(value: unknown): ProposedState | null {
   if (typeof value !== 'object' || value === null) return null;
   if (isState(value)) return isOfARun(value) ? summedUp([value]) : value;

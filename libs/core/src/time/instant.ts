@@ -80,7 +80,10 @@ function notATimestamp(text: string): RangeError {
 /** The calendar repeats after 400 years. */
 const CALENDAR_CYCLE_MS = 146_097 * 86_400_000;
 
-/** What the clock on a wall in Greenwich shows, in milliseconds; `NaN` when no clock ever shows it. Second 60 is a leap second. */
+/**
+ * What the clock on a wall in Greenwich shows, in milliseconds; `NaN` when no clock ever shows it.
+ * Second 60 is a leap second.
+ */
 function wallClockMs(year: number, month: number, day: number, hour: number, minute: number, second: number): number {
   if (month < 1 || month > 12 || day < 1 || hour > 23 || minute > 59 || second > 60) return NaN;
   // One cycle later and back again: `Date.UTC` takes the years 0 to 99 for those of the twentieth century.

@@ -32,8 +32,9 @@ export interface DeploymentConcurrency {
   /** `null` for no limit. */
   readonly limit: number | null;
   /**
-   * What becomes of a run that finds no slot. `ENQUEUE`: it waits. `CANCEL_NEW`: it is cancelled. `CANCEL_RUNNING`: it waits, and the
-   * oldest that runs is asked to end. `REPLACE_PENDING`: it waits, and those that waited before are cancelled.
+   * What becomes of a run that finds no slot. `ENQUEUE`: it waits. `CANCEL_NEW`: it is cancelled.
+   * `CANCEL_RUNNING`: it waits, and the oldest that runs is asked to end. `REPLACE_PENDING`: it waits, and those
+   * that waited before are cancelled.
    */
   readonly collisionStrategy: 'ENQUEUE' | 'CANCEL_NEW' | 'CANCEL_RUNNING' | 'REPLACE_PENDING';
   /** Whether the run stands in line, and is told when it has a slot: then it need not ask again soon. Default: it does not. */

@@ -7,12 +7,12 @@ import { currentScope } from '../runtime/engine/run-scope.js';
 type Work<T> = (held: SlotHold) => Promise<T>;
 
 /**
- * Runs `work` while it holds slots of concurrency limits: one of each, or as many as are asked for. Of several limits it takes all
- * at once or none, so that nobody waits in a circle. Where slots are not free it stands in line; they are handed to whoever has
- * waited longest.
+ * Runs `work` while it holds slots of concurrency limits: one of each, or as many as are asked for. Of several limits it
+ * takes all at once or none, so that nobody waits in a circle. Where slots are not free it stands in line; they are handed
+ * to whoever has waited longest.
  *
- * The slots are given back when `work` settles, and are free when its process dies. When the attempt around it is over (a timeout,
- * a cancellation) its signal fires, and the slots are given back once it settles, at most `cancelGrace` later.
+ * The slots are given back when `work` settles, and are free when its process dies. When the attempt around it is over (a
+ * timeout, a cancellation) its signal fires, and the slots are given back once it settles, at most `cancelGrace` later.
  *
  * Names without a limit, or with one that is not active, do not limit anything; a warning says so. Outside any run the limits are
  * those of the only application in this process; where there is none, in a unit test, `work` is just called.
@@ -25,8 +25,9 @@ type Work<T> = (held: SlotHold) => Promise<T>;
  * await concurrency(['gpu', 'licences'], { occupy: 2, timeout: '10m' }, ({ signal }) => this.render(scene, signal));
  * ```
  * @throws {ConcurrencyTimeoutError} when the slots were not to be had in time; `work` was not called.
- * @throws {TooManySlotsError} when a limit has fewer slots than are asked for, {@link UnknownConcurrencyLimitError} when `strict` is
- * given and a name is not that of a limit, {@link SlotsLostError} when they are lost and `onLeaseLost` is `'abort'`.
+ * @throws {TooManySlotsError} when a limit has fewer slots than are asked for, {@link UnknownConcurrencyLimitError}
+ * when `strict` is given and a name is not that of a limit, {@link SlotsLostError} when they are lost and
+ * `onLeaseLost` is `'abort'`.
  * @throws {RunEndedError} and its like when the attempt is over, {@link EngineStoppingError} when the application shuts down.
  * @throws {InvalidSlotOptionError} and {@link InvalidDurationError} when an option cannot be meant, {@link AmbiguousEngineError}
  * outside any run when several applications run in this process: inject {@link ConcurrencyLimits} there.
@@ -51,8 +52,8 @@ export function concurrency<T>(
 }
 
 /**
- * Waits until it is its turn by the rate limits: concurrency limits whose slots decay. It takes slots and does not give them back;
- * they come back with time. Turns are given in order.
+ * Waits until it is its turn by the rate limits: concurrency limits whose slots decay. It takes slots and does not give them
+ * back; they come back with time. Turns are given in order.
  *
  * In the body of a flow that begins again, it does not wait again for what it had waited for. Names without a limit do not limit
  * anything; see {@link concurrency} for that, and for what holds outside any run.

@@ -30,10 +30,10 @@ export interface FlowOptions<
    */
   readonly onDivergence?: OnDivergence;
   /**
-   * Whether a run that has begun goes on in the build of the code that began it and in no other: after an interruption, a pause or
-   * a failed attempt it waits for a process of that build (`buildId` of the module). For code that cannot change under a run in
-   * flight; keep processes of the old build until their runs have ended. A run that has not begun is taken by any build. Holds for
-   * runs that nobody else called; subflows go with their root. Default `false`.
+   * Whether a run that has begun goes on in the build of the code that began it and in no other: after an interruption, a
+   * pause or a failed attempt it waits for a process of that build (`buildId` of the module). For code that cannot change
+   * under a run in flight; keep processes of the old build until their runs have ended. A run that has not begun is taken by
+   * any build. Holds for runs that nobody else called; subflows go with their root. Default `false`.
    */
   readonly pinToBuild?: boolean;
   /**

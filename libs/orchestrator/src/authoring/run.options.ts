@@ -45,8 +45,9 @@ export interface RunOptions<M extends AsyncMethod = AsyncMethod, Template extend
   /** How long one attempt may take before it fails as `TimedOut`; the next attempt has as long again. Default: no limit. */
   readonly timeout?: Duration;
   /**
-   * Whether what is printed to the console (`log`, `info`, `debug`, `trace`, `warn`, `error`) goes to the log of the run, and by way
-   * of that to Nest's logger, in place of the console. Default: as the flow or task that called it; `false` for the outermost.
+   * Whether what is printed to the console (`log`, `info`, `debug`, `trace`, `warn`, `error`) goes to the log of the
+   * run, and by way of that to Nest's logger, in place of the console. Default: as the flow or task that called it;
+   * `false` for the outermost.
    */
   readonly captureConsole?: boolean;
 }

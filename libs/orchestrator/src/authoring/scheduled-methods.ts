@@ -29,8 +29,8 @@ export interface ScheduledMethodReader {
 }
 
 /**
- * The readers that other modules have added: methods that one of them knows become flows with a deployment, as if they were decorated
- * with `@Flow()` and `@Schedule()`. To be added by the time the instances of the application are made.
+ * The readers that other modules have added: methods that one of them knows become flows with a deployment, as if they were
+ * decorated with `@Flow()` and `@Schedule()`. To be added by the time the instances of the application are made.
  */
 @Injectable()
 export class ScheduledMethods {

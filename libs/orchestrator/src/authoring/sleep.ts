@@ -6,10 +6,10 @@ import { InvalidOptionError } from './resolve-options.js';
 
 export interface SleepOptions {
   /**
-   * In the method of a flow: if it sleeps for longer than that, the run leaves its process once nothing else of it goes on (no task,
-   * no pause, no `receiveInput`, no other sleep without this), and begins again from the top when the sleep is over, in any process.
-   * Whoever awaits the flow in this process gets `RunSuspendedError`. What its method awaits besides, such as a request of its own,
-   * is not seen, and is cut off. Default: it stays in memory.
+   * In the method of a flow: if it sleeps for longer than that, the run leaves its process once nothing else of it goes on
+   * (no task, no pause, no `receiveInput`, no other sleep without this), and begins again from the top when the sleep is
+   * over, in any process. Whoever awaits the flow in this process gets `RunSuspendedError`. What its method awaits besides,
+   * such as a request of its own, is not seen, and is cut off. Default: it stays in memory.
    */
   readonly suspendAfter?: Duration;
 }

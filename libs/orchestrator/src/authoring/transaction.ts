@@ -48,9 +48,9 @@ export interface TransactionHandle {
  * it are called, the last one first; when it ends well, their `onCommit` hooks, the first one first. A transaction within
  * another one is a part of that.
  *
- * In a flow it survives a crash: the run goes on in another process, and commits or takes back there. Each rollback hook is a
- * task run of its own (`… rollback`), which is not repeated once it is recorded. Tasks that are taken back become `RolledBack`, and
- * a retry of the flow runs them again.
+ * In a flow it survives a crash: the run goes on in another process, and commits or takes back there. Each rollback hook is
+ * a task run of its own (`… rollback`), which is not repeated once it is recorded. Tasks that are taken back become
+ * `RolledBack`, and a retry of the flow runs them again.
  *
  * @example
  * ```ts

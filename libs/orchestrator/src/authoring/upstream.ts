@@ -34,7 +34,10 @@ export function unmapped<Value>(value: Value): Annotated<Value> {
   return new Annotated('unmapped', value);
 }
 
-/** What an argument of a submitted call may be: the value, or what it will come from; also deep within lists and plain objects. */
+/**
+ * What an argument of a submitted call may be: the value, or what it will come from; also deep within
+ * lists and plain objects.
+ */
 export type Resolvable<Value> =
   | Value
   | TaskFuture<Value>

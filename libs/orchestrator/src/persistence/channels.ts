@@ -1,4 +1,7 @@
-/** Where the processes of a schema hear of what concerns all; channels are per database. A schema's name leaves room for the prefix within 63 bytes. */
+/**
+ * Where the processes of a schema hear of what concerns all; channels are per database. A schema's name leaves room for
+ * the prefix within 63 bytes.
+ */
 export function channelOf(quotedSchema: string): string {
   return `nestor_${quotedSchema.slice(1, -1)}`;
 }

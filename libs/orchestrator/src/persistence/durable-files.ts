@@ -4,7 +4,10 @@ import { open } from 'node:fs/promises';
 export const OWNER_ONLY_DIRECTORY = 0o700;
 const OWNER_ONLY = 0o600;
 
-/** Writes a new file, for its user alone. Its content is durable when this resolves, its name not yet: see {@link syncDirectory}. */
+/**
+ * Writes a new file, for its user alone. Its content is durable when this resolves, its name not yet:
+ * see {@link syncDirectory}.
+ */
 export async function writeDurably(path: string, content: Uint8Array | string): Promise<void> {
   const file = await open(path, 'wx', OWNER_ONLY);
   try {

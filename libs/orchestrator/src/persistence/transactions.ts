@@ -70,8 +70,8 @@ export class Transactions {
    * that nobody waits for locks of a process whose event loop stands still in between; besides, it is one round trip.
    *
    * @param works issue exactly one statement each, at once, that needs none of the others' answers.
-   * @param hint issues one more, right behind the commit, in a transaction of its own. What becomes of it is nobody's concern: it is
-   *   sent also where the transaction was rolled back, and whoever hears of it finds nothing then.
+   * @param hint issues one more, right behind the commit, in a transaction of its own. What becomes of it is nobody's
+   *   concern: it is sent also where the transaction was rolled back, and whoever hears of it finds nothing then.
    * @throws the error of the statement that failed first.
    */
   async together<T>(works: readonly ((tx: Tx) => Promise<T>)[], hint: Hint | null = null): Promise<T[]> {

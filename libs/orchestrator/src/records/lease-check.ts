@@ -59,9 +59,9 @@ const UNDECIDED_FOR_MS = 2_000;
  * The same for one claim, as the last thing in a transaction that the application began. What it locks stays locked until the
  * next message of the process, so the server is told not to wait for that for long: whoever takes the runs over waits for it.
  *
- * A transaction that sees the database as it was at its beginning would not see a fence of later. It locks the root run besides, in
- * a way that fails (`40001`) when the run was moved since, which every takeover does before it begins anything. Of runs outside any flow
- * run the row itself is moved then, and writing it fails.
+ * A transaction that sees the database as it was at its beginning would not see a fence of later. It locks the root run
+ * besides, in a way that fails (`40001`) when the run was moved since, which every takeover does before it begins anything.
+ * Of runs outside any flow run the row itself is moved then, and writing it fails.
  */
 export const finalLeaseCheck = (schema: string): string => `
   held as materialized (

@@ -57,8 +57,9 @@ export class RowSet<Row> {
  * The elements of array parameters as rows, of which the planner cannot see how many there are.
  *
  * Otherwise it plans a prepared statement anew for every execution as long as the arrays are short: a plan for one row looks
- * cheaper than one for the ten that it takes unknown arrays to have. On tables with partitions that took several times as long as the
- * execution. The plan for ten, made once, is the one for many rows as well. (`offset 0` keeps the parameters from being put in their places.)
+ * cheaper than one for the ten that it takes unknown arrays to have. On tables with partitions that took several times as
+ * long as the execution. The plan for ten, made once, is the one for many rows as well. (`offset 0` keeps the parameters
+ * from being put in their places.)
  *
  * @param names what the columns are called; one more than types where the rows are to be numbered, from 1.
  */
@@ -70,12 +71,12 @@ export function unnested(first: number, types: readonly ColumnType[], names: str
 }
 
 /**
- * A condition that always holds, and of which the planner assumes that few rows, mostly one, meet it: those that it qualifies are looked
- * up one by one in the index of what they are joined with.
+ * A condition that always holds, and of which the planner assumes that few rows, mostly one, meet it: those that it
+ * qualifies are looked up one by one in the index of what they are joined with.
  *
- * Otherwise the plan depends on when it was made: in the first moments of a table, or of a partition, reading all of it is cheaper than
- * ten looks at its index. Such a plan is kept until the server analyses the table, a minute and many thousand rows later.
- * Nothing that is large itself may be joined in the same place: it would be read once for each row.
+ * Otherwise the plan depends on when it was made: in the first moments of a table, or of a partition, reading all of it is
+ * cheaper than ten looks at its index. Such a plan is kept until the server analyses the table, a minute and many thousand
+ * rows later. Nothing that is large itself may be joined in the same place: it would be read once for each row.
  */
 export const assumedFew = (value: string): string => `nullif(${value}, ${value}) is null`;
 

@@ -86,10 +86,10 @@ export class FlowRuns {
   }
 
   /**
-   * Deletes a run for good, with its subflows, task runs, states, logs, artifacts and payloads; none of that is there any more when this
-   * resolves. Its idempotency key is free again. A run that waits (scheduled, late, suspended…) is taken from wherever it waits, and
-   * its hooks are not called. Runs that it enqueued, and background tasks, are runs of their own and stay; so do events that were
-   * stored.
+   * Deletes a run for good, with its subflows, task runs, states, logs, artifacts and payloads; none of that is there any
+   * more when this resolves. Its idempotency key is free again. A run that waits (scheduled, late, suspended…) is taken from
+   * wherever it waits, and its hooks are not called. Runs that it enqueued, and background tasks, are runs of their own and
+   * stay; so do events that were stored.
    *
    * @throws {FlowRunNotFoundError} when there is no run of that id.
    * @throws {FlowRunActiveError} when somebody executes it, or is about to: cancel it first.
@@ -104,8 +104,8 @@ export class FlowRuns {
   /**
    * Deletes up to 50 runs, each as {@link delete} does. Those that cannot be deleted keep none of the others from it.
    *
-   * @param which ids, 50 at most; or those runs, subflows left out, that a page of {@link list} of 50 at most would have, by state or
-   * by flow: what is in the way of a page stays in its way, so go on with `before`.
+   * @param which ids, 50 at most; or those runs, subflows left out, that a page of {@link list} of 50 at most would have, by
+   * state or by flow: what is in the way of a page stays in its way, so go on with `before`.
    * @returns what is gone, and why the rest is not; ids of which there is no run are left out.
    * @throws {InvalidQueryError} when there are more than 50, when one is no id, or when it is not said which runs.
    *
@@ -245,8 +245,8 @@ export class FlowRuns {
   }
 
   /**
-   * The ended run and its outcome; `undefined` when it has not ended or may still come, or when the database is away, which ends no
-   * waiting: the run may well go on.
+   * The ended run and its outcome; `undefined` when it has not ended or may still come, or when the database is away, which
+   * ends no waiting: the run may well go on.
    */
   private async look(id: string, mayStillCome = false): Promise<{ row: FlowRunEntity; outcome: unknown } | undefined> {
     if (!isId(id)) throw new FlowRunNotFoundError(id);

@@ -8,7 +8,10 @@ import {
 } from '@nestor/orchestrator';
 import type { TestClock } from './test-clock.js';
 
-/** How long runs may take, in real time, until they only wait again. One that does something else for longer is not waited for. */
+/**
+ * How long runs may take, in real time, until they only wait again. One that does something else for
+ * longer is not waited for.
+ */
 const SETTLES_WITHIN_MS = 1_000;
 
 /** Real time between two looks whether all runs only wait. */

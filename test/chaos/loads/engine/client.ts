@@ -122,7 +122,10 @@ export class Clients {
     await this.tell(() => this.control.cancel(id));
   }
 
-  /** Asks something of a run. That it may have ended by then, or that the database may be away, is what a client has to expect. */
+  /**
+   * Asks something of a run. That it may have ended by then, or that the database may be away, is
+   * what a client has to expect.
+   */
   private async tell(ask: () => Promise<unknown>): Promise<void> {
     try {
       await ask();

@@ -30,8 +30,8 @@ interface Takeover {
 }
 
 /**
- * What tests of runs whose process dies have in common: a database for all of a file, and for each test the processes of an application
- * and a gate, at which the first of them dies. No test may leave a history that rules do not allow.
+ * What tests of runs whose process dies have in common: a database for all of a file, and for each test the processes of an
+ * application and a gate, at which the first of them dies. No test may leave a history that rules do not allow.
  */
 class Takeovers {
   database!: TestDatabase;

@@ -5,8 +5,8 @@ import { DatabaseProxy } from '../../../support/database-proxy.js';
 const COMMIT = Buffer.from('Q\0\0\0\x0bCOMMIT\0', 'latin1');
 
 /**
- * What becomes of a commit: it does not reach the server; or its answer does not come back; or neither is known, because nothing comes
- * back and the connection stays as it is.
+ * What becomes of a commit: it does not reach the server; or its answer does not come back; or neither is known, because
+ * nothing comes back and the connection stays as it is.
  */
 type Fate = 'lost' | 'unanswered' | 'silent';
 

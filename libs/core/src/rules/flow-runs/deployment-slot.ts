@@ -7,8 +7,8 @@ export const SLOT_HOLDING: readonly StateType[] = [StateType.Pending, StateType.
 /**
  * Whether a flow run holds a slot of its deployment's limit while it is in a state.
  *
- * A run keeps its slot while it counts as running, and goes on without being claimed: while it waits for another process because its
- * own died, for its next attempt in its process, or for the end of a pause in its process.
+ * A run keeps its slot while it counts as running, and goes on without being claimed: while it waits for another process
+ * because its own died, for its next attempt in its process, or for the end of a pause in its process.
  */
 export function holdsSlot(state: ProposedState | null, policy?: Pick<FlowRunPolicy, 'retryType'>): boolean {
   if (state === null) return false;

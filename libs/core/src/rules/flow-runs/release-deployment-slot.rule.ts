@@ -4,8 +4,8 @@ import { amend, pass, type Rule } from '../../transitions/transition.js';
 import { holdsSlot, SLOT_HOLDING } from './deployment-slot.js';
 
 /**
- * A run that stops lets go of its deployment's slot, in the transaction in which it stops; one that waits and ends, of its place in
- * the line, or of the slot that it was handed there.
+ * A run that stops lets go of its deployment's slot, in the transaction in which it stops; one that waits and ends, of its
+ * place in the line, or of the slot that it was handed there.
  */
 export const releaseDeploymentSlot: Rule<FlowRun> = {
   name: 'release-deployment-slot',

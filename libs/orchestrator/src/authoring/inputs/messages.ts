@@ -38,8 +38,8 @@ export interface ReceivedInput<Value> {
 }
 
 /**
- * Sends a flow run an input, for which it waits with {@link receiveInput}. A run sends it once, also when it begins again. Elsewhere
- * than in a run, inject `RunInputs`.
+ * Sends a flow run an input, for which it waits with {@link receiveInput}. A run sends it once, also when it begins again.
+ * Elsewhere than in a run, inject `RunInputs`.
  *
  * @param value what JSON can hold; instances become their fields.
  * @throws {FlowRunNotFoundError} when there is no run of that id.
@@ -53,8 +53,8 @@ export function sendInput(flowRunId: string, value: unknown, options: SendInputO
 }
 
 /**
- * The next input of a type that was sent to the run, once it is there. Each is received once, in the order in which they came; a run
- * that begins again receives the same at the same places.
+ * The next input of a type that was sent to the run, once it is there. Each is received once, in the order in which they
+ * came; a run that begins again receives the same at the same places.
  *
  * @example
  * ```ts

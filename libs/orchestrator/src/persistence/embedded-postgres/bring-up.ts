@@ -33,7 +33,10 @@ interface BringUp {
   readonly log: (line: string) => void;
 }
 
-/** Makes sure that the server runs and lets the application role in. Called under the cluster's lock. Connect first, start second. */
+/**
+ * Makes sure that the server runs and lets the application role in. Called under the cluster's lock.
+ * Connect first, start second.
+ */
 export async function bringUp(context: BringUp): Promise<Endpoint> {
   const { home, distribution, log } = context;
   await removeIncompleteData(home);

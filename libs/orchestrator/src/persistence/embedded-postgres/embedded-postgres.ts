@@ -38,9 +38,10 @@ export interface EmbeddedConnection {
  * data in a directory.
  *
  * Any number of processes (of one machine or container) may open the same directory: the first starts the server, the
- * others join, the last to close stops it. A process that is killed leaves the server running; the next to open the directory adopts
- * it. A server that is killed is started again by the next `open()`, with everything that was committed. The server listens on a Unix
- * socket that only its owner can reach, or where that is not possible on a loopback port, and always asks for a password.
+ * others join, the last to close stops it. A process that is killed leaves the server running; the next to open the
+ * directory adopts it. A server that is killed is started again by the next `open()`, with everything that was committed.
+ * The server listens on a Unix socket that only its owner can reach, or where that is not possible on a loopback port, and
+ * always asks for a password.
  *
  * @example
  * const postgres = await EmbeddedPostgres.open({ directory: '.nestor/postgres' });

@@ -41,9 +41,9 @@ export function runningPid(home: ClusterHome): number | undefined {
  * Removes what a killed postmaster left and a new one would stumble over. Does nothing while a postmaster runs. Called under
  * the cluster's lock.
  *
- * PostgreSQL copes with a stale `postmaster.pid` itself, except when its pid belongs to another process by now; only then
- * is the file removed, because it also leads to the shared memory by which surviving backends are noticed. (They are noticed by the
- * data directory's inode as well.) The same holds for the socket's lock file, which leads nowhere and simply goes.
+ * PostgreSQL copes with a stale `postmaster.pid` itself, except when its pid belongs to another process by now; only then is
+ * the file removed, because it also leads to the shared memory by which surviving backends are noticed. (They are noticed by
+ * the data directory's inode as well.) The same holds for the socket's lock file, which leads nowhere and simply goes.
  */
 export function removeStaleFiles(home: ClusterHome): void {
   if (runningPid(home) !== undefined) return;

@@ -41,7 +41,10 @@ function bootId(): string {
   }
 }
 
-/** Whether `pid` is a live postmaster of the data directory `data` (a resolved path), and not a process that got its pid later. */
+/**
+ * Whether `pid` is a live postmaster of the data directory `data` (a resolved path), and not a
+ * process that got its pid later.
+ */
 export function isPostmasterOf(data: string, pid: number): boolean {
   if (identifyProcess(pid) === undefined) return false;
   if (process.platform === 'linux') return workingDirectory(pid) === data || commandLine(pid).includes(`\0${data}\0`);

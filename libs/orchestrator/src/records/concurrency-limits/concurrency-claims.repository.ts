@@ -121,9 +121,9 @@ export class ConcurrencyClaimsRepository {
   }
 
   /**
-   * Ends claims, granted or not; a second time changes nothing. Other processes than `processId` hear at the commit itself of what
-   * they got: a notification of its own, afterwards, would take as long again. (Notifying transactions are committed one by one, as
-   * those that release slots of one limit are anyway.)
+   * Ends claims, granted or not; a second time changes nothing. Other processes than `processId` hear at the commit itself
+   * of what they got: a notification of its own, afterwards, would take as long again. (Notifying transactions are committed
+   * one by one, as those that release slots of one limit are anyway.)
    *
    * @returns who got what became free.
    */

@@ -31,9 +31,9 @@ export interface SlotRelease {
 }
 
 /**
- * Slots that flow runs hold of the limits of their deployments, for as long as they go on, whichever process executes them. The limit of a
- * deployment is kept under the name `deployment:` and its id, that of a key under `fairness:`, that id, and the key; both follow what the
- * deployment says.
+ * Slots that flow runs hold of the limits of their deployments, for as long as they go on, whichever process executes them.
+ * The limit of a deployment is kept under the name `deployment:` and its id, that of a key under `fairness:`, that id, and
+ * the key; both follow what the deployment says.
  */
 @Injectable()
 export class RunSlotsRepository {
@@ -47,9 +47,9 @@ export class RunSlotsRepository {
   }
 
   /**
-   * Takes a slot for each run, in their order, or puts it into the line of its deployment, and of its key; not where that cancels new
-   * ones. A run that has slots, or a place, keeps them: so does one that was taken in turn. The limits are made what the deployments
-   * say and locked first, in the order of their ids: the runs are in another one.
+   * Takes a slot for each run, in their order, or puts it into the line of its deployment, and of its key; not where that
+   * cancels new ones. A run that has slots, or a place, keeps them: so does one that was taken in turn. The limits are made
+   * what the deployments say and locked first, in the order of their ids: the runs are in another one.
    */
   async secure(runs: readonly RunOfDeployment[], leadUs: number): Promise<SecuredRun[]> {
     const ids = runs.map(({ id }) => id);

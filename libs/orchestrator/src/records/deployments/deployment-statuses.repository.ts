@@ -22,7 +22,10 @@ export class DeploymentStatusesRepository {
     this.schema = schemaOf(dataSource);
   }
 
-  /** Notes that a process takes the runs of these flows that are in no queue; of deployments alone of which that was not known. */
+  /**
+   * Notes that a process takes the runs of these flows that are in no queue; of deployments alone of
+   * which that was not known.
+   */
   notePolled(tx: Tx, app: string, flowIds: readonly string[]): Promise<DeploymentTransition[]> {
     return this.transitions(tx, IS_NEWS, `status = 'READY', last_polled = clock_timestamp()`, [app, flowIds]);
   }
@@ -33,9 +36,9 @@ export class DeploymentStatusesRepository {
   }
 
   /**
-   * Brings the statuses of deployments up to date: those with a queue are as ready as somebody asks for its runs, or for theirs; the
-   * others while a process of their application lives. Locks those that change; one that somebody else changes at this moment is
-   * theirs.
+   * Brings the statuses of deployments up to date: those with a queue are as ready as somebody asks for its runs, or for
+   * theirs; the others while a process of their application lives. Locks those that change; one that somebody else changes
+   * at this moment is theirs.
    */
   async settleStatuses(tx: Tx, polledWithinMs: number): Promise<DeploymentTransition[]> {
     const { isLost, isFound } = this;

@@ -85,7 +85,10 @@ export class DeploymentsRepository {
     return rows.length > 0;
   }
 
-  /** Puts another configuration in the place of that of a deployment that is locked. Keys that may do no more are looked at again. */
+  /**
+   * Puts another configuration in the place of that of a deployment that is locked. Keys that may do no
+   * more are looked at again.
+   */
   async configure(
     tx: Tx,
     id: string,

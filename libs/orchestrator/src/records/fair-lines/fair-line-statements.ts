@@ -1,6 +1,6 @@
 /**
- * Whether runs of an application may wait in lines and be due: then they are taken by the functions that take them in turn. Two looks at
- * small tables, which have no row where nobody uses keys.
+ * Whether runs of an application may wait in lines and be due: then they are taken by the functions that take them in turn.
+ * Two looks at small tables, which have no row where nobody uses keys.
  *
  * @param until what is due: a bound of the index.
  */
@@ -10,8 +10,8 @@ export const areLinesAwake = (schema: string, app: string, until: string): strin
      or exists (select from ${schema}.fair_line l where l.app = ${app} and l.wakes_at is not null and l.wakes_at <= ${until}))`;
 
 /**
- * Tells of the lines in which some of these runs wait: one row for each line. Whoever takes runs hears of it together with the runs,
- * because both are written by one transaction; nobody waits for anybody.
+ * Tells of the lines in which some of these runs wait: one row for each line. Whoever takes runs hears of it together with
+ * the runs, because both are written by one transaction; nobody waits for anybody.
  *
  * @param runs a relation with the columns of `flow_run`.
  */

@@ -19,7 +19,10 @@ interface PlaceInLine {
   readonly keys: number;
 }
 
-/** The lines in which runs with keys wait. Runs are put there when they are made, and taken by who claims them: see migration 0018. */
+/**
+ * The lines in which runs with keys wait. Runs are put there when they are made, and taken by who claims
+ * them: see migration 0018.
+ */
 @Injectable()
 export class FairLinesRepository {
   private readonly schema: string;

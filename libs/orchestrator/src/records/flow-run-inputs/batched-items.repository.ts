@@ -30,8 +30,8 @@ function indexOf(key: string): number {
 }
 
 /**
- * The lists with which runs are called that calls are put together into: an input of the run for each item, so that one more costs
- * the same however many there are. All of it rides `flow_run_input_pkey`.
+ * The lists with which runs are called that calls are put together into: an input of the run for each item, so that one more
+ * costs the same however many there are. All of it rides `flow_run_input_pkey`.
  */
 @Injectable()
 export class BatchedItemsRepository {

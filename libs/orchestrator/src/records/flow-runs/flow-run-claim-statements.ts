@@ -7,13 +7,17 @@ import { assumedFew, unnested } from '../row-set.js';
 // Runs wait in lanes: of no queue by application, of a queue by that; and in each by priority, because only within one priority
 // does an index have the runs in the order in which they are due. A lane has few priorities, most have one.
 //
-// Runs that have a key wait beside these, in the line of their key, and are taken in turn by functions of the database: see migration
-// 0018. Where lines have runs that are due, the statements here give nothing, so that neither kind keeps the other from going.
+// Runs that have a key wait beside these, in the line of their key, and are taken in turn by functions of the
+// database: see migration 0018. Where lines have runs that are due, the statements here give nothing, so that neither
+// kind keeps the other from going.
 
 /** The time until which runs are due: a stable function of it, because only such is a bound of an index. */
 const dueBy = (aheadUs: string): string => `statement_timestamp() + (${aheadUs})::bigint * interval '1 microsecond'`;
 
-/** Runs that nobody executes, and that are not to wait for others of their schedule, or of their key. Repeats the predicates of the indexes. */
+/**
+ * Runs that nobody executes, and that are not to wait for others of their schedule, or of their key. Repeats the
+ * predicates of the indexes.
+ */
 const WAITING = `r.state_type = 'SCHEDULED' and r.process_id is null and not r.awaits_turn and r.fair_line_id is null`;
 
 /** Where runs wait of no queue. Rides `flow_run_free_idx`. */
@@ -23,8 +27,8 @@ const freeLane = (app: string): string => `${WAITING} and r.work_queue_id is nul
 const queueLane = (queueId: string): string => `${WAITING} and r.work_queue_id = ${queueId}`;
 
 /**
- * Native runs of flows that this process has: no part of another run, none of another application in the same queue, and none that
- * another build has begun and is to go on with.
+ * Native runs of flows that this process has: no part of another run, none of another application in the same queue, and
+ * none that another build has begun and is to go on with.
  */
 const executable = (app: string, flowIds: string, buildId: string): string =>
   `r.root_flow_run_id = r.id and r.app = ${app} and r.flow_id = any(${flowIds}::uuid[])
@@ -59,8 +63,8 @@ interface Due {
 }
 
 /**
- * Gives the runs in `due (id, place, is_limited)` to the process `$1`, each in a new epoch, and all that is needed to begin them. A lease
- * changes hands, no state does. One that never ran is pinned to this build, or to none, as its flow says.
+ * Gives the runs in `due (id, place, is_limited)` to the process `$1`, each in a new epoch, and all that is needed to begin
+ * them. A lease changes hands, no state does. One that never ran is pinned to this build, or to none, as its flow says.
  */
 const claimed = (schema: string, { buildId, pinnedFlowIds }: Claimant): string => `
   claimed as (
@@ -104,8 +108,8 @@ export const statesOfFlowRuns = (schema: string): string => `
    where ${assumedFew('r.flow_run_id')}`;
 
 /**
- * Runs `$2` that the process `$1` has just taken in turn, in that order, with all that is needed to begin them; `$3` says which of
- * them count against a limit. Those that it has no more are left out. Rides `flow_run_pkey`.
+ * Runs `$2` that the process `$1` has just taken in turn, in that order, with all that is needed to begin them; `$3` says
+ * which of them count against a limit. Those that it has no more are left out. Rides `flow_run_pkey`.
  */
 export const takenFlowRuns = (schema: string): string => `
   select ${claimedSelection('due')}
@@ -115,8 +119,9 @@ export const takenFlowRuns = (schema: string): string => `
    order by due.place`;
 
 /**
- * Takes up to `$4` due runs of no queue in turn, those with a key and those without: parameters as for {@link claimFreeFlowRuns}. Tells
- * which; they are read afterwards, so that others who take runs wait for nothing but this statement.
+ * Takes up to `$4` due runs of no queue in turn, those with a key and those without: parameters as for
+ * {@link claimFreeFlowRuns}. Tells which; they are read afterwards, so that others who take runs wait for
+ * nothing but this statement.
  */
 export const takeFreeFlowRuns = (schema: string): string => `
   select run_id::text as id, is_limited as "isLimited"
@@ -157,8 +162,9 @@ export const claimFreeFlowRuns = (schema: string): string => `
   ), ${claimed(schema, { buildId: '$6', pinnedFlowIds: '$7' })}`;
 
 /**
- * Takes the one run `$4`, which somebody has named, if it is one that {@link claimFreeFlowRuns} could take: the other parameters as
- * there. It is looked up by its key, instead of in the lane: see migration 0021. Rides `flow_run_pkey`, in one partition.
+ * Takes the one run `$4`, which somebody has named, if it is one that {@link claimFreeFlowRuns} could take: the
+ * other parameters as there. It is looked up by its key, instead of in the lane: see migration 0021. Rides
+ * `flow_run_pkey`, in one partition.
  */
 export const claimNamedFlowRun = (schema: string): string => `
   select ${claimedSelection('c')}
@@ -191,8 +197,8 @@ export const lockLimitedPool = (schema: string): string => `
  * then the oldest first. Of queues without a limit also those that are due within `$9` microseconds. `$5`: see
  * `DatabaseClock.leadUs`; `$10`: its build, `$11`: the flows whose runs are pinned to that.
  *
- * Rides `work_pool_name_key`, `flow_run_queued_idx`, and `flow_run_occupying_idx` where something is limited. A queue is looked at
- * when those before it gave too little, so that no more is locked than is taken.
+ * Rides `work_pool_name_key`, `flow_run_queued_idx`, and `flow_run_occupying_idx` where something is limited. A queue is
+ * looked at when those before it gave too little, so that no more is locked than is taken.
  */
 export const claimQueuedFlowRuns = (schema: string): string => `
   with ${me(schema)}, pool as materialized (
@@ -238,8 +244,8 @@ const msUntil = (earliest: string, aheadUs: string): string =>
      (greatest(0, extract(epoch from ${earliest} - (${dueBy(aheadUs)}))) * 1000)::float8 end`;
 
 /**
- * When the next run is due that {@link claimFreeFlowRuns} or {@link takeFreeFlowRuns} could take, `null` when none waits; and whether
- * lines have some by now.
+ * When the next run is due that {@link claimFreeFlowRuns} or {@link takeFreeFlowRuns} could take, `null` when none waits;
+ * and whether lines have some by now.
  */
 export const nextFreeFlowRun = (schema: string): string => `
   select ${msUntil('min(e.next_scheduled_start_time)', '$3')} as ms,
@@ -248,8 +254,8 @@ export const nextFreeFlowRun = (schema: string): string => `
            union all ${nextLine(schema, { app: '$1', lane: `''`, flowIds: '$2' })}) as e(next_scheduled_start_time)`;
 
 /**
- * The same for {@link claimQueuedFlowRuns} and {@link takeQueuedFlowRuns}, if there is room for it. For room somebody else makes, the
- * process that makes it gives a hint. `$8`: only those that somebody asked for, and that have no keys.
+ * The same for {@link claimQueuedFlowRuns} and {@link takeQueuedFlowRuns}, if there is room for it. For room somebody else
+ * makes, the process that makes it gives a hint. `$8`: only those that somebody asked for, and that have no keys.
  */
 export const nextQueuedFlowRun = (schema: string): string => `
   select ${msUntil('min(e.next_scheduled_start_time)', '$3')} as ms,
@@ -283,8 +289,9 @@ export const releaseFlowRuns = (schema: string): string => `
   returning r.work_queue_id`;
 
 /**
- * Takes the run `$2` for the process `$1` from the worker that submitted it under the epoch `$3`, once: of the application `$4`, and
- * as long as it is about to begin. `$5`, `$6`: as for {@link claimFreeFlowRuns}, `$6` and `$7`. Rides `flow_run_pkey`.
+ * Takes the run `$2` for the process `$1` from the worker that submitted it under the epoch `$3`, once: of the
+ * application `$4`, and as long as it is about to begin. `$5`, `$6`: as for {@link claimFreeFlowRuns}, `$6` and
+ * `$7`. Rides `flow_run_pkey`.
  */
 export const takeSubmittedFlowRun = (schema: string): string => `
   with ${me(schema)}, due as materialized (
@@ -305,8 +312,8 @@ export const jobOfFlowRun = (schema: string): string => `
    where r.id = $1`;
 
 /**
- * Runs of queues that have been submitted for longer than `$2` milliseconds and have not begun; those that hold slots of a deployment,
- * for longer than its grace period, if that is less. Rides `flow_run_active_idx`.
+ * Runs of queues that have been submitted for longer than `$2` milliseconds and have not begun; those that hold slots of a
+ * deployment, for longer than its grace period, if that is less. Rides `flow_run_active_idx`.
  */
 export const stuckFlowRuns = (schema: string): string => `
   select r.id, r.state_id as "stateId"

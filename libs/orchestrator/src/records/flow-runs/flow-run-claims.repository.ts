@@ -65,8 +65,8 @@ export interface ClaimedFlowRun {
   readonly created: NewFlowRun;
   readonly run: FlowRun;
   /**
-   * The state it is in. What somebody may have said about it is left out where the run has never begun and nothing is special about
-   * the state: what it says of the time is in the row of the run, and most runs are claimed like this.
+   * The state it is in. What somebody may have said about it is left out where the run has never begun and nothing is
+   * special about the state: what it says of the time is in the row of the run, and most runs are claimed like this.
    */
   readonly state: State;
   readonly leaseEpoch: number;
@@ -145,8 +145,8 @@ export class FlowRunClaimsRepository {
   }
 
   /**
-   * Takes up to `limit` due runs of no queue, the first to go first. None when the process is fenced, and none where runs wait in lines:
-   * see {@link claimFreeInTurn}.
+   * Takes up to `limit` due runs of no queue, the first to go first. None when the process is fenced, and none where runs
+   * wait in lines: see {@link claimFreeInTurn}.
    */
   async claimFree(tx: Tx, { processId, limit, leadUs = 0, ...who }: ClaimRequest): Promise<ClaimedFlowRun[]> {
     const { app, flowIds, buildId = null, pinnedFlowIds = [] } = who;
@@ -166,8 +166,8 @@ export class FlowRunClaimsRepository {
   }
 
   /**
-   * {@link claimFree} where runs wait in lines of keys: those are taken in turn, and by turns with those that have no key. Runs of keys that may do
-   * no more are left where they are; the others have their slots.
+   * {@link claimFree} where runs wait in lines, one for each key: the lines take turns with one another, and with the runs
+   * that have no key. Runs whose key is at its limit are left where they are; those that are taken have their slots.
    */
   claimFreeInTurn({ processId, limit, leadUs = 0, ...who }: ClaimRequest): Promise<ClaimedFlowRun[]> {
     const { app, flowIds, buildId = null, pinnedFlowIds = [] } = who;

@@ -99,12 +99,12 @@ export const moveRows = new RowSet<FlowRunMove>([
 ]);
 
 /**
- * Compare-and-set of many runs. Locks the rows in id order, so that two batches never wait for each other; the condition
- * on state and epoch is evaluated on the row as it is once the lock is held. Rides `flow_run_pkey`, one partition per run. (The rows
- * given are compared by hash tables, `(… in …) is true`: a batch may have many, and joins are planned for few.)
+ * Compare-and-set of many runs. Locks the rows in id order, so that two batches never wait for each other; the condition on
+ * state and epoch is evaluated on the row as it is once the lock is held. Rides `flow_run_pkey`, one partition per run. (The
+ * rows given are compared by hash tables, `(… in …) is true`: a batch may have many, and joins are planned for few.)
  *
- * A run that waits in the line of its key stays there while it only waits longer. One that is to go earlier, or has ended and comes back,
- * goes on without a turn: its line may sleep, or be gone.
+ * A run that waits in the line of its key stays there while it only waits longer. One that is to go earlier, or has ended
+ * and comes back, goes on without a turn: its line may sleep, or be gone.
  */
 export const moveFlowRuns = (schema: string): string => `
   with ${leaseCheck(schema)}, move as materialized (
@@ -141,8 +141,8 @@ export const moveFlowRuns = (schema: string): string => `
   select (select leases from held) as leases, array(select id from moved) as moved`;
 
 /**
- * Paused runs whose time is over, and runs that have been CANCELLING for too long, after one of the page before: in the order of the
- * index `flow_run_active_idx`, which it rides.
+ * Paused runs whose time is over, and runs that have been CANCELLING for too long, after one of the page before: in the
+ * order of the index `flow_run_active_idx`, which it rides.
  */
 export const overdueFlowRuns = (schema: string): string => `
   select r.id, r.state_id as "stateId", r.state_type as "stateType"
@@ -204,9 +204,9 @@ export const releaseOrphans = (schema: string): string => `
      and ${holdsNothing(schema, 'r.process_id')}`;
 
 /**
- * The flow runs `$1`, and all within them. Whatever a root run has called, however deep, names it: that finds them all by one look
- * at an index; whose task called which then tells those within a subflow from the others. Rides `flow_run_root_idx` and
- * `task_run_pkey`.
+ * The flow runs `$1`, and all within them. Whatever a root run has called, however deep, names it: that finds them all by
+ * one look at an index; whose task called which then tells those within a subflow from the others. Rides
+ * `flow_run_root_idx` and `task_run_pkey`.
  */
 export const flowRunsWithin = (schema: string): string => `
   with recursive root as materialized (

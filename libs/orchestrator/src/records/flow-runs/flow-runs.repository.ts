@@ -214,7 +214,10 @@ export class FlowRunsRepository {
     );
   }
 
-  /** A page of paused runs whose time is over, and of runs that have been CANCELLING for too long, after one of the page before. */
+  /**
+   * A page of paused runs whose time is over, and of runs that have been CANCELLING for too long,
+   * after one of the page before.
+   */
   overdue(app: string, request: OverdueRequest): Promise<OverdueFlowRun[]> {
     return this.dataSource.query<OverdueFlowRun[]>(overdueFlowRuns(this.schema), overdueParameters(app, request));
   }

@@ -32,7 +32,10 @@ export class WaitingFlowRunsRepository {
     this.keyedStatement = preparedStatement('create_keyed_runs', createKeyedRuns(this.schema));
   }
 
-  /** What {@link create} asks, for a transaction that is not ours as well. Of runs without keys nothing is asked that they do not need. */
+  /**
+   * What {@link create} asks, for a transaction that is not ours as well. Of runs without keys nothing is
+   * asked that they do not need.
+   */
   creation(runs: readonly WaitingFlowRun[]): Creation {
     const [first, second] = runs;
     if (first && !second && first.origin.idempotencyKey === null && !first.origin.fairShare) {
@@ -85,7 +88,10 @@ export class WaitingFlowRunsRepository {
  */
 const createWaitingRuns = (schema: string): string => creationOf(schema, plainRows, '');
 
-/** The same of one run that has no key at all, which is what somebody waits for in an idle system: without arrays it is faster. */
+/**
+ * The same of one run that has no key at all, which is what somebody waits for in an idle system:
+ * without arrays it is faster.
+ */
 const createLoneWaitingRun = (schema: string): string => `
   with asked as materialized (
     select n.* from ${plainRows.rows.values(1, 'n', 1)} where ${flowRunOf(schema, 'n.id')} is null
@@ -127,8 +133,8 @@ const creationOf = (schema: string, { rows, runColumns }: WaitingRows, more: str
   select n.id::text from (${unnested(1, ['uuid'], 'id')}) as n where ${flowRunOf(schema, 'n.id')} is not null`;
 
 /**
- * The id again where there is such a run. By a look at the index for each, whatever the plan was made for: one that was made while the
- * table was empty, and is kept, would read all of it.
+ * The id again where there is such a run. By a look at the index for each, whatever the plan was made for: one that was made
+ * while the table was empty, and is kept, would read all of it.
  */
 const flowRunOf = (schema: string, id: string): string =>
   `(select r.id from ${schema}.flow_run r where r.id = ${id} limit 1)`;

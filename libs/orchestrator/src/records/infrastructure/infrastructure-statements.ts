@@ -4,8 +4,8 @@ import { holdsNothing } from '../processes/process-death.js';
 const ORDER = `i.id, i.flow_run_id as "flowRunId", i.work_pool_name as "workPoolName", i.type, i.identifier, i.attempts`;
 
 /**
- * Notes what was started for the run `$2` under the epoch `$3`. It is noted with the name of its pool, because who ends it in the place
- * of its worker is somebody who serves that. Rides `flow_run_pkey`.
+ * Notes what was started for the run `$2` under the epoch `$3`. It is noted with the name of its pool, because who ends it
+ * in the place of its worker is somebody who serves that. Rides `flow_run_pkey`.
  */
 export const noteStarted = (schema: string): string => `
   insert into ${schema}.infrastructure (id, app, flow_run_id, lease_epoch, work_pool_name, type, identifier, process_id)
@@ -20,10 +20,10 @@ export const noteStarted = (schema: string): string => `
 const isLeft = (schema: string): string => holdsNothing(schema, 'i.process_id');
 
 /**
- * The condition that the run `r`, if it is there, needs the infrastructure `i` no more, which may go on all the same; what brought its
- * run to an end has come to its own with that. It was submitted under the epoch of that, and
- * taken over by it under the next one: a run that has gone on beyond goes on elsewhere, and so does one that waits to be taken
- * since. In the epoch in which it was taken over it may wait, for its next attempt, within its infrastructure.
+ * The condition that the run `r`, if it is there, needs the infrastructure `i` no more, which may go on all the same; what
+ * brought its run to an end has come to its own with that. It was submitted under the epoch of that, and taken over by it
+ * under the next one: a run that has gone on beyond goes on elsewhere, and so does one that waits to be taken since. In the
+ * epoch in which it was taken over it may wait, for its next attempt, within its infrastructure.
  */
 const IS_NEEDLESS = `
   (r.id is null
@@ -32,9 +32,9 @@ const IS_NEEDLESS = `
    or r.state_type = 'SCHEDULED' and r.process_id is null and r.lease_epoch > i.lease_epoch)`;
 
 /**
- * Takes up to `$4` that no run needs: of the application `$1`, of the types `$2`, of the pools `$3`, and of workers whose processes
- * are fenced or gone, because one that lives ends it itself. For `$5` milliseconds nobody else takes them. Locks what it takes,
- * and skips what others are taking. Rides `infrastructure_type_idx`; there is as much as is going on.
+ * Takes up to `$4` that no run needs: of the application `$1`, of the types `$2`, of the pools `$3`, and of workers whose
+ * processes are fenced or gone, because one that lives ends it itself. For `$5` milliseconds nobody else takes them. Locks
+ * what it takes, and skips what others are taking. Rides `infrastructure_type_idx`; there is as much as is going on.
  */
 export const claimNeedless = (schema: string): string => `
   with due as materialized (

@@ -7,7 +7,10 @@ import { askedTogether, type Look } from './look.js';
 export class LooksRepository {
   constructor(private readonly transactions: Transactions) {}
 
-  /** Gives for each of the looks in how many milliseconds there is something to do, 0 or less for now; `null` where there is nothing. */
+  /**
+   * Gives for each of the looks in how many milliseconds there is something to do, 0 or less for now;
+   * `null` where there is nothing.
+   */
   async ask(looks: readonly Look[]): Promise<readonly (number | null)[]> {
     if (looks.length === 0) return [];
     const { text, parameters } = askedTogether(looks);

@@ -10,7 +10,10 @@ export interface DeathRules {
 export const processLockKey = (schema: string, id: string): string =>
   `hashtextextended('nestor.process:${schema}:' || ${id}, 0)`;
 
-/** The condition that the advisory lock of process `id` is held, by whichever session `of` (a further condition on `l`) allows. */
+/**
+ * The condition that the advisory lock of process `id` is held, by whichever session `of` (a further
+ * condition on `l`) allows.
+ */
 export const isLocked = (schema: string, id: string, of = ''): string => `exists (
   select from pg_locks l
    where l.locktype = 'advisory' and l.granted and l.objsubid = 1${of}
@@ -20,9 +23,9 @@ export const isLocked = (schema: string, id: string, of = ''): string => `exists
 /**
  * The condition that the process `id` holds nothing any more: it is fenced, or gone.
  *
- * In a form that is never made a join: a statement that comes to a row which was changed since it began looks at its conditions again,
- * with the row as it is now, but takes a join of this kind (`not exists`) for given. It would take the row from whoever has just
- * taken it.
+ * In a form that is never made a join: a statement that comes to a row which was changed since it began looks at its
+ * conditions again, with the row as it is now, but takes a join of this kind (`not exists`) for given. It would take the row
+ * from whoever has just taken it.
  */
 export const holdsNothing = (schema: string, id: string): string =>
   `(exists (select from ${schema}.process p where p.id = ${id} and p.fenced_at is null)) is not true`;

@@ -85,8 +85,8 @@ export class ProcessesRepository {
   }
 
   /**
-   * Fences the process that holds a run under an epoch, because somebody saw it end. The row lock waits for what of it is still being
-   * written.
+   * Fences the process that holds a run under an epoch, because somebody saw it end. The row lock waits for what of
+   * it is still being written.
    */
   async fenceHolder(tx: Tx, flowRunId: string, epoch: number, by: string): Promise<void> {
     await tx.query(

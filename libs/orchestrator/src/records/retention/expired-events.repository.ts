@@ -44,8 +44,8 @@ export class ExpiredEventsRepository {
   }
 
   /**
-   * Forgets ids of events that were received before an instant, among up to `limit` from the id `after` on, in the partition of ids
-   * that are of no week. Rides its primary key.
+   * Forgets ids of events that were received before an instant, among up to `limit` from the id `after` on, in the partition
+   * of ids that are of no week. Rides its primary key.
    */
   async forgetReceipts(tx: Tx, before: string, after: string | null, limit: number): Promise<ScannedRows> {
     const table = `${this.schema}.event_receipt_default`;

@@ -52,8 +52,8 @@ interface RemovalTimes {
 }
 
 /**
- * Flow runs that have ended longer ago than they are kept. Their ids say when they were created, so that those that are to go come
- * first, and nothing has to be looked at that was created after the border.
+ * Flow runs that have ended longer ago than they are kept. Their ids say when they were created, so that those that are to
+ * go come first, and nothing has to be looked at that was created after the border.
  */
 @Injectable()
 export class ExpiredFlowRunsRepository {
@@ -74,8 +74,8 @@ export class ExpiredFlowRunsRepository {
   }
 
   /**
-   * Removes runs as {@link removalOf} says. Those that have gone on meanwhile stay, and so do all when the pass is somebody else's by
-   * now. Locks the runs, skips those that somebody else has locked, and takes the row of the pass before.
+   * Removes runs as {@link removalOf} says. Those that have gone on meanwhile stay, and so do all when the pass is somebody
+   * else's by now. Locks the runs, skips those that somebody else has locked, and takes the row of the pass before.
    */
   async remove(
     tx: Tx,

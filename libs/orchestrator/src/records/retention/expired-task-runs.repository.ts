@@ -53,9 +53,9 @@ export class ExpiredTaskRunsRepository {
   }
 
   /**
-   * Removes task runs of no flow run with all they have. Those that were put into the queue again meanwhile stay. Locks the runs,
-   * and skips those that somebody else has locked. Rides the primary keys, `artifact_task_run_idx`, and `log_flow_run_idx` for the
-   * time in which the runs were there.
+   * Removes task runs of no flow run with all they have. Those that were put into the queue again meanwhile stay. Locks the
+   * runs, and skips those that somebody else has locked. Rides the primary keys, `artifact_task_run_idx`, and
+   * `log_flow_run_idx` for the time in which the runs were there.
    */
   async remove(tx: Tx, app: string, ids: readonly string[], before: string): Promise<RemovedTaskRuns> {
     const { schema } = this;

@@ -63,10 +63,10 @@ export class PartitionsRepository {
   }
 
   /**
-   * The statements that drop a week of runs, for one transaction; the last one tells as {@link drop} does. The week stays besides when
-   * one of its runs has entered a state since `before`: somebody has set it going again since it was looked at, and it may have ended
-   * again. That is asked when the table is locked, so that nobody sets one going afterwards; the locks are those of `drop_week`, in
-   * their order. Rides the primary keys of the histories of the weeks since then.
+   * The statements that drop a week of runs, for one transaction; the last one tells as {@link drop} does. The week stays
+   * besides when one of its runs has entered a state since `before`: somebody has set it going again since it was looked at,
+   * and it may have ended again. That is asked when the table is locked, so that nobody sets one going afterwards; the locks
+   * are those of `drop_week`, in their order. Rides the primary keys of the histories of the weeks since then.
    */
   dropRuns(
     { table, fromMs }: WeekPartition & { readonly table: RunTable },

@@ -8,7 +8,10 @@ export interface RemovedRuns {
 }
 
 interface Removal {
-  /** The common table expressions up to `outermost`, which locks the runs in the order of their ids and gives its rows of `flow_run`. */
+  /**
+   * The common table expressions up to `outermost`, which locks the runs in the order of their ids and
+   * gives its rows of `flow_run`.
+   */
   readonly outermost: string;
   /** What notes that something of `runs`, as far as it has rows, is left to remove: task runs, log lines and artifacts. */
   readonly noted: string;
@@ -20,8 +23,9 @@ interface Removal {
  * Removes runs with all within them but task runs, log lines and artifacts, and notes in the same statement whose are left to
  * remove. Rides the primary keys, `flow_run_root_idx` and `run_key_flow_run_idx`.
  *
- * The key of a run that a schedule has made for a time to come stays behind it: the time was seen to, and whoever makes the runs of the
- * schedule anew, because somebody changes it, does not make that one again. The key goes with the week of the run.
+ * The key of a run that a schedule has made for a time to come stays behind it: the time was seen to, and whoever
+ * makes the runs of the schedule anew, because somebody changes it, does not make that one again. The key goes
+ * with the week of the run.
  */
 export const removalOf = (schema: string, { outermost, noted, now }: Removal): string => {
   const ofTree = (column: string): string => `${column} = any(array(select id from tree))`;

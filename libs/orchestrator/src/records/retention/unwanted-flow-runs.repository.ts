@@ -16,9 +16,10 @@ export class UnwantedFlowRunsRepository {
   }
 
   /**
-   * Removes those of the runs that have ended, with all within them, and that nobody holds any more, as {@link removalOf} says; what is left of them is noted
-   * for the retention of the application, whoever removes it. Locks the runs in the order of their ids, and waits for whoever moves one
-   * on at this moment; then it takes the row of the retention, which waits for no run itself.
+   * Removes those of the runs that have ended and that nobody holds any more, with all within them: see {@link removalOf}.
+   * What is left of them then is noted, for the retention of the application to remove. Locks the runs in the order of
+   * their ids, and waits for whoever moves one on at this moment; after that it takes the row of the retention, which waits
+   * for no run itself.
    */
   async remove(tx: Tx, app: string, ids: readonly string[], now: string): Promise<RemovedRuns> {
     const { schema } = this;

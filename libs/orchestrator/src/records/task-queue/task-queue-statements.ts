@@ -62,8 +62,8 @@ export const enqueueTasks = (schema: string): string => `
 
 /**
  * Takes up to `$4` due runs of these tasks, task by task in the order of `$3`, of each the oldest first; skips those that
- * somebody else is taking. `$5`: see `DatabaseClock.leadUs`. Rides `task_queue_due_idx`: what is not due, or of other tasks, is not
- * looked at. (Of functions that tell the time only a stable one is a bound of an index.)
+ * somebody else is taking. `$5`: see `DatabaseClock.leadUs`. Rides `task_queue_due_idx`: what is not due, or of other tasks,
+ * is not looked at. (Of functions that tell the time only a stable one is a bound of an index.)
  */
 export const claimTasks = (schema: string): string => `
   with me as materialized (
@@ -90,7 +90,10 @@ export const claimTasks = (schema: string): string => `
   )
   select task_run_id::text as id, epoch from claimed`;
 
-/** When the next run is due that {@link claimTasks} could take, as of `$3`; `null` when none waits. Rides `task_queue_due_idx`. */
+/**
+ * When the next run is due that {@link claimTasks} could take, as of `$3`; `null` when none waits.
+ * Rides `task_queue_due_idx`.
+ */
 export const nextDueTask = (schema: string): string => `
   select (extract(epoch from min(d.due_at) - (${timeAhead('$3')})) * 1000)::float8 as ms
     from unnest($2::text[]) as t(task_key)

@@ -41,8 +41,8 @@ export const claimedRows = new RowSet<TaskRunWrite>([['claim', 'integer', ({ cla
 /**
  * One row per run and one per state, of the claims that hold. Most runs begin and end between two flushes and are written
  * once, with their history in the row; one that was written before is brought up to date. Rides `task_run_pkey`, one
- * partition per run. Writes in the order of the keys, so that two batches with the same runs, one of them a late repetition, never wait for each other
- * crosswise; and the later state stays, whichever of the two comes last.
+ * partition per run. Writes in the order of the keys, so that two batches with the same runs, one of them a late repetition,
+ * never wait for each other crosswise; and the later state stays, whichever of the two comes last.
  */
 export const saveTaskRuns = (schema: string): string =>
   saveStatement(schema, {

@@ -87,8 +87,8 @@ export class TaskRunsRepository {
    * twice changes nothing.
    *
    * @param states of those runs whose history is not brief.
-   * @param options.isAlone whether nothing else is written in the transaction (default). Only then is the fastest way open, which may
-   * take a second statement when the first one fails.
+   * @param options.isAlone whether nothing else is written in the transaction (default). Only then is the fastest way open,
+   * which may take a second statement when the first one fails.
    *
    * @returns which claims hold.
    */

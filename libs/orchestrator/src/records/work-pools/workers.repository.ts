@@ -34,8 +34,8 @@ export class WorkersRepository {
   }
 
   /**
-   * Notes that a worker is there, and that the runs of its queues are asked for. Tells whether it is new, or comes back; `null` when
-   * there is no such pool.
+   * Notes that a worker is there, and that the runs of its queues are asked for. Tells whether it is new, or comes back;
+   * `null` when there is no such pool.
    */
   async beat(tx: Tx, beat: WorkerBeat): Promise<'came' | 'stays' | null> {
     const { poolName, name, processId, intervalSeconds, metadata, queueNames } = beat;

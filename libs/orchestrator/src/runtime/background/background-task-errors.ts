@@ -1,6 +1,9 @@
 import { OrchestratorError } from '@nestor/core';
 
-/** There is no background task run of that id: the transaction that put it into the queue was rolled back, or it is of another kind. */
+/**
+ * There is no background task run of that id: the transaction that put it into the queue was rolled back,
+ * or it is of another kind.
+ */
 export class BackgroundTaskNotFoundError extends OrchestratorError {
   readonly code = 'BACKGROUND_TASK_NOT_FOUND';
 

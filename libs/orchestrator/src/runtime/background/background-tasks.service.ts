@@ -92,8 +92,8 @@ export class BackgroundTasks {
   }
 
   /**
-   * Lets a run that failed for good begin anew, with all of its attempts. Its handle then waits for the new end; a key that it had
-   * counts no more.
+   * Lets a run that failed for good begin anew, with all of its attempts. Its handle then waits for the new end; a key
+   * that it had counts no more.
    *
    * @throws {DeadLetterNotFoundError} when it did not fail for good, was discarded, or is of another application.
    */

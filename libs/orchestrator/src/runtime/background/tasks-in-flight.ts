@@ -31,8 +31,8 @@ export class TasksInFlight {
   }
 
   /**
-   * Does works one after another that take runs, or look for runs that were taken: in between, what was taken and is not noted here
-   * is what nobody knows of.
+   * Does works one after another that take runs, or look for runs that were taken: in between, what was taken and is not
+   * noted here is what nobody knows of.
    */
   exclusively<T>(work: () => Promise<T>): Promise<T> {
     const done = this.lastWork.then(work);

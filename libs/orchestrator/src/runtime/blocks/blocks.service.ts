@@ -97,8 +97,8 @@ export class Blocks {
   }
 
   /**
-   * Loads a block whose class its caller does not know: an instance where this process has the class, else its fields. Either has its
-   * secrets.
+   * Loads a block whose class its caller does not know: an instance where this process has the class, else its
+   * fields. Either has its secrets.
    *
    * @throws {BlockNotFoundError} and the others as {@link load} does.
    * @internal

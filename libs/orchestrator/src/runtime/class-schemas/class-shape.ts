@@ -21,7 +21,10 @@ export interface Field {
   readonly type: unknown;
   /** That of its elements, as far as it is known. */
   readonly elementType: unknown;
-  /** Whether it holds a list, or is one of several types of which a list is one; its rules and its class may be about the elements then. */
+  /**
+   * Whether it holds a list, or is one of several types of which a list is one; its rules and its class may be
+   * about the elements then.
+   */
   readonly isList: boolean;
   /** Whether the value, or each element, is checked by the rules of its own class. */
   readonly nests: boolean;

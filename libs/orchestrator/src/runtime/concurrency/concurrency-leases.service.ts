@@ -48,8 +48,8 @@ const DEFAULT_LEASE: Duration = '5m';
 const JITTER = 0.3;
 
 /**
- * Slots under leases that expire, for those who cannot be watched: programs elsewhere, or work that goes on across processes. They
- * ask again when they are refused, and do not stand in line; those who do are served before them.
+ * Slots under leases that expire, for those who cannot be watched: programs elsewhere, or work that goes on across
+ * processes. They ask again when they are refused, and do not stand in line; those who do are served before them.
  *
  * Whoever does not renew a lease in time loses it: its slots are free at most a few seconds after it has run out.
  */

@@ -106,14 +106,17 @@ export class ConcurrencyLimits {
     await this.update(name, { active: true });
   }
 
-  /** From then on, and until it is enabled again, the limit does not hold, and takes no slots. @throws {ConcurrencyLimitNotFoundError} */
+  /**
+   * From then on, and until it is enabled again, the limit does not hold, and takes no slots. @throws
+   * {ConcurrencyLimitNotFoundError}
+   */
   async disable(name: string): Promise<void> {
     await this.update(name, { active: false });
   }
 
   /**
-   * Takes all slots away from those who hold them, for whoever waits: when something else than this service knows that they are not
-   * needed. Code that holds them goes on, and hears of it only when its slots have a lease of their own.
+   * Takes all slots away from those who hold them, for whoever waits: when something else than this service knows that they
+   * are not needed. Code that holds them goes on, and hears of it only when its slots have a lease of their own.
    *
    * @throws {ConcurrencyLimitNotFoundError}
    */

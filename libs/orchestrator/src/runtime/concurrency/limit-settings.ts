@@ -8,8 +8,9 @@ export interface ConcurrencyLimitSettings {
   /** Whether it holds. Default: it does. */
   readonly active?: boolean;
   /**
-   * How many slots become free by themselves in a second, whoever took them; 0, or a number from 0.000001. This makes it a rate limit: `limit`
-   * at once, and this many a second in the long run. Default 0: slots are free when whoever holds them gives them back.
+   * How many slots become free by themselves in a second, whoever took them; 0, or a number from 0.000001. This makes
+   * it a rate limit: `limit` at once, and this many a second in the long run. Default 0: slots are free when whoever
+   * holds them gives them back.
    */
   readonly slotDecayPerSecond?: number;
 }

@@ -13,9 +13,9 @@ const AFTER_FAILURE_MS = 1_000;
 const PREFIX = 'tag:';
 
 /**
- * Which tags have limits, known in advance, so that task runs without any cost nothing. A tag that is not among them is not limited
- * here: of a limit that is created elsewhere that holds for the milliseconds that a notification takes, at most five seconds. Of
- * those that are among them the database decides.
+ * Which tags have limits, known in advance, so that task runs without any cost nothing. A tag that is not among them is not
+ * limited here: of a limit that is created elsewhere that holds for the milliseconds that a notification takes, at most five
+ * seconds. Of those that are among them the database decides.
  */
 @Injectable()
 export class LimitedTags implements OnApplicationBootstrap {

@@ -48,7 +48,8 @@ export class RunSlots {
   }
 
   /**
-   * Takes slots for runs that this process has claimed, and sees to those that get none: they wait, or are cancelled, and are let go of.
+   * Takes slots for runs that this process has claimed, and sees to those that get none: they wait, or are
+   * cancelled, and are let go of.
    *
    * @returns the ids of the runs that are not to begin.
    */
@@ -59,7 +60,10 @@ export class RunSlots {
     return new Set(without.map(({ id }) => id));
   }
 
-  /** Frees the slots of runs that wait to be taken: those are not to keep others from beginning. They get one when they are taken. */
+  /**
+   * Frees the slots of runs that wait to be taken: those are not to keep others from beginning. They get
+   * one when they are taken.
+   */
   async giveBack(runIds: readonly string[]): Promise<void> {
     this.handOver.tell(await this.transactions.single((tx) => this.slots.giveBack(tx, runIds)));
   }

@@ -11,8 +11,8 @@ import { RunSlots } from './run-slots.service.js';
 import { SERVICE_SETTINGS, type ServiceSettings } from '../services/service-settings.js';
 
 /**
- * Without a look in between. Those know when the next lease runs out: slots are free right after that, and at most two and a half seconds
- * later where the lease was so short that it began after the last one.
+ * Without a look in between. Those know when the next lease runs out: slots are free right after that, and at most two and a
+ * half seconds later where the lease was so short that it began after the last one.
  */
 const EVERY_MS = 4_000;
 const AFTER_FAILURE_MS = 1_000;

@@ -85,8 +85,9 @@ export class SlotLine implements OnApplicationBootstrap {
   }
 
   /**
-   * A claim has its slots. Whoever handed them over says so after the commit; to look first would cost those who wait a round trip,
-   * behind all others that look at the same limit. That slots are taken away later is heard of as of all that are held.
+   * A claim has its slots. Whoever handed them over says so after the commit; to look first would cost those who
+   * wait a round trip, behind all others that look at the same limit. That slots are taken away later is heard of
+   * as of all that are held.
    */
   granted(claimId: string): void {
     if (this.waiting.has(claimId)) this.settle(claimId, 'granted');

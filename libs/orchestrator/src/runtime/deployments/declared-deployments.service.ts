@@ -56,8 +56,8 @@ export class DeclaredDeployments {
   }
 
   /**
-   * Pauses what was left for other builds, once those are gone. Of flows that are registered here alone: whether another part of the
-   * application comes back is only asked when this one starts.
+   * Pauses what was left for other builds, once those are gone. Of flows that are registered here alone: whether another
+   * part of the application comes back is only asked when this one starts.
    */
   async settle(): Promise<void> {
     if (this.declared) await this.pauseRemoved(this.declared, { isStarting: false });
@@ -69,9 +69,9 @@ export class DeclaredDeployments {
   }
 
   /**
-   * What the code of this process does not declare may be declared elsewhere: a flow that is not registered here is so in another
-   * part of the application, for all that is known, and one that is may be of another build, newer or older, as long as one of its
-   * processes lives. Which of the two is the newer one does not matter: the one that stays decides.
+   * What the code of this process does not declare may be declared elsewhere: a flow that is not registered here is so in
+   * another part of the application, for all that is known, and one that is may be of another build, newer or older, as long
+   * as one of its processes lives. Which of the two is the newer one does not matter: the one that stays decides.
    */
   private async pauseRemoved(
     declared: ReadonlySet<string>,

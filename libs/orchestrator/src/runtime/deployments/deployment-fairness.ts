@@ -75,7 +75,8 @@ type Schema = Readonly<Record<string, unknown>>;
 
 /**
  * @param schema what the flow takes.
- * @throws {InvalidDeploymentError} when it takes nothing that could be the key. Of what the schema does not describe everything may be.
+ * @throws {InvalidDeploymentError} when it takes nothing that could be the key. Of what the schema does not
+ * describe everything may be.
  */
 export function checkFairnessKey({ key }: StoredFairness, schema: Schema, deployment: string): void {
   let place: Schema = schema;

@@ -23,7 +23,10 @@ export interface ScheduleSettings<P = ParametersByName> {
   readonly slug?: string;
   /** Whether runs are made. Default: as it is; a new one is active. */
   readonly active?: boolean;
-  /** What its runs are called with in place of what the deployment says; references are looked up when a run begins. Default: nothing. */
+  /**
+   * What its runs are called with in place of what the deployment says; references are looked up when a run
+   * begins. Default: nothing.
+   */
   readonly parameters?: ReferableParameters<P>;
   /** How many runs that are not due yet there are at most, from 1 to 100. Default: at least 3 and an hour ahead, at most 100. */
   readonly maxScheduledRuns?: number;
@@ -115,8 +118,8 @@ export interface DeploymentOptions<P = ParametersByName> {
   /** Labels of its runs. Default: none. */
   readonly labels?: Readonly<Record<string, string | number | boolean>>;
   /**
-   * What its runs are called with unless they say otherwise; at most 512 KB. May hold references: {@link variable}, {@link template},
-   * {@link json}, {@link block}. Default: nothing.
+   * What its runs are called with unless they say otherwise; at most 512 KB. May hold references: {@link variable},
+   * {@link template}, {@link json}, {@link block}. Default: nothing.
    */
   readonly parameters?: ReferableParameters<P>;
   /** Whether parameters are checked by the schema of the flow when a run is made. Default `true`. */

@@ -174,8 +174,8 @@ export class Deployments {
   }
 
   /**
-   * Makes a run, paused or not; durable when this resolves, or part of the transaction that was given. Await `result()` of what it gives
-   * to wait for the end of the run.
+   * Makes a run, paused or not; durable when this resolves, or part of the transaction that was given. Await `result()` of
+   * what it gives to wait for the end of the run.
    *
    * A run that asks for it, and goes on after a crash or is tried again, asks for it once, and gets the run that it got before.
    *

@@ -23,9 +23,9 @@ const NOTHING = { limit: 0, unqueued: false, pools: [] };
 type Served = Pick<DeploymentEntity, 'id' | 'flowId' | 'name'>;
 
 /**
- * The deployments that this process serves: those of its flows that are in no work pool, whose runs it takes itself. Where that is
- * asked for, the last process that serves one pauses it when it leaves; the first that does so again lets it go on. A process
- * that dies pauses nothing.
+ * The deployments that this process serves: those of its flows that are in no work pool, whose runs it takes itself. Where
+ * that is asked for, the last process that serves one pauses it when it leaves; the first that does so again lets it go on.
+ * A process that dies pauses nothing.
  */
 @Injectable()
 export class ServedDeployments {
@@ -69,9 +69,9 @@ export class ServedDeployments {
   }
 
   /**
-   * First it says that it takes nothing any more, then it looks who else does: of several that leave at the same moment, the one that
-   * looks last finds none of the others. One that starts meanwhile joins first, and then looks for what is paused, under the same
-   * lock of the deployment: either it is seen here, or it finds what was paused.
+   * First it says that it takes nothing any more, then it looks who else does: of several that leave at the same moment, the
+   * one that looks last finds none of the others. One that starts meanwhile joins first, and then looks for what is paused,
+   * under the same lock of the deployment: either it is seen here, or it finds what was paused.
    */
   private async pauseUnserved(): Promise<void> {
     const { app } = this.settings;

@@ -41,7 +41,10 @@ function isPositional(parameters: Readonly<Record<string, unknown>>): boolean {
   return Object.keys(parameters).every((name, index) => name === String(index));
 }
 
-/** Objects that mean more than their fields: those that the encoding has a form of its own for, as it has for registered classes. */
+/**
+ * Objects that mean more than their fields: those that the encoding has a form of its own for, as it
+ * has for registered classes.
+ */
 const VALUES = [Date, Map, Set, RegExp, URL, Error, ArrayBuffer] as const;
 
 function isRecord(value: unknown, classes?: ClassRegistry): value is Record<string, unknown> {

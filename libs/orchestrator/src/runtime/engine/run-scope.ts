@@ -94,7 +94,10 @@ export class RunScope {
     return this.place.transaction ?? null;
   }
 
-  /** The part of the run whose calls are told apart from those of others. Made when something is called: most tasks call nothing. */
+  /**
+   * The part of the run whose calls are told apart from those of others. Made when something is called:
+   * most tasks call nothing.
+   */
   get branch(): Branch {
     const { taskRun, attempt } = this.place;
     return (this.ownBranch ??= taskRun ? Branch.ofTask(taskRun.created, attempt.number) : Branch.ofFlow());

@@ -9,11 +9,12 @@ import { relatedToRun } from './related-to-run.js';
  * Says what happened, for whoever wants to know: people, automations, other systems. Inside a run an event is related to the
  * flow run, the task run, the flow and the tags by itself.
  *
- * An event is durable when the call resolves; those that are emitted at the same time are written together, and none is dropped: a
- * burst waits in memory for its turn, so that whoever emits many awaits them. Code that runs again does not emit it again: in the body
- * of a flow, what says the same at the same place is emitted once, whether the run is resumed or tried again. In a task that holds for
- * each attempt; one that says something else when it runs again, after its process died, is emitted besides: at least once. Within a
- * run the call waits while the database is away; outside of one it is rejected with what went wrong.
+ * An event is durable when the call resolves; those that are emitted at the same time are written together, and none is
+ * dropped: a burst waits in memory for its turn, so that whoever emits many awaits them. Code that runs again does not emit
+ * it again: in the body of a flow, what says the same at the same place is emitted once, whether the run is resumed or
+ * tried again. In a task that holds for each attempt; one that says something else when it runs again, after its process
+ * died, is emitted besides: at least once. Within a run the call waits while the database is away; outside of one it is
+ * rejected with what went wrong.
  *
  * @example
  * ```ts

@@ -1,8 +1,9 @@
 import type { DeathRules } from '../../records/processes/process-death.js';
 
 /**
- * How often a process says that it is alive. When its sessions are cut right before it would, it has what is left of `hintMs` to make
- * a new one and say so: 1.25 s, which on a machine that is busy starting others a second was seen not to be.
+ * How often a process says that it is alive. When its sessions are cut right before it would, it has what is
+ * left of `hintMs` to make a new one and say so: 1.25 s, which on a machine that is busy starting others a
+ * second was seen not to be.
  */
 export const HEARTBEAT_MS = 750;
 

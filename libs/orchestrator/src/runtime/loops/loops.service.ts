@@ -12,7 +12,10 @@ import type { LoopStatus } from './loop-status.js';
 import { SharedLooks } from './shared-looks.service.js';
 import type { WakeableLoop } from './wakeable-loop.js';
 
-/** What has been due for longer than this is not done as promised: most loops look every five seconds, none more rarely than 20. */
+/**
+ * What has been due for longer than this is not done as promised: most loops look every five seconds,
+ * none more rarely than 20.
+ */
 const BEHIND_MS = 30_000;
 /** A loop that hangs in a round says nothing by itself: it is looked at this often. */
 const LOOK_MS = 5_000;
@@ -20,9 +23,9 @@ const LOOK_MS = 5_000;
 const LAST_NEWS_MS = 1_000;
 
 /**
- * The loops of this process: whatever it does again and again for all of the application. One that falls behind says so, once: in the
- * log, as event `nestor.loop.behind`, and in the row of the process, where `whyNotRunning` finds it; and again when it has caught up
- * (`nestor.loop.caught-up`).
+ * The loops of this process: whatever it does again and again for all of the application. One that falls behind says so,
+ * once: in the log, as event `nestor.loop.behind`, and in the row of the process, where `whyNotRunning` finds it; and again
+ * when it has caught up (`nestor.loop.caught-up`).
  */
 @Injectable()
 export class Loops implements OnApplicationBootstrap, BeforeApplicationShutdown {

@@ -5,17 +5,17 @@ import { isPassive } from '../passive-start.js';
 import type { Rest, WakeableLoop } from './wakeable-loop.js';
 
 /**
- * More often than any loop looks by itself that rests, so that none has to. The lease of a slot lasts a second at least: slots are free
- * again within two and a half seconds of when it has run out, also where it was taken right after a look.
+ * More often than any loop looks by itself that rests, so that none has to. The lease of a slot lasts a second at least:
+ * slots are free again within two and a half seconds of when it has run out, also where it was taken right after a look.
  */
 const EVERY_MS = 3_500;
 /** How long the last look may take when this process ends. */
 const LAST_LOOK_MS = 1_000;
 
 /**
- * What a process costs while nothing happens: one statement every few seconds asks for all loops that rest whether there is something to
- * do for them, and those for which there is are woken. A look that fails, or takes long, changes nothing: each of the loops has a timer of
- * its own.
+ * What a process costs while nothing happens: one statement every few seconds asks for all loops that rest whether there is
+ * something to do for them, and those for which there is are woken. A look that fails, or takes long, changes nothing: each
+ * of the loops has a timer of its own.
  */
 @Injectable()
 export class SharedLooks implements OnApplicationBootstrap, BeforeApplicationShutdown {

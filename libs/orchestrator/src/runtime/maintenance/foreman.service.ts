@@ -29,9 +29,9 @@ const AFTER_FAILURE_MS = 1_000;
 const BATCH = 200;
 
 /**
- * Looks after who is there: workers that are not heard of, pools, queues and deployments that nobody serves, or that went with the
- * last process of another build, runs that were submitted and do not begin, and runs that were put into a queue while that was
- * removed. Every process does so; of what several find at the same time each is dealt with once.
+ * Looks after who is there: workers that are not heard of, pools, queues and deployments that nobody serves, or that went
+ * with the last process of another build, runs that were submitted and do not begin, and runs that were put into a queue
+ * while that was removed. Every process does so; of what several find at the same time each is dealt with once.
  */
 @Injectable()
 export class Foreman implements OnApplicationBootstrap {

@@ -44,8 +44,8 @@ export type NamingTopic = BeforeColon<Topic | PrivateTopic>;
 const MAX_PAYLOAD = 7_000;
 
 /**
- * What it tells of is durable by then. A hint need not be: those who listen hear of it without having waited for a disk, and one that a
- * crash of the server swallows is no loss.
+ * What it tells of is durable by then. A hint need not be: those who listen hear of it without having waited for a disk, and
+ * one that a crash of the server swallows is no loss.
  */
 const NOTIFY = preparedStatement('notify', `select set_config('synchronous_commit', 'off', true), pg_notify($1, $2)`);
 

@@ -14,8 +14,8 @@ export interface PayloadOptions {
   readonly inlineLimit?: number;
   /**
    * What is larger than so many bytes is refused with {@link PayloadTooLargeError}. Default 67,108,864 (64 MiB), because
-   * writing one and reading it back was measured to take seven times its size in memory; at most 262,144,000 (250 MiB), because of the
-   * longest text there can be.
+   * writing one and reading it back was measured to take seven times its size in memory; at most 262,144,000 (250 MiB),
+   * because of the longest text there can be.
    */
   readonly maxBytes?: number;
   /** Where large payloads go. Default: a table of our schema. */

@@ -28,9 +28,9 @@ export interface PayloadStore {
   get(key: string): Promise<Uint8Array | null>;
 
   /**
-   * Forgets a key; one that is not there is no error. Called right after the rows that referred to it were removed because of their
-   * age, at most once: what it fails to forget stays, and so does what was to be forgotten when the process died. Nothing leads there
-   * any more.
+   * Forgets a key; one that is not there is no error. Called right after the rows that referred to it were removed because
+   * of their age, at most once: what it fails to forget stays, and so does what was to be forgotten when the process died.
+   * Nothing leads there any more.
    */
   delete(key: string): Promise<void>;
 }

@@ -16,8 +16,8 @@ import { StoredRuns } from '../transitions/stored-runs.service.js';
 const BATCH = 200;
 
 /**
- * Ends runs that somebody should have ended or resumed by now, whoever has them: pauses that nobody ended in time fail, a cancellation
- * that nobody carried out is carried out. By the database's time.
+ * Ends runs that somebody should have ended or resumed by now, whoever has them: pauses that nobody ended in time fail, a
+ * cancellation that nobody carried out is carried out. By the database's time.
  */
 @Injectable()
 export class OverdueRuns {

@@ -20,8 +20,8 @@ export class WorkerRunsOnError extends OrchestratorError {
 }
 
 /**
- * The worker of a process with option `worker.runOnce`: it looks for runs once, executes those that it got, and is no worker any more.
- * The application itself goes on.
+ * The worker of a process with option `worker.runOnce`: it looks for runs once, executes those that it got, and is no worker
+ * any more. The application itself goes on.
  *
  * @example
  * ```ts
@@ -46,11 +46,11 @@ export class RunOnce {
   }
 
   /**
-   * Waits until the worker has looked, executes none of the runs any more that it took, and is `OFFLINE` in its pools. A database that
-   * is away is waited for. May be called more than once.
+   * Waits until the worker has looked, executes none of the runs any more that it took, and is `OFFLINE` in its pools. A
+   * database that is away is waited for. May be called more than once.
    *
-   * @returns the ids of the runs that it took. How they ended their states tell: one that failed is no error here, and one that was
-   * suspended, or handed back because the application was closed, goes on elsewhere.
+   * @returns the ids of the runs that it took. How they ended their states tell: one that failed is no error here, and one
+   * that was suspended, or handed back because the application was closed, goes on elsewhere.
    * @throws {WorkerRunsOnError} when `worker.runOnce` is not set, or `worker` is `false`.
    */
   async done(): Promise<readonly string[]> {

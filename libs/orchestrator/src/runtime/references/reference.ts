@@ -65,8 +65,9 @@ export function variable<T = never>(name: string): Reference<T> {
 }
 
 /**
- * A text with values in it, looked up when {@link variable} would be: `variables.<name>` (and parts of it, such as
- * `variables.shop.country`), `flow.name`, `deployment.name`, `deployment.id` and `deployment.version`. What is no text is put in as JSON.
+ * A text with values in it, looked up when {@link variable} would be: `variables.<name>` (and parts of it, such
+ * as `variables.shop.country`), `flow.name`, `deployment.name`, `deployment.id` and `deployment.version`. What is
+ * no text is put in as JSON.
  *
  * @example
  * ```ts
@@ -97,8 +98,8 @@ export function json<T = never>(text: string | Reference<string>): Reference<T> 
 }
 
 /**
- * A block, or a field of it: see {@link Blocks}. Loaded each time the run begins and never kept with it, so that secrets are where they
- * were; they arrive as {@link Secret}. Where its class is known to the process it is an instance of that.
+ * A block, or a field of it: see {@link Blocks}. Loaded each time the run begins and never kept with it, so that secrets are
+ * where they were; they arrive as {@link Secret}. Where its class is known to the process it is an instance of that.
  *
  * @param type the class of the block; or slug and name of the block, such as `mail-server/main`, and then the path of a field.
  * @throws {NotABlockError} when the class is none, {@link InvalidReferenceError} when no block can have that name.

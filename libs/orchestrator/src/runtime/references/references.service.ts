@@ -29,11 +29,11 @@ export class References {
   ) {}
 
   /**
-   * Parameters with what may be kept of a run in the place of references: variables, templates and JSON. Blocks are left, for the process
-   * that executes the run.
+   * Parameters with what may be kept of a run in the place of references: variables, templates and JSON. Blocks are left,
+   * for the process that executes the run.
    *
-   * @throws {VariableNotFoundError} when a variable is missing, {@link ReferenceUnresolvedError} when a part of one is, or a text is no
-   * JSON.
+   * @throws {VariableNotFoundError} when a variable is missing, {@link ReferenceUnresolvedError} when a part of one
+   * is, or a text is no JSON.
    */
   settled<P extends Parameters>(parameters: P, context: TemplateContext): Promise<P> {
     return this.replaced(parameters, (content) =>
@@ -52,9 +52,9 @@ export class References {
   }
 
   /**
-   * Data with values in the place of `{{ … }}` in its texts: `variables.<name>`, and `blocks.<slug>.<name>.<field>` with the secrets of
-   * blocks in clear. Either may have `prefect.` before it. A text that is nothing but one becomes the value as it is. For what is sent
-   * away, and neither kept nor logged.
+   * Data with values in the place of `{{ … }}` in its texts: `variables.<name>`, and `blocks.<slug>.<name>.<field>` with the
+   * secrets of blocks in clear. Either may have `prefect.` before it. A text that is nothing but one becomes the value as it
+   * is. For what is sent away, and neither kept nor logged.
    *
    * @param revealed told of each secret, for whoever is not to repeat it.
    * @throws {InvalidReferenceError} when something between braces is neither, and what looking it up throws.

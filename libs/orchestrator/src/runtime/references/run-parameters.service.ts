@@ -15,10 +15,11 @@ import { References, type TemplateContext } from './references.service.js';
 type Parameters = Record<string, unknown>;
 
 /**
- * What the code of runs is called with, where their parameters refer to something: those of runs of deployments may, and of their forks.
+ * What the code of runs is called with, where their parameters refer to something: those of runs of deployments
+ * may, and of their forks.
  *
- * What a run of a schedule refers to is looked up when it begins, and kept with it then: so it is what holds at that time, and the same
- * when the run begins again. Blocks are loaded each time, and kept nowhere.
+ * What a run of a schedule refers to is looked up when it begins, and kept with it then: so it is what holds at that time,
+ * and the same when the run begins again. Blocks are loaded each time, and kept nowhere.
  */
 @Injectable()
 export class RunParameters {

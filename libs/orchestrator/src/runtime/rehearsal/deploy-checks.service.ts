@@ -32,9 +32,9 @@ export class DeployChecks {
   ) {}
 
   /**
-   * Rehearses every run of this application that has begun and not ended, subflows included, with what is recorded of it so far: no
-   * task and no subflow is executed, no run is created, nothing is written. What methods of flows do besides calling those is done.
-   * A method that stands still for a second has got as far as it gets.
+   * Rehearses every run of this application that has begun and not ended, subflows included, with what is recorded of it so
+   * far: no task and no subflow is executed, no run is created, nothing is written. What methods of flows do besides calling
+   * those is done. A method that stands still for a second has got as far as it gets.
    *
    * @param options `concurrency`: how many runs are rehearsed at a time, 1 to 64; default 4.
    * @throws {InvalidQueryError} when `concurrency` cannot be meant.

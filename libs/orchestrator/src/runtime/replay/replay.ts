@@ -85,7 +85,10 @@ export class Replay {
     this.assertNotDiverged(); // another call may have found it meanwhile
   }
 
-  /** Notes that code waits before it makes calls, until the function that is returned is called: they are not missed meanwhile. */
+  /**
+   * Notes that code waits before it makes calls, until the function that is returned is called: they
+   * are not missed meanwhile.
+   */
   holdOff(): () => void {
     this.heldOff += 1;
     return () => {

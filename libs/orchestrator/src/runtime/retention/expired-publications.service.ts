@@ -46,7 +46,10 @@ export class ExpiredPublications {
     return true;
   }
 
-  /** Their ids are as old as their runs, and they themselves may be younger: a week goes as a whole once nothing is left of it. */
+  /**
+   * Their ids are as old as their runs, and they themselves may be younger: a week goes as a whole
+   * once nothing is left of it.
+   */
   private async removeArtifacts(pass: RetentionPass, ageMs: number): Promise<boolean> {
     const step = pass.step();
     const partitions = ['artifact_default'];

@@ -103,8 +103,9 @@ export class ExpiredWeeks {
   }
 
   /**
-   * Looks at the runs of a table, page by page; what reaches into the week after is removed on the way. Where this pass has no more time
-   * for it, the next one goes on: a run that has gone on since it was looked at is found when the week is to be dropped.
+   * Looks at the runs of a table, page by page; what reaches into the week after is removed on the way. Where this
+   * pass has no more time for it, the next one goes on: a run that has gone on since it was looked at is found when
+   * the week is to be dropped.
    */
   private async mayAllGo(
     pass: RetentionPass,

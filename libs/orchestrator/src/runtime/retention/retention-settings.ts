@@ -6,15 +6,16 @@ import { durationMs, type Duration } from '@nestor/core';
  */
 export interface RetentionOptions {
   /**
-   * Flow runs after their end, with everything within them: subflows, task runs, histories, results, log lines, artifacts, inputs, and
-   * their idempotency keys. And task runs outside of flows. A run that has not ended stays, and all of it. Default `90d`.
+   * Flow runs after their end, with everything within them: subflows, task runs, histories, results, log lines,
+   * artifacts, inputs, and their idempotency keys. And task runs outside of flows. A run that has not ended stays, and
+   * all of it. Default `90d`.
    */
   readonly runs?: Duration | false;
   /** Events, but for changes of states: those are kept as long as their runs. Default `30d`. */
   readonly events?: Duration | false;
   /**
-   * Events of some names, where they are to be kept for less than `events`. A name may end with `*`; of several that fit the longest
-   * counts. Default `{ 'prefect.flow-run.heartbeat': '7d' }`.
+   * Events of some names, where they are to be kept for less than `events`. A name may end with `*`; of several that fit the
+   * longest counts. Default `{ 'prefect.flow-run.heartbeat': '7d' }`.
    */
   readonly eventsByType?: Readonly<Record<string, Duration>>;
   /**

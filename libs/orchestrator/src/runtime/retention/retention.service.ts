@@ -27,8 +27,9 @@ const AFTER_FAILURE_MS = 60_000;
 const HOLD_MS = 60_000;
 
 /**
- * Removes what is older than it is kept: events, log lines, artifacts, runs. Of the processes of an application one at a time does
- * so, in passes that are bounded in time and in rows, batch by batch; each batch leaves the database as it should be.
+ * Removes what is older than it is kept: events, log lines, artifacts, runs. Of the processes of an application
+ * one at a time does so, in passes that are bounded in time and in rows, batch by batch; each batch leaves the
+ * database as it should be.
  */
 @Injectable()
 export class Retention implements OnApplicationBootstrap {

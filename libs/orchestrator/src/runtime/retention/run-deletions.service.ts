@@ -28,9 +28,9 @@ const LOOK_AGAIN_MS = 20;
 /**
  * Deletes flow runs because somebody says so, with all that retention removes of them when they are old.
  *
- * Only what has ended is ever removed, and only once nobody holds it any more: so there is no lease, no slot and no place in any line that
- * could get lost with it. What waits and is held by nobody is ended first, through the same door as by a cancellation; what is
- * executed stays.
+ * Only what has ended is ever removed, and only once nobody holds it any more: so there is no lease, no slot and no place in
+ * any line that could get lost with it. What waits and is held by nobody is ended first, through the same door as by a
+ * cancellation; what is executed stays.
  */
 @Injectable()
 export class RunDeletions {

@@ -30,8 +30,8 @@ export class RunRemains {
   ) {}
 
   /**
-   * Removes task runs, log lines and artifacts of flow runs that are gone, as far as the step goes; then there is nothing to be noted of
-   * them any more.
+   * Removes task runs, log lines and artifacts of flow runs that are gone, as far as the step goes; then there is nothing to
+   * be noted of them any more.
    *
    * @param count told how many rows of what were removed.
    * @returns whether nothing is left.

@@ -43,7 +43,10 @@ export class Weeks {
     );
   }
 
-  /** The same for a week of runs that have ended longer ago than that, as far as anybody has seen; `false` also when one has not. */
+  /**
+   * The same for a week of runs that have ended longer ago than that, as far as anybody has seen;
+   * `false` also when one has not.
+   */
   dropRuns(week: WeekPartition & { readonly table: RunTable }, pass: RetentionPass, ageMs: number): Promise<boolean> {
     return this.attempt(week, pass, async () => {
       const statements = this.partitions.dropRuns(week, pass.before(ageMs), PATIENCE_MS);

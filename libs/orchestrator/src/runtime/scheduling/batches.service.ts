@@ -53,8 +53,8 @@ export class Batches {
   ) {}
 
   /**
-   * Puts an item into the list with which the next run of a flow is called; durable when this resolves. Calls with the same key at
-   * a time share one commit.
+   * Puts an item into the list with which the next run of a flow is called; durable when this resolves. Calls with the same
+   * key at a time share one commit.
    *
    * @throws {UnserialisableValueError} when the item cannot be kept.
    * @throws {RunEndedError} when the attempt that asks is over.

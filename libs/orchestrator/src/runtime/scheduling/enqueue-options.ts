@@ -14,8 +14,8 @@ export interface EnqueueOptions extends NewRunOptions, DueOptions, SharingOption
    */
   readonly idempotencyKey?: string;
   /**
-   * The work pool in which it waits: only processes execute it that serve it. Default: none, so that any process of the application
-   * may take it that has its flow.
+   * The work pool in which it waits: only processes execute it that serve it. Default: none, so that any process of the
+   * application may take it that has its flow.
    */
   readonly workPool?: string;
   /** The queue of the pool, which is made where there is none. Default: its default queue. */

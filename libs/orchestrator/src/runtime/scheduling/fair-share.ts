@@ -4,12 +4,15 @@ import { InvalidRunOptionError } from '../engine/new-run-options.js';
 /** How runs that wait in the same place take turns. */
 export interface FairnessOptions {
   /**
-   * Runs of the flow with the same key share a line where they wait, and the lines take turns: a key that has thousands of runs there
-   * holds up no other. Runs without a key go by turns with those that have one. 1 to 200 characters. Default: that of the
-   * deployment; else none.
+   * Runs of the flow with the same key share a line where they wait, and the lines take turns: a key that has thousands of
+   * runs there holds up no other. Runs without a key go by turns with those that have one. 1 to 200 characters. Default:
+   * that of the deployment; else none.
    */
   readonly fairnessKey?: string;
-  /** How many turns the key gets for one of a key with weight 1, from 0.001 to 1000, from this run on. Only with a key. Default 1. */
+  /**
+   * How many turns the key gets for one of a key with weight 1, from 0.001 to 1000, from this run on.
+   * Only with a key. Default 1.
+   */
   readonly fairnessWeight?: number;
 }
 

@@ -48,11 +48,11 @@ export class KeyedRuns {
   ) {}
 
   /**
-   * The runs of calls with the same key; durable when this resolves. A call that a run makes once more, after a crash or in another
-   * attempt, gets the run that it got before, whatever has become of that.
+   * The runs of calls with the same key; durable when this resolves. A call that a run makes once more, after a crash or in
+   * another attempt, gets the run that it got before, whatever has become of that.
    *
-   * @param decide what becomes of the calls that have no answer yet, at least one, while nobody else can share the run that has the
-   * key; `null` where none has it. It may write as well; asked again when nobody heard of the commit.
+   * @param decide what becomes of the calls that have no answer yet, at least one, while nobody else can share the run that
+   * has the key; `null` where none has it. It may write as well; asked again when nobody heard of the commit.
    */
   async answer<Call extends KeyedCall>(
     calls: readonly [Call, ...Call[]],

@@ -8,8 +8,8 @@ export interface ServiceOptions {
   /** Says of runs that were due and that nobody takes that they are late. */
   readonly lateRuns?: boolean;
   /**
-   * Takes runs over from processes that died, and ends pauses, cancellations and calls of tasks that nobody ends any more. It looks
-   * after runs of flows whose code the process has: where it is on, the flows have to be.
+   * Takes runs over from processes that died, and ends pauses, cancellations and calls of tasks that nobody ends any more.
+   * It looks after runs of flows whose code the process has: where it is on, the flows have to be.
    */
   readonly sweeper?: boolean;
   /** Frees slots of concurrency limits whose holders are gone, and tidies the lines of fairness keys. */

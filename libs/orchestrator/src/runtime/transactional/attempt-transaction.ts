@@ -90,7 +90,8 @@ export class AttemptTransaction {
   /**
    * Commits what the code of the attempt did, together with what `record` writes as the last statement.
    *
-   * @returns `unknown` when the connection was lost, or `commit` failed or was not answered: by then it has been sent, or never will be.
+   * @returns `unknown` when the connection was lost, or `commit` failed or was not answered: by then it has
+   * been sent, or never will be.
    * @throws what `record` throws, and {@link TransactionMisuseError}; then nothing was committed.
    */
   async commit(record: (tx: Tx) => Promise<void>): Promise<{ readonly kind: 'committed' } | Unknown> {

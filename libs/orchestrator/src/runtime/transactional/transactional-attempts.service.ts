@@ -48,7 +48,8 @@ export class TransactionalAttempts {
   ) {}
 
   /**
-   * Runs one attempt of a run whose states so far are written. Where its outcome is `returned`, it is recorded; otherwise nothing is left of it.
+   * Runs one attempt of a run whose states so far are written. Where its outcome is `returned`, it is recorded;
+   * otherwise nothing is left of it.
    *
    * @throws {LeaseLostError} when the run may be executed elsewhere by now.
    * @throws {RunEndedError} when somebody else has ended the run.

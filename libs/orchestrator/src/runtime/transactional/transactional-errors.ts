@@ -88,8 +88,8 @@ export class TransactionalDataSourceDeniedError extends TransactionalDataSourceE
 }
 
 /**
- * A statement of a transactional task after its transaction had ended: the task had returned, failed, timed out, or been cut off, or
- * its connection was lost, while code of it went on. Nothing was executed.
+ * A statement of a transactional task after its transaction had ended: the task had returned, failed, timed out, or been cut
+ * off, or its connection was lost, while code of it went on. Nothing was executed.
  */
 export class TransactionEndedError extends OrchestratorError {
   readonly code = 'TRANSACTION_ENDED';
@@ -106,7 +106,10 @@ export class TransactionEndedError extends OrchestratorError {
   }
 }
 
-/** What the code of a transactional task did to its transaction makes it impossible to commit it as a whole. It is rolled back. */
+/**
+ * What the code of a transactional task did to its transaction makes it impossible to commit it as a
+ * whole. It is rolled back.
+ */
 export class TransactionMisuseError extends OrchestratorError {
   readonly code = 'TRANSACTION_MISUSED';
 

@@ -11,7 +11,10 @@ import { Turnstile } from './turnstile.js';
 /** How long a state nobody waits for may stay in memory before it is flushed on its own. */
 const RIDE_ALONG_MS = 5;
 
-/** What is begun beyond this waits until some of it is written: it would only use memory. One batch, besides the one in flight. */
+/**
+ * What is begun beyond this waits until some of it is written: it would only use memory. One batch,
+ * besides the one in flight.
+ */
 const HIGH_WATER = MAX_BATCH;
 
 /**

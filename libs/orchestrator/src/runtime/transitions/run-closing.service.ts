@@ -16,9 +16,9 @@ const PAGE = 500;
 const FLOW_RUNS = 1_000;
 
 /**
- * Ends what is left within runs that ended without it, however much that is: subflow runs of any depth, and task runs of any of
- * them. Some statements per {@link PAGE} of them, whatever their number. Background tasks and flow runs that a run put into a queue
- * belong to nobody but themselves, and stay.
+ * Ends what is left within runs that ended without it, however much that is: subflow runs of any depth, and task runs of any
+ * of them. Some statements per {@link PAGE} of them, whatever their number. Background tasks and flow runs that a run put
+ * into a queue belong to nobody but themselves, and stay.
  */
 @Injectable()
 export class RunClosing {
@@ -35,8 +35,8 @@ export class RunClosing {
   /**
    * Ends what is left within flow runs that were ended from here. Nobody executes it any more.
    *
-   * Until this is done the process holds the leases of those that are root runs: if it dies before that, they are found among the ended
-   * runs of dead processes, and closed by somebody else.
+   * Until this is done the process holds the leases of those that are root runs: if it dies before that, they are found
+   * among the ended runs of dead processes, and closed by somebody else.
    */
   async closeWithin(flowRunIds: readonly string[]): Promise<void> {
     if (flowRunIds.length === 0) return;

@@ -36,8 +36,8 @@ interface ProposeOptions {
 }
 
 /**
- * Facts about runs that this process executes: whoever registered their flow can start them again, and slots were taken when they were
- * claimed.
+ * Facts about runs that this process executes: whoever registered their flow can start them again, and slots were
+ * taken when they were claimed.
  */
 const NATIVE_FACTS: Facts = { reschedulable: true, deployment: SLOT_IS_TAKEN };
 

@@ -80,7 +80,10 @@ export interface WorkQueueOptions {
   readonly priority?: number;
 }
 
-/** Characters that the HTTP contract and its clients give a meaning of their own in names, and NUL, which no text column holds. */
+/**
+ * Characters that the HTTP contract and its clients give a meaning of their own in names, and NUL,
+ * which no text column holds.
+ */
 const BANNED_IN_NAMES = /[/%&<>\0]/;
 const MAX_NAME = 200;
 /** Of an `integer` column. */

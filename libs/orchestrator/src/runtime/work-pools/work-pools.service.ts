@@ -32,8 +32,8 @@ import {
 } from './work-pool-values.js';
 
 /**
- * Work pools: where runs wait for certain processes, in queues that have an order, limits and a switch. What is changed here holds
- * for the next run that a worker asks for, in whatever process; runs that are being executed go on.
+ * Work pools: where runs wait for certain processes, in queues that have an order, limits and a switch. What is changed here
+ * holds for the next run that a worker asks for, in whatever process; runs that are being executed go on.
  *
  * Every call is durable when it resolves.
  */

@@ -1,17 +1,17 @@
-// How a type of worker is built: extend BaseWorker, list the class among the providers of the application, and name a pool of its type
-// in option `worker.pools`. The rest is done around it, by `InfrastructureRuns`: runs are claimed under the limits of pool, queue
-// and worker; they are PENDING, then PENDING "Submitting"; the job template of the pool is filled in; `run` is called; what it reports
-// is kept as `infrastructure_pid`; whoever cancels the run has `kill` called; and how the infrastructure ended becomes the state of
-// a run that did not end by itself.
+// How a type of worker is built: extend BaseWorker, list the class among the providers of the application, and name a pool
+// of its type in option `worker.pools`. The rest is done around it, by `InfrastructureRuns`: runs are claimed under the
+// limits of pool, queue and worker; they are PENDING, then PENDING "Submitting"; the job template of the pool is filled in;
+// `run` is called; what it reports is kept as `infrastructure_pid`; whoever cancels the run has `kill` called; and how the
+// infrastructure ended becomes the state of a run that did not end by itself.
 //
-// Between worker and infrastructure the lease changes hands. The worker holds the run under `job.lease`; what it starts is to call
-// `HandedOverRuns.execute(job.lease)` in an application that has the flow, which takes the run over, once, and executes it like any
-// other claimed run: with a lease of its own, so that the worker may be gone meanwhile. If that never happens, the run is taken back
-// after `pendingTimeout`, and the lease that was handed out is good for nothing any more.
+// Between worker and infrastructure the lease changes hands. The worker holds the run under `job.lease`; what it starts is
+// to call `HandedOverRuns.execute(job.lease)` in an application that has the flow, which takes the run over, once, and
+// executes it like any other claimed run: with a lease of its own, so that the worker may be gone meanwhile. If that never
+// happens, the run is taken back after `pendingTimeout`, and the lease that was handed out is good for nothing any more.
 //
-// What outlives its worker (`outlivesProcess`) is noted in the database until it has ended. When its run needs it no more and its worker
-// is gone, another process that serves the pool with the same class has `kill` called: at least once, three times at most, after which
-// it is a dead letter: see `TearDowns`.
+// What outlives its worker (`outlivesProcess`) is noted in the database until it has ended. When its run needs it no more
+// and its worker is gone, another process that serves the pool with the same class has `kill` called: at least once, three
+// times at most, after which it is a dead letter: see `TearDowns`.
 
 import type { BaseJobTemplate } from '@nestor/core';
 import type { WorkPool, WorkQueue } from '../work-pools/work-pool-values.js';
@@ -58,15 +58,15 @@ export interface JobEnd {
   /** What there is to say about it. Default: what is known of such codes. */
   readonly message?: string;
   /**
-   * Of infrastructure that ended otherwise than it should: whether its run goes on from its records, like that of a process which
-   * died, as long as `maxRecoveries` of them remain. Otherwise, and when they are used up, it is `CRASHED`. Default: whether it had
-   * taken the run over; what ends before that is most likely to do so again. Whoever had taken the run over counts as dead then, with
-   * all that it executes.
+   * Of infrastructure that ended otherwise than it should: whether its run goes on from its records, like that of a process
+   * which died, as long as `maxRecoveries` of them remain. Otherwise, and when they are used up, it is `CRASHED`. Default:
+   * whether it had taken the run over; what ends before that is most likely to do so again. Whoever had taken the run over
+   * counts as dead then, with all that it executes.
    */
   readonly goesOn?: boolean;
   /**
-   * Whether nothing is known of how it ended, and nothing is to be noted: it goes on without this process, and has the run by its own
-   * lease. Default `false`.
+   * Whether nothing is known of how it ended, and nothing is to be noted: it goes on without this process, and has the run
+   * by its own lease. Default `false`.
    */
   readonly unattended?: boolean;
 }
@@ -115,8 +115,8 @@ export abstract class BaseWorker {
   abstract run(job: WorkerJob): Promise<JobEnd>;
 
   /**
-   * Ends infrastructure: asks it to, and ends it by force when `graceMs` are over. One that is gone is no error: it may be called more
-   * than once, and of what outlives its process by other processes than the one that started it.
+   * Ends infrastructure: asks it to, and ends it by force when `graceMs` are over. One that is gone is no error: it may be
+   * called more than once, and of what outlives its process by other processes than the one that started it.
    *
    * @param identifier as {@link WorkerJob.started} was told.
    * @param configuration that of its job; empty where its run or its pool are gone.
@@ -125,9 +125,9 @@ export abstract class BaseWorker {
   abstract kill(identifier: string, configuration: Readonly<Record<string, unknown>>, graceMs: number): Promise<void>;
 
   /**
-   * Told of a pool that this process serves with this class: when it begins to, and when somebody has changed the pool or its queues,
-   * at once, or within seconds where notifications do not get through. Nothing has to be done here: what is paused or limited
-   * gives no runs, and the next job has the new template. An error is logged.
+   * Told of a pool that this process serves with this class: when it begins to, and when somebody has changed the pool or
+   * its queues, at once, or within seconds where notifications do not get through. Nothing has to be done here: what is
+   * paused or limited gives no runs, and the next job has the new template. An error is logged.
    */
   poolChanged?(settings: PoolSettings): void | Promise<void>;
 }

@@ -12,8 +12,8 @@ import { InfrastructureNotes } from './infrastructure-notes.service.js';
 import { explanationOf } from './job-end.js';
 
 /**
- * Decides what becomes of runs whose infrastructure has ended: by the rules like everything else, and by the epoch of their leases. Once
- * somebody else goes on with a run, how its infrastructure ended is no matter of it.
+ * Decides what becomes of runs whose infrastructure has ended: by the rules like everything else, and by the epoch of their
+ * leases. Once somebody else goes on with a run, how its infrastructure ended is no matter of it.
  */
 @Injectable()
 export class InfrastructureEnds {

@@ -10,8 +10,8 @@ import { configurationOfJob } from './configuration-of-job.js';
 import type { InfrastructureJob } from './infrastructure-job.js';
 
 /**
- * What is kept of infrastructure: for people, and for whoever has to end it in the place of its worker. A database that is away is
- * waited for.
+ * What is kept of infrastructure: for people, and for whoever has to end it in the place of its worker. A database
+ * that is away is waited for.
  */
 @Injectable()
 export class InfrastructureNotes {

@@ -73,8 +73,8 @@ export class InfrastructureRuns {
   }
 
   /**
-   * Waits for what is under way, as long as the shutdown waits for runs; then kills what would end with this process anyway. Always
-   * resolves.
+   * Waits for what is under way, as long as the shutdown waits for runs; then kills what would end with this process
+   * anyway. Always resolves.
    */
   async drain(): Promise<void> {
     const all = (): InfrastructureJob[] => [...this.jobs.values()];

@@ -1,6 +1,9 @@
 import type { JobEnd } from './base-worker.js';
 
-/** What exit codes mean that are not the program's own. Those above 128 are signals: see https://tldp.org/LDP/abs/html/exitcodes.html */
+/**
+ * What exit codes mean that are not the program's own. Those above 128 are signals: see
+ * https://tldp.org/LDP/abs/html/exitcodes.html
+ */
 const CODES: Readonly<Record<number, string>> = {
   125: 'the container could not be started',
   126: 'its command cannot be executed',

@@ -19,8 +19,8 @@ const EVERY_MS = 20_000;
 const AFTER_FAILURE_MS = 1_000;
 
 /**
- * This process among the workers of the pools that it serves: makes pools and queues that are not there, says that it is there, and
- * that it leaves. Whether it lives is no matter of that: its runs hang on the lease of the process.
+ * This process among the workers of the pools that it serves: makes pools and queues that are not there, says that it is
+ * there, and that it leaves. Whether it lives is no matter of that: its runs hang on the lease of the process.
  */
 @Injectable()
 export class PoolWorkers implements OnApplicationBootstrap {

@@ -15,8 +15,9 @@ const EVERY_MS = 10_000;
 const AFTER_FAILURE_MS = 1_000;
 
 /**
- * Knows how the pools stand that this process serves, and tells its workers when somebody changes one: told by notifications, and by
- * looking every few seconds. What a worker does about it is a matter of its own: every claim, and every job, looks at what holds.
+ * Knows how the pools stand that this process serves, and tells its workers when somebody changes one: told by
+ * notifications, and by looking every few seconds. What a worker does about it is a matter of its own: every claim, and
+ * every job, looks at what holds.
  */
 @Injectable()
 export class ServedPools implements OnApplicationBootstrap {

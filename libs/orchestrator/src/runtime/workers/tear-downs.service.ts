@@ -35,8 +35,8 @@ export class TearDownNotFoundError extends OrchestratorError {
 }
 
 /**
- * Infrastructure whose run needs it no more, and which could not be ended: see `BaseWorker.kill`. What three attempts did not end is
- * left to people, who are told by the event `nestor.infrastructure.given-up`.
+ * Infrastructure whose run needs it no more, and which could not be ended: see `BaseWorker.kill`. What three attempts did
+ * not end is left to people, who are told by the event `nestor.infrastructure.given-up`.
  */
 @Injectable()
 export class TearDowns {

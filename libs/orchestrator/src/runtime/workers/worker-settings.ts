@@ -10,16 +10,17 @@ export interface WorkerPoolOptions {
   /** The name of the pool, which is made where there is none. */
   readonly name: string;
   /**
-   * Which type of worker serves it: `nest` executes runs in this very process, `nest-process` each in a process of its own, and
-   * `nest-thread` each in a thread of its own, both in the application that {@link WorkerOptions.application} names; any other is that
-   * of a class among your providers that extends {@link BaseWorker}. A pool of another type gives it no runs. Default `nest`.
+   * Which type of worker serves it: `nest` executes runs in this very process, `nest-process` each in a process of its
+   * own, and `nest-thread` each in a thread of its own, both in the application that {@link WorkerOptions.application}
+   * names; any other is that of a class among your providers that extends {@link BaseWorker}. A pool of another type gives
+   * it no runs. Default `nest`.
    */
   readonly type?: string;
   /** Only these queues of it, which are made where there are none. Default: all, also those that are made later. */
   readonly queues?: readonly string[];
   /**
-   * How many runs of the pool this process executes at a time; a whole number from 1. Default: that of the worker, and 5 where each
-   * gets a process or a thread of its own.
+   * How many runs of the pool this process executes at a time; a whole number from 1. Default: that of the worker, and 5
+   * where each gets a process or a thread of its own.
    */
   readonly limit?: number;
   /** How the worker is called, of which a pool has one of each name. Default: host, application and number of the process. */
@@ -33,8 +34,8 @@ export interface WorkerOptions {
   /** Whether it executes runs of no queue, which any process of the application with their flow may take. Default `true`. */
   readonly unqueued?: boolean;
   /**
-   * How many runs that waited it executes at a time, those that it took over from other processes included; what it calls or starts
-   * itself does not count. A whole number from 1. Default 200.
+   * How many runs that waited it executes at a time, those that it took over from other processes included; what it calls or
+   * starts itself does not count. A whole number from 1. Default 200.
    */
   readonly limit?: number;
   /**
@@ -43,19 +44,21 @@ export interface WorkerOptions {
    */
   readonly prefetch?: Duration;
   /**
-   * Whether it looks for runs once, and is no worker any more when those that it took have ended: see `RunOnce`. It takes what is due, or
-   * within `prefetch` of that, and no more than `limit` altogether. Default `false`: it goes on until the application is closed.
+   * Whether it looks for runs once, and is no worker any more when those that it took have ended: see `RunOnce`. It
+   * takes what is due, or within `prefetch` of that, and no more than `limit` altogether. Default `false`: it goes on
+   * until the application is closed.
    */
   readonly runOnce?: boolean;
   /**
-   * The file from which `nest-process` and `nest-thread` start the application of a run: a path, or a `file:` URL. It exports the Nest
-   * module, by whatever name; or as its default export the module or a function that gives it. Nothing else of the application is
-   * started, such as its `main`. Relative to the working directory. Default: none, and such pools cannot be served.
+   * The file from which `nest-process` and `nest-thread` start the application of a run: a path, or a `file:` URL. It
+   * exports the Nest module, by whatever name; or as its default export the module or a function that gives it.
+   * Nothing else of the application is started, such as its `main`. Relative to the working directory. Default: none,
+   * and such pools cannot be served.
    */
   readonly application?: string | URL;
   /**
-   * How long what was started for a run may take to end by itself, once the run is cancelled or this process shuts down; then it is
-   * ended by force. Default `30s`.
+   * How long what was started for a run may take to end by itself, once the run is cancelled or this process shuts down;
+   * then it is ended by force. Default `30s`.
    */
   readonly killGrace?: Duration;
 }

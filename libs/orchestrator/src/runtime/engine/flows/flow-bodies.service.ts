@@ -17,7 +17,10 @@ import { RunScope, withScope } from '../run-scope.js';
 import { EngineScopeServices } from '../scope-services.js';
 import { persistsResult, type FlowExecution } from './flow-execution.js';
 
-/** Runs bodies of flows, each once, in the scope of the run; and sees whether a body that ran again did what is recorded of it. */
+/**
+ * Runs bodies of flows, each once, in the scope of the run; and sees whether a body that ran again
+ * did what is recorded of it.
+ */
 @Injectable()
 export class FlowBodies {
   constructor(

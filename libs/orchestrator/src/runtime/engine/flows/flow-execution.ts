@@ -19,7 +19,10 @@ export interface FlowExecution {
   readonly receiver: object;
   /** Why it begins again; `null` for a run that has just been created. */
   readonly reason: ReplayReason | null;
-  /** Whether it is as it was a moment ago, when this process created or claimed it. Otherwise somebody may have ended it since. */
+  /**
+   * Whether it is as it was a moment ago, when this process created or claimed it. Otherwise somebody
+   * may have ended it since.
+   */
   readonly isFresh: boolean;
   /** The gate of the run that called it. */
   readonly outerGate: PauseGate | null;

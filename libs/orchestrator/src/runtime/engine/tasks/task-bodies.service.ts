@@ -13,7 +13,10 @@ import { EngineScopeServices } from '../scope-services.js';
 import { persistsResult, type Begun } from './task-call.js';
 import { COMPLETED, TaskRunStates } from './task-run-states.service.js';
 
-/** Runs bodies of tasks, each once: in the scope of the run, and within a transaction of the application where the task asks for one. */
+/**
+ * Runs bodies of tasks, each once: in the scope of the run, and within a transaction of the application
+ * where the task asks for one.
+ */
 @Injectable()
 export class TaskBodies {
   constructor(

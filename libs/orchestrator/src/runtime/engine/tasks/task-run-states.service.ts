@@ -29,7 +29,10 @@ const RUNNING = running();
 const RERUNNING = running({ name: 'Rerunning' });
 export const COMPLETED = completed();
 
-/** Takes task runs through their states: into the ones they start in, and into the ones they are left in when their caller is over. */
+/**
+ * Takes task runs through their states: into the ones they start in, and into the ones they are left in
+ * when their caller is over.
+ */
 @Injectable()
 export class TaskRunStates {
   constructor(

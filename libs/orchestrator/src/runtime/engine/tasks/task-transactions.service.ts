@@ -101,7 +101,10 @@ export class TaskTransactions {
     });
   }
 
-  /** A task run of its own, which a run that is resumed does not repeat; unless its caller is over, and nothing is recorded any more. */
+  /**
+   * A task run of its own, which a run that is resumed does not repeat; unless its caller is over, and
+   * nothing is recorded any more.
+   */
   private compensate({ task, caller, engine, around }: EndedCall, key: string, work: () => unknown): Promise<unknown> {
     const body = async (): Promise<unknown> => work();
     const { runTask } = this;

@@ -24,7 +24,8 @@ export class WorkerApplicationError extends OrchestratorError {
 }
 
 /**
- * The module that a file exports: its default export, or what that gives when it is called; else the only module among its exports.
+ * The module that a file exports: its default export, or what that gives when it is called; else the only
+ * module among its exports.
  *
  * @throws {WorkerApplicationError} when there is none.
  */

@@ -1,5 +1,5 @@
-// Runs in a worker thread of its own in the process of a run, so that this ends with the process that started it even where its event
-// loop stands still. It is loaded as a file, and imports nothing of ours.
+// Runs in a worker thread of its own in the process of a run, so that this ends with the process that started it even where
+// its event loop stands still. It is loaded as a file, and imports nothing of ours.
 import { rmSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 

@@ -54,8 +54,8 @@ export class IsolatedRun {
   }
 
   /**
-   * Ends before the run does: what is executed is handed back, for somebody else to go on with. A run that is being cancelled is left
-   * to end by itself, as long as it is let.
+   * Ends before the run does: what is executed is handed back, for somebody else to go on with. A run that is being
+   * cancelled is left to end by itself, as long as it is let.
    */
   async stop(): Promise<void> {
     this.isStopped = true;

@@ -36,8 +36,8 @@ export interface RunPlace {
 }
 
 /**
- * Executes each run in an application of its own, started for it from the file of option `worker.application`: see `IsolatedRun` for
- * what happens there. It lives no longer than this process.
+ * Executes each run in an application of its own, started for it from the file of option `worker.application`: see
+ * `IsolatedRun` for what happens there. It lives no longer than this process.
  */
 export abstract class IsolatingWorker extends BaseWorker {
   private readonly places = new Map<string, RunPlace>();

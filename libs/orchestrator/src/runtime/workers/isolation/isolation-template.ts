@@ -1,6 +1,9 @@
 import type { BaseJobTemplate } from '@nestor/core';
 
-/** The job template of a pool whose runs are executed away from their worker: what it can be told, besides `further` properties. */
+/**
+ * The job template of a pool whose runs are executed away from their worker: what it can be told,
+ * besides `further` properties.
+ */
 export function isolationTemplate(further: Readonly<Record<string, object>>): BaseJobTemplate {
   const properties = {
     env: {

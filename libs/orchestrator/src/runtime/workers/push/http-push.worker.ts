@@ -31,9 +31,9 @@ const NOT_PUSHED: JobEnd = {
 };
 
 /**
- * Posts each run to a URL, behind which something starts an application that takes it over: a function, a job of a cluster, a container.
- * What it is told is the lease of the run, besides the job of the template of the pool. Nobody waits there for runs, and nobody has to
- * be alive here once it has been told: the run is then a matter between it and the database.
+ * Posts each run to a URL, behind which something starts an application that takes it over: a function, a job of a cluster,
+ * a container. What it is told is the lease of the run, besides the job of the template of the pool. Nobody waits there for
+ * runs, and nobody has to be alive here once it has been told: the run is then a matter between it and the database.
  */
 @Injectable()
 export class HttpPushWorker extends BaseWorker implements OnModuleDestroy {
@@ -83,8 +83,8 @@ export class HttpPushWorker extends BaseWorker implements OnModuleDestroy {
   }
 
   /**
-   * Tells the other side that a run is cancelled, or goes on elsewhere, where it wants to know; the run hears of it by itself besides. A
-   * run that only this process has lost sight of goes on.
+   * Tells the other side that a run is cancelled, or goes on elsewhere, where it wants to know; the run hears of it by
+   * itself besides. A run that only this process has lost sight of goes on.
    */
   async kill(identifier: string, configuration: Configuration): Promise<void> {
     const lease = this.leases.get(identifier);
@@ -143,8 +143,8 @@ export class HttpPushWorker extends BaseWorker implements OnModuleDestroy {
   }
 
   /**
-   * Until the run has ended, or is no matter of what was started for it; so long it counts against the limit of this worker. One that is
-   * cancelled has its grace to end by itself.
+   * Until the run has ended, or is no matter of what was started for it; so long it counts against the limit of this worker.
+   * One that is cancelled has its grace to end by itself.
    */
   private untilOver({ lease, signal }: WorkerJob): Promise<JobEnd> {
     const graceMs = this.settings?.killGraceMs ?? 0;

@@ -21,8 +21,8 @@ const PASSING_STATUSES = [408, 425, 429];
 const LONGEST_PAUSE_MS = 60_000;
 
 /**
- * Posts a document, once. Redirects are followed where they keep the method and lead to the same host, so that headers with secrets
- * go nowhere else.
+ * Posts a document, once. Redirects are followed where they keep the method and lead to the same host, so that headers with
+ * secrets go nowhere else.
  *
  * @returns what was answered, where that is a JSON object; else `{}`.
  * @throws {PushFailedError} when it was not answered with a status of success.
