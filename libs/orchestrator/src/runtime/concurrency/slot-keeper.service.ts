@@ -11,8 +11,8 @@ import { RunSlots } from './run-slots.service.js';
 import { SERVICE_SETTINGS, type ServiceSettings } from '../services/service-settings.js';
 
 /**
- * Without a look in between. Those know when the next lease runs out: slots are free right after that, and at most two and a
- * half seconds later where the lease was so short that it began after the last one.
+ * The pause where no look says anything else. Looks know when the next lease of slots runs out: those slots are free right
+ * after that, and at most two and a half seconds later where the lease was so short that it began after the last look.
  */
 const EVERY_MS = 4_000;
 const AFTER_FAILURE_MS = 1_000;
@@ -53,7 +53,7 @@ export class SlotKeeper implements OnApplicationBootstrap {
     this.loops.start('slots', this.loop);
   }
 
-  /** A process was fenced. */
+  /** A process was fenced: the slots of its code are nobody's. */
   wake(): void {
     this.loop.wake();
   }

@@ -16,18 +16,20 @@ import { DatabaseClock } from '../transitions/database-clock.js';
 const LOOK_EVERY_MS = 1_000;
 const AFTER_FAILURE_MS = 500;
 
+/** How many claims are remembered that got their slots before anybody waited for them: for some nobody ever will. */
 const MAX_EARLY = 1_000;
 
 /** How waiting ended. */
 type LineEnd = Exclude<PolledClaim['outcome'], 'waiting'> | 'stopped';
 
+/** Somebody here who waits for the slots of a claim. */
 interface Waiter {
-  /** By the monotonic clock. */
+  /** When the claim is looked at next, in the time of `performance.now()`. */
   lookAt: number;
   /** Of the attempt that waits, by which a clock that skips time knows it; outside any run one of its own. */
   readonly signal: AbortSignal;
   readonly settle: (end: LineEnd) => void;
-  /** Waits for nothing any more. */
+  /** Outside any run: ends the wait for its turn, where that is known. */
   readonly stop: () => void;
 }
 
@@ -99,7 +101,8 @@ export class SlotLine implements OnApplicationBootstrap {
     this.leave(claimId);
   }
 
-  private look(claimId: string): void {
+  /** Has one claim looked at in a round right away. */
+  private lookNow(claimId: string): void {
     const waiter = this.waiting.get(claimId);
     if (!waiter) return;
     waiter.lookAt = 0;
@@ -113,6 +116,7 @@ export class SlotLine implements OnApplicationBootstrap {
     for (const claimId of [...this.waiting.keys()]) this.settle(claimId, 'stopped');
   }
 
+  /** Whoever will wait for the claim is answered at once. */
   private remember(claimId: string): void {
     this.early.add(claimId);
     for (const oldest of this.early) {
@@ -121,18 +125,21 @@ export class SlotLine implements OnApplicationBootstrap {
     }
   }
 
+  /** Somebody may have said unheard that claims have their slots, or the clock has skipped time. */
   private lookAtAll(): void {
     for (const waiter of this.waiting.values()) waiter.lookAt = 0;
     if (this.waiting.size > 0) this.loop.wake();
   }
 
+  /** Has one claim looked at when its turn comes: nobody says so where slots decay. */
   private lookIn(claimId: string, ms: number): void {
     const waiter = this.waiting.get(claimId);
     if (!waiter) return;
     const instant = addMs(this.clock.now(), Math.ceil(ms));
-    void this.clock.waitUntil(instant, waiter.signal).then(() => this.look(claimId));
+    void this.clock.waitUntil(instant, waiter.signal).then(() => this.lookNow(claimId));
   }
 
+  /** Asks what has become of the claims that are to be looked at, and gives the pause until the next are. */
   private async round(): Promise<number> {
     const now = performance.now();
     const due = [...this.waiting].flatMap(([id, { lookAt }]) => (lookAt <= now ? [id] : []));
