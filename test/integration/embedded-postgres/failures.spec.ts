@@ -15,11 +15,15 @@ import { join } from 'node:path';
 
 import { KernelLock } from '../../../libs/orchestrator/src/persistence/embedded-postgres/kernel-lock.js';
 import { findProcesses } from '../../../libs/orchestrator/src/persistence/embedded-postgres/processes.js';
+import { PreparedCluster } from './support/prepared-cluster.js';
 import { createCheckout } from './support/sandbox.js';
 import { NOBODY, Scene, asRoot, query } from './support/scene.js';
 
 describe('what can go wrong', () => {
   const scene = new Scene();
+  let prepared: PreparedCluster;
+  beforeAll(async () => (prepared = await PreparedCluster.make()));
+  afterAll(() => prepared.end());
   afterEach(() => scene.end());
   const newHome = (): string => join(scene.directory(), 'pg');
 
@@ -46,14 +50,14 @@ describe('what can go wrong', () => {
 
   it('data that is something else', async () => {
     const home = newHome();
-    await (await scene.open(home)).close();
+    prepared.copyTo(home);
     rmSync(join(home, 'data/PG_VERSION'));
     await expect(scene.open(home)).rejects.toMatchObject({ code: 'EMBEDDED_POSTGRES_DIRECTORY_UNUSABLE' });
   });
 
   it('data with permissions that PostgreSQL refuses', async () => {
     const home = newHome();
-    await (await scene.open(home)).close();
+    prepared.copyTo(home);
     chmodSync(join(home, 'data'), 0o755);
     await expect(scene.open(home)).rejects.toMatchObject({
       code: 'EMBEDDED_POSTGRES_DIRECTORY_UNUSABLE',
@@ -63,7 +67,7 @@ describe('what can go wrong', () => {
 
   it('a cluster of another major version', async () => {
     const home = newHome();
-    await (await scene.open(home)).close();
+    prepared.copyTo(home);
     writeFileSync(join(home, 'data/PG_VERSION'), '17\n');
     await expect(scene.open(home)).rejects.toMatchObject({
       code: 'EMBEDDED_POSTGRES_VERSION_MISMATCH',
@@ -75,7 +79,7 @@ describe('what can go wrong', () => {
 
   it('a server that does not start: the message quotes its log', async () => {
     const home = newHome();
-    await (await scene.open(home)).close();
+    prepared.copyTo(home);
     truncateSync(join(home, 'data/global/pg_control'));
     await expect(scene.open(home)).rejects.toMatchObject({
       code: 'EMBEDDED_POSTGRES_START_FAILED',
@@ -111,7 +115,7 @@ describe('what can go wrong', () => {
       ['data of another user', { uid: 23_456, gid: 23_456 }],
     ])('%s', async (_, user) => {
       const home = newHome();
-      await (await scene.open(home)).close();
+      prepared.copyTo(home);
       const child = scene.child(createCheckout(scene.directory()), user);
       await expect(child.open(home)).rejects.toMatchObject({ code: 'EMBEDDED_POSTGRES_DIRECTORY_UNUSABLE' });
     });

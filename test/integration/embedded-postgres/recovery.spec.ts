@@ -7,11 +7,16 @@ import { Client } from 'pg';
 
 import { resolveClusterHome } from '../../../libs/orchestrator/src/persistence/embedded-postgres/cluster-home.js';
 import { waitForOrphans } from '../../../libs/orchestrator/src/persistence/embedded-postgres/postmaster.js';
+import { PreparedCluster } from './support/prepared-cluster.js';
 import { createCheckout } from './support/sandbox.js';
 import { NOBODY, Scene, asRoot, isAlive, killPostmaster, query, waitFor } from './support/scene.js';
 
 const incomplete = (home: string): string[] =>
   existsSync(home) ? readdirSync(home).filter((name) => name.startsWith('data.incomplete')) : [];
+
+let prepared: PreparedCluster;
+beforeAll(async () => (prepared = await PreparedCluster.make()));
+afterAll(() => prepared.end());
 
 describe('an embedded PostgreSQL that was killed', () => {
   const scene = new Scene();
@@ -20,6 +25,7 @@ describe('an embedded PostgreSQL that was killed', () => {
   afterEach(() => scene.end());
 
   async function openWithRow(): Promise<{ server: Awaited<ReturnType<Scene['open']>> }> {
+    prepared.copyTo(home);
     const server = await scene.open(home);
     await query(server.connection, 'CREATE TABLE kept AS SELECT 1 AS id');
     return { server };
@@ -133,6 +139,7 @@ describe('a set-up that was cut short', () => {
   });
 
   it('before the role and database were made is completed', async () => {
+    prepared.copyTo(home);
     const server = await scene.open(home);
     const superuser = {
       ...server.connection,
@@ -147,14 +154,14 @@ describe('a set-up that was cut short', () => {
   });
 
   it('with a lost application password gets a new one', async () => {
-    await (await scene.open(home)).close();
+    prepared.copyTo(home);
     rmSync(join(home, 'application-password'));
     const server = await scene.open(home);
     expect(await query(server.connection, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
   });
 
   it('with both passwords lost says which file is missing', async () => {
-    await (await scene.open(home)).close();
+    prepared.copyTo(home);
     rmSync(join(home, 'application-password'));
     rmSync(join(home, 'superuser-password'));
     await expect(scene.open(home)).rejects.toMatchObject({
