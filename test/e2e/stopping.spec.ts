@@ -15,8 +15,13 @@ const scene = new Scene();
 afterEach(() => scene.end());
 
 describe('stopping the bundled orchestrator with its embedded database', () => {
+  /** Where nothing else is said: whoever comes first makes the cluster, and the others find it, as a second start does. */
+  const shared = new Scene();
+  let home: string;
+  beforeAll(() => void (home = shared.directory()));
+  afterAll(() => shared.end());
+
   it.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)('%s ends it and the database server, in order', async (signal) => {
-    const home = scene.directory();
     const app = scene.start({ cwd: scene.directory(), env: { NESTOR_HOME: home } });
     await app.ready();
     const postmaster = postmasterPid(home)!;
@@ -30,7 +35,6 @@ describe('stopping the bundled orchestrator with its embedded database', () => {
   });
 
   it('takes the Ctrl-C of a terminal, which npm passes on a second time, for one request', async () => {
-    const home = scene.directory();
     const app = scene.start({ cwd: scene.directory(), env: { NESTOR_HOME: home } });
     await app.ready();
     app.interrupt();
@@ -42,7 +46,7 @@ describe('stopping the bundled orchestrator with its embedded database', () => {
   it('leaves no database server behind when it is told to stop while it starts', async () => {
     const home = scene.directory();
     const app = scene.start({ cwd: scene.directory(), env: { NESTOR_HOME: home } });
-    await app.line(/started the server/);
+    await app.line(/started the server/); // the tables have still to be made
     const postmaster = await waitFor(() => postmasterPid(home));
     expect(await app.stop('SIGTERM')).toEqual(CLEAN);
     expect(isAlive(postmaster)).toBe(false);
@@ -62,7 +66,7 @@ describe('stopping the bundled orchestrator with its embedded database', () => {
   });
 
   it('is not held up by a client that never ends its request', async () => {
-    const app = scene.start({ cwd: scene.directory(), env: { NESTOR_HOME: scene.directory() } });
+    const app = scene.start({ cwd: scene.directory(), env: { NESTOR_HOME: home } });
     const { hostname, port } = new URL(await app.ready());
     const client = connect(Number(port), hostname);
     client.on('error', () => undefined);
