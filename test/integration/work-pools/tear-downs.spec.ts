@@ -80,10 +80,12 @@ describe('infrastructure that outlives its worker', () => {
     await waitFor(async () => (await flowRunOf(database, id)).state_type === 'CRASHED');
     return id;
   };
+  /** Has it look for what is to be ended, which by itself it does every few seconds. */
+  const look = (heir: RelayProcess): void => heir.get(TearDownDelivery).wake();
   /** Lets the next attempt be due. */
   const hurry = async (heir: RelayProcess): Promise<void> => {
     await sql(database, `update nestor.infrastructure set due_at = clock_timestamp() where due_at is not null`);
-    heir.get(TearDownDelivery).wake();
+    look(heir);
   };
 
   it('is noted while it is there, and is nobody else’s matter while its worker lives', async () => {
@@ -121,7 +123,7 @@ describe('infrastructure that outlives its worker', () => {
     const heir = new LastingBoxWorker();
     const other = await serve(heir, false);
     await dies(worker);
-    other.get(TearDownDelivery).wake();
+    look(other);
     await other.get(TearDownDelivery).stop(); // once it has looked
     expect(heir.kills).toEqual([]);
     expect(await flowRunOf(database, id)).toMatchObject({ state_type: 'RUNNING', process_id: client.processId });
@@ -131,6 +133,7 @@ describe('infrastructure that outlives its worker', () => {
     await client.die();
     await relay.start('sweeping', undefined, { worker: false });
     await waitFor(async () => (await stateNames(database, id)).at(-1) === 'AwaitingResume');
+    look(other);
     await waitFor(async () => (await infrastructure()).length === 0, 15_000);
     expect(heir.kills).toEqual([['box-1', 'app:1', 30_000]]);
   });
@@ -144,10 +147,11 @@ describe('infrastructure that outlives its worker', () => {
     const id = await enqueue();
     await gate.reached;
     const heir = new LastingBoxWorker();
-    await serve(heir, false);
+    const other = await serve(heir, false);
     await dies(worker);
     gate.open();
     await client.result(id);
+    look(other);
     await waitFor(async () => (await infrastructure()).length === 0, 15_000);
     expect(heir.kills).toEqual([]);
   }, 30_000);
@@ -208,7 +212,7 @@ describe('infrastructure that outlives its worker', () => {
       return (await flowRunOf(database, id)).state_type;
     };
     expect(await afterAnother(290)).toBe('CANCELLING');
-    heir.get(TearDownDelivery).wake();
+    look(heir);
     expect(await infrastructure()).toMatchObject([{ attempts: 0 }]);
     expect(await afterAnother(10)).toBe('CANCELLED');
     await waitFor(async () => (await infrastructure()).length === 0, 15_000);
@@ -219,6 +223,7 @@ describe('infrastructure that outlives its worker', () => {
     heir.ending = () => Promise.reject(new Error('no route to the box'));
     const other = await serve(heir, false);
     const id = await orphan();
+    look(other);
     for (const attempts of [1, 2, 3]) {
       await waitFor(async () => {
         const [row] = await infrastructure();
@@ -261,10 +266,11 @@ describe('infrastructure that outlives its worker', () => {
     dying.ending = () => new Promise(() => undefined); // it never says what came of it
     const first = await serve(dying, false);
     const id = await orphan();
+    look(first);
     await waitFor(() => dying.kills.length === 1);
     await first.get(TearDownDelivery).stop();
     const second = await serve(dying, false);
-    second.get(TearDownDelivery).wake();
+    look(second);
     expect(await infrastructure()).toMatchObject([{ attempts: 1, error: null }]); // in the hands of the first one
     await hurry(second);
     await waitFor(() => dying.kills.length === 2);
