@@ -1,11 +1,16 @@
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
+import { bestOf } from '../../support/best-of.js';
+import { PreparedCluster } from './support/prepared-cluster.js';
 import { Scene, isAlive, postmasterPid, query } from './support/scene.js';
 
 describe('an embedded PostgreSQL', () => {
   const scene = new Scene();
+  let prepared: PreparedCluster;
   let home: string;
+  beforeAll(async () => (prepared = await PreparedCluster.make()));
+  afterAll(() => prepared.end());
   beforeEach(() => (home = join(scene.directory(), 'pg')));
   afterEach(() => scene.end());
 
@@ -13,9 +18,14 @@ describe('an embedded PostgreSQL', () => {
     const coldStart = performance.now();
     await (await scene.open(home)).close();
     const coldMs = performance.now() - coldStart;
-    const warmStart = performance.now();
-    await scene.open(home);
-    const warmMs = performance.now() - warmStart;
+    const warmStart = async (): Promise<number> => {
+      const began = performance.now();
+      const server = await scene.open(home);
+      const ms = performance.now() - began;
+      await server.close();
+      return ms;
+    };
+    const warmMs = await bestOf(1_500, warmStart);
 
     // Far above what is measured on an idle machine (about 1,000 and 50 ms): the suite runs beside others.
     expect(coldMs).toBeLessThan(10_000);
@@ -48,11 +58,13 @@ describe('an embedded PostgreSQL', () => {
   });
 
   it('is reached by its URL as well', async () => {
+    prepared.copyTo(home);
     const { url, connection } = await scene.open(home);
     expect(await query(url, 'SELECT current_user AS user')).toEqual([{ user: connection.user }]);
   });
 
   it('provides the database asked for, next to others of the cluster', async () => {
+    prepared.copyTo(home);
     await scene.open(home);
     const second = await scene.open(home, 'second "name"');
     expect(await query(second.connection, 'SELECT current_database() AS name')).toEqual([{ name: 'second "name"' }]);
@@ -110,13 +122,14 @@ describe('an embedded PostgreSQL', () => {
   });
 
   it('keeps its log small', async () => {
-    await (await scene.open(home)).close();
+    prepared.copyTo(home);
     writeFileSync(join(home, 'server.log'), `${'x'.repeat(99)}\n`.repeat(50_000));
     await scene.open(home);
     expect(statSync(join(home, 'server.log')).size).toBeLessThan(100_000);
   });
 
   it('leaves no process, socket or registration when it is closed, however often', async () => {
+    prepared.copyTo(home);
     const server = await scene.open(home);
     const pid = postmasterPid(home);
     await Promise.all([server.close(), server.close()]);
@@ -131,6 +144,7 @@ describe('an embedded PostgreSQL', () => {
   });
 
   it('closes without fuss after its directory was deleted', async () => {
+    prepared.copyTo(home);
     const server = await scene.open(home);
     const pid = postmasterPid(home);
     process.kill(pid, 'SIGQUIT');
@@ -148,6 +162,7 @@ describe('an embedded PostgreSQL', () => {
   });
 
   it('keeps what was committed', async () => {
+    prepared.copyTo(home);
     const first = await scene.open(home);
     await query(first.connection, 'CREATE TABLE kept AS SELECT generate_series(1, 3) AS id');
     await first.close();
