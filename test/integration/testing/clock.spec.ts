@@ -324,7 +324,7 @@ describe('the clock of a test', () => {
       await nestor.control.suspend(run.id, { timeout: '1d' });
       patience.gate.open();
       await nestor.clock.advance('25h');
-      await expect(nestor.runs.result(run.id, { timeout: '3s' })).rejects.toMatchObject({ code: 'RUN_CRASHED' });
+      await expect(nestor.runs.result(run.id, { timeout: '20s' })).rejects.toMatchObject({ code: 'RUN_CRASHED' });
       expect(await nestor.runs.get(run.id)).toMatchObject({ stateType: 'FAILED' });
     });
 
