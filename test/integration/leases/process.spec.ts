@@ -1,5 +1,6 @@
 import { currentRun, LeaseLostError, RunEndedError } from '@nestor/orchestrator';
 import type { TestDatabase } from '@nestor/testing';
+import { Client } from 'pg';
 import { processLockKey } from '../../../libs/orchestrator/src/records/processes/process-death.js';
 import { DEATH_RULES } from '../../../libs/orchestrator/src/runtime/leases/lease-settings.js';
 import { testDatabase } from '../../support/database.js';
@@ -231,6 +232,26 @@ describe('a process that executes runs', () => {
       await waitFor(async () => (await rows())[0]!.heartbeat_ms > until);
       one.stage.script = async () => 'alive';
       expect(await one.stage.play()).toBe('alive');
+    });
+
+    it('sends none either when the one before was taken long after it stood still', async () => {
+      const one = await relay.start('one', undefined, { maxStall: '1s' });
+      await holdsItsLock(one.processId);
+      const other = new Client({ connectionString: database.url });
+      await other.connect();
+      const holds = `begin; select from nestor.process where id = '${one.processId}' for update; select pg_sleep(3); commit`;
+      const at = 'select extract(epoch from clock_timestamp())::float8 * 1000 as at';
+      const released = other.query(`${holds}; ${at}`) as unknown as Promise<{ rows: { at: number }[] }[]>;
+      // One heartbeat waits for the row, and the event loop has said since that it turns.
+      const waits = `select from pg_stat_activity
+        where wait_event_type = 'Lock' and query like '%heartbeat_at = clock_timestamp()%' and datname = current_database()
+          and clock_timestamp() - query_start > interval '600 milliseconds'`;
+      await waitFor(async () => (await sql(database, waits)).length > 0);
+      await block(4_000);
+      const [{ heartbeat_ms }] = (await rows()) as [ProcessRow];
+      const [answer] = (await released).at(-1)!.rows;
+      await other.end();
+      expect(heartbeat_ms).toBeLessThan(answer!.at + 500);
     });
   });
 

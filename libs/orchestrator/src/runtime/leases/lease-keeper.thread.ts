@@ -22,8 +22,6 @@ class LeaseKeeper {
   private fenced = false;
   private timers = new Set<NodeJS.Timeout>();
   private reconnectMs = RECONNECT_FIRST_MS;
-  private lastPulse = -1;
-  private lastPulseAt = performance.now();
   private stallReported = false;
   /** When the server last took a heartbeat. */
   private answeredAt = 0;
@@ -36,6 +34,7 @@ class LeaseKeeper {
   /** Whether sessions are lent out per transaction: then there is no lock to be held, and the lease alone decides. */
   private pooled: boolean;
   private readonly proof: BigInt64Array;
+  private readonly pulse: BigInt64Array;
 
   constructor(
     private readonly settings: LeaseKeeperSettings,
@@ -43,6 +42,7 @@ class LeaseKeeper {
   ) {
     this.pooled = settings.pooled;
     this.proof = new BigInt64Array(settings.proof);
+    this.pulse = new BigInt64Array(settings.pulse);
   }
 
   async run(): Promise<void> {
@@ -177,15 +177,8 @@ class LeaseKeeper {
 
   /** A process whose event loop has stood still for longer than it may is as good as dead: its lease is let run out. */
   private mainThreadIsAlive(): boolean {
-    const pulse = Atomics.load(new Int32Array(this.settings.pulse), 0);
-    const now = performance.now();
-    if (pulse !== this.lastPulse) {
-      this.lastPulse = pulse;
-      this.lastPulseAt = now;
-      this.stallReported = false;
-      return true;
-    }
-    const forMs = Math.round(now - this.lastPulseAt);
+    const forMs = Number((process.hrtime.bigint() - Atomics.load(this.pulse, 0)) / 1_000_000n);
+    if (forMs <= REPORT_STALL_MS) this.stallReported = false;
     const heartbeatsStopped = forMs > this.settings.maxStallMs;
     if (forMs > REPORT_STALL_MS && !this.stallReported) {
       this.stallReported = true;

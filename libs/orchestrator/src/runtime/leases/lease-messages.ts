@@ -12,7 +12,7 @@ export interface LeaseKeeperSettings {
   readonly leaseMs: number;
   /** How long the event loop of the main thread may be busy before the heartbeat stops. */
   readonly maxStallMs: number;
-  /** A count that the main thread raises while its event loop turns. */
+  /** When the event loop of the main thread last turned, as far as it has said so: in the time of `process.hrtime.bigint()`. */
   readonly pulse: SharedArrayBuffer;
   /** Where the thread notes when it sent the last heartbeat that the database took: see `LeaseProof`. */
   readonly proof: SharedArrayBuffer;

@@ -55,7 +55,7 @@ export class ProcessLease implements OnModuleInit, OnApplicationBootstrap {
   /** By root run. */
   private readonly held = new Map<string, RunLease>();
   private own = new RunLease(null, 0);
-  private readonly pulse = new SharedArrayBuffer(4);
+  private readonly pulse = new SharedArrayBuffer(8);
   private proof = new LeaseProof();
   /** For those who wait for a proof. */
   private proven: { readonly promise: Promise<void>; readonly resolve: () => void } | null = null;
@@ -87,9 +87,11 @@ export class ProcessLease implements OnModuleInit, OnApplicationBootstrap {
       this.left = true;
       return;
     }
+    const pulse = new BigInt64Array(this.pulse);
+    const beat = (): unknown => Atomics.store(pulse, 0, process.hrtime.bigint());
+    beat();
     await this.join();
-    const pulse = new Int32Array(this.pulse);
-    this.pulseTimer = setInterval(() => Atomics.add(pulse, 0, 1), PULSE_MS);
+    this.pulseTimer = setInterval(beat, PULSE_MS);
     this.pulseTimer.unref();
   }
 
