@@ -96,7 +96,7 @@ export class ConcurrencyLimits1765065600000 implements MigrationInterface {
         'The line of each limit: a claim that waits for several limits stands in all of their lines at the same position.'`);
     await runner.query(`create index concurrency_waiter_claim_idx on ${schema}.concurrency_waiter (claim_id)`);
     await runner.query(`create sequence ${schema}.concurrency_position`);
-    for (const definition of functions(schema)) await runner.query(definition);
+    for (const definition of concurrencyFunctions(schema)) await runner.query(definition);
     await runner.query(`update ${schema}.schema_info set level = level + 1`);
   }
 
@@ -124,7 +124,7 @@ const signatures = (schema: string): readonly string[] => [
   'concurrency_after_decay(double precision, double precision, timestamptz, timestamptz)',
 ];
 
-const functions = (schema: string): readonly string[] => [
+export const concurrencyFunctions = (schema: string): readonly string[] => [
   // What is left of slots that decay. A clock that went back lets nothing decay, and nothing come back.
   `create function ${schema}.concurrency_after_decay(
      slots double precision, per_second double precision, since timestamptz, at timestamptz

@@ -18,6 +18,7 @@ import { FairShares1765324800000 } from './0018-fair-shares.js';
 import { Retention1765411200000 } from './0019-retention.js';
 import { Infrastructure1765497600000 } from './0020-infrastructure.js';
 import { NamedClaims1765584000000 } from './0021-named-claims.js';
+import { PromptHandOvers1765670400000 } from './0022-prompt-hand-overs.js';
 
 /** Every migration, oldest first. A list, not a glob: it works the same compiled, in tests and inside a bundle. */
 export const migrations = [
@@ -41,4 +42,5 @@ export const migrations = [
   Retention1765411200000,
   Infrastructure1765497600000,
   NamedClaims1765584000000,
+  PromptHandOvers1765670400000,
 ] as const;

@@ -11,12 +11,12 @@ export const processLockKey = (schema: string, id: string): string =>
   `hashtextextended('nestor.process:${schema}:' || ${id}, 0)`;
 
 /**
- * The condition that the advisory lock of process `id` is held, by whichever session `of` (a further
- * condition on `l`) allows.
+ * The condition that the advisory lock of process `id` is held, by whichever session `of` (a further condition on `l`) allows.
+ * Whoever tries whether it is free (`process_is_absent`, migration 0022) shares it for some microseconds, which is not meant.
  */
 export const isLocked = (schema: string, id: string, of = ''): string => `exists (
   select from pg_locks l
-   where l.locktype = 'advisory' and l.granted and l.objsubid = 1${of}
+   where l.locktype = 'advisory' and l.granted and l.mode = 'ExclusiveLock' and l.objsubid = 1${of}
      and l.database = (select oid from pg_database where datname = current_database())
      and (l.classid::bigint << 32 | l.objid::bigint) = ${processLockKey(schema, id)})`;
 
