@@ -6,8 +6,8 @@ import { EventWriter } from '../events/event-writer.service.js';
 import { DatabaseClock } from '../transitions/database-clock.js';
 
 /**
- * Says which slots were taken and given back: one event for each limit. They are written in batches right after it happened;
- * those of a process that dies in between are not.
+ * Says which slots were taken and given back: one event for each limit. They are written in batches soon after it happened; those
+ * of a process that dies in between are not.
  */
 @Injectable()
 export class SlotEvents {

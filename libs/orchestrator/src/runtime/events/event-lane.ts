@@ -26,9 +26,17 @@ export class EventLane {
   private bytes = 0;
   private writing: Promise<void> | null = null;
   private waitingForRoom: (() => void)[] = [];
+  /** Ends the time that is given to others to come along, where there is one. */
+  private hurry: () => void = () => undefined;
 
-  /** @param insert stores events in one statement, which may be made twice: an id that is stored is not stored again. */
-  constructor(private readonly insert: (events: readonly NewEvent[]) => Promise<void>) {}
+  /**
+   * @param insert stores events in one statement, which may be made twice: an id that is stored is not stored again.
+   * @param lingerMs how long an event waits for others that come along, where nobody waits for it. Default: not at all.
+   */
+  constructor(
+    private readonly insert: (events: readonly NewEvent[]) => Promise<void>,
+    private readonly lingerMs = 0,
+  ) {}
 
   /** Resolves when the event is durable. */
   write(event: NewEvent, bytes: number): Promise<void> {
@@ -36,6 +44,7 @@ export class EventLane {
       this.queue.push({ event, bytes, settle, fail });
       this.bytes += bytes;
       this.writing ??= this.writeAll();
+      if (this.queue.length >= MAX_BATCH || this.bytes >= MAX_BATCH_BYTES) this.hurry();
     });
   }
 
@@ -48,16 +57,32 @@ export class EventLane {
 
   /** Resolves when everything is written, or has failed. */
   async settled(): Promise<void> {
-    while (this.writing) await this.writing;
+    while (this.writing) {
+      this.hurry();
+      await this.writing;
+    }
   }
 
   private async writeAll(): Promise<void> {
-    await new Promise((resolve) => setImmediate(resolve)); // all of this turn go along
+    await this.othersToComeAlong();
     while (this.queue.length > 0) {
       await this.writeBatch(this.nextBatch());
       for (const goOn of this.waitingForRoom.splice(0)) goOn();
     }
     this.writing = null;
+  }
+
+  /** At least all of this turn of the event loop. */
+  private async othersToComeAlong(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      if (this.lingerMs === 0) return void setImmediate(resolve);
+      const timer = setTimeout(resolve, this.lingerMs);
+      this.hurry = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    this.hurry = () => undefined;
   }
 
   private nextBatch(): QueuedEvent[] {

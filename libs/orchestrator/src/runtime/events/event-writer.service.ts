@@ -7,6 +7,8 @@ import { EventLane } from './event-lane.js';
 
 /** What an event takes that nobody has measured: those of our own have a few labels. */
 const SMALL_BYTES = 1_000;
+/** How long events that nobody waits for wait for others: where slots change hands all the time, a commit for each would cost as much again. */
+const LINGER_MS = 100;
 
 interface Writing {
   /** The size of the event as JSON. Default: small. */
@@ -15,13 +17,14 @@ interface Writing {
   readonly isPatient: boolean;
 }
 
-/** Stores events in batches. What runs emit and what others emit do not wait for each other. */
+/** Stores events in batches. What runs emit, what others emit, and what nobody waits for, do not wait for each other. */
 @Injectable()
 export class EventWriter {
   private readonly logger = new Logger('Events');
   private readonly patience = new Patience(this.logger);
   private readonly ofRuns: EventLane;
   private readonly ofOthers: EventLane;
+  private readonly ofNobody: EventLane;
 
   constructor(
     private readonly events: EventsRepository,
@@ -29,8 +32,10 @@ export class EventWriter {
   ) {
     const insert = (batch: readonly NewEvent[]): Promise<void> =>
       this.transactions.single((tx) => this.events.insertAll(tx, batch));
-    this.ofRuns = new EventLane((batch) => this.patience.patiently(() => insert(batch)));
+    const patiently = (batch: readonly NewEvent[]): Promise<void> => this.patience.patiently(() => insert(batch));
+    this.ofRuns = new EventLane(patiently);
     this.ofOthers = new EventLane(insert);
+    this.ofNobody = new EventLane(patiently, LINGER_MS);
   }
 
   /**
@@ -42,23 +47,23 @@ export class EventWriter {
     return (isPatient ? this.ofRuns : this.ofOthers).write(event, bytes);
   }
 
-  /** Has events written that nobody waits for. Whoever makes many of them awaits {@link whenRoom} before. */
+  /** Has events written that nobody waits for, within some tenths of a second. Whoever makes many awaits {@link whenRoom} before. */
   append(events: readonly NewEvent[]): void {
     for (const event of events) {
-      this.write(event, { isPatient: true }).catch((error: unknown) =>
-        this.logger.error(`Event ${event.event} could not be stored: ${String(error)}`),
-      );
+      this.ofNobody
+        .write(event, SMALL_BYTES)
+        .catch((error: unknown) => this.logger.error(`Event ${event.event} could not be stored: ${String(error)}`));
     }
   }
 
   /** Resolves when there is room for more; at once, most of the time. */
   whenRoom(): Promise<void> {
-    return this.ofRuns.whenRoom();
+    return this.ofNobody.whenRoom();
   }
 
   /** Resolves when everything is written that was to be. */
   async settled(): Promise<void> {
-    await Promise.all([this.ofRuns.settled(), this.ofOthers.settled()]);
+    await Promise.all([this.ofRuns, this.ofOthers, this.ofNobody].map((lane) => lane.settled()));
   }
 
   /** Writes what is left, for at most that long; what is not written by then fails. Always resolves. */
