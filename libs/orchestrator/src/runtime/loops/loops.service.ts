@@ -19,6 +19,11 @@ import type { WakeableLoop } from './wakeable-loop.js';
 const BEHIND_MS = 30_000;
 /** A loop that hangs in a round says nothing by itself: it is looked at this often. */
 const LOOK_MS = 5_000;
+/**
+ * The first rounds begin one after the other, unless something is to be done before: all at once they would open every session of
+ * the pool, each of which costs the server some hundredths of a second, again and again where processes come and go.
+ */
+const FIRST_ROUNDS_APART_MS = 20;
 /** How long the last news may take when this process ends. */
 const LAST_NEWS_MS = 1_000;
 
@@ -63,17 +68,18 @@ export class Loops implements OnApplicationBootstrap, BeforeApplicationShutdown 
   }
 
   /**
-   * Starts a loop, and watches it from now on.
+   * Starts a loop, within some tenths of a second, and watches it from now on.
    *
    * @param key what it is called in events and statuses.
    * @param behindMs how late it has to be to be behind, where that is not the usual: of one that takes its time.
    */
   start(key: string, loop: WakeableLoop, behindMs = BEHIND_MS): void {
+    const afterMs = FIRST_ROUNDS_APART_MS * this.watched.size;
     const one: Watched = { key, loop, behindMs, behindSince: null, judged: null };
     this.watched.set(key, one);
     loop.onRound = () => this.judge(one);
     this.shared.share(loop);
-    loop.start();
+    loop.start(afterMs);
   }
 
   /** How the loops of this process keep up, by name. Which loops of others are behind, `whyNotRunning` tells. */

@@ -73,11 +73,17 @@ export class WakeableLoop {
     private readonly afterFailureMs: number,
   ) {}
 
-  /** Not in an application that is only looked into. */
-  start(): void {
+  /**
+   * Not in an application that is only looked into.
+   *
+   * @param afterMs when its first round begins, unless it is woken before.
+   */
+  start(afterMs = 0): void {
     if (isPassive()) return;
     this.stopped = false;
-    this.wake();
+    if (afterMs === 0) return this.wake();
+    this.dueAt = performance.now() + afterMs;
+    this.pause(afterMs);
   }
 
   wake(): void {
