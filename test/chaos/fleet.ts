@@ -1,7 +1,6 @@
-import { fork, type ChildProcess } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync, readdirSync } from 'node:fs';
-import { setPriority } from 'node:os';
+import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { LoadSettings } from './loads/load-settings.js';
@@ -9,6 +8,7 @@ import type { EngineSettings, News, Order } from './messages.js';
 import type { Random } from './random.js';
 import type { Sabotage } from './sabotage/sabotage.js';
 import type { ChaosServer } from './server.js';
+import { forkInSpareTime, standAlongside } from './spare-time.js';
 
 /** A place for one engine process; when that is killed, the next one takes it. */
 export interface Slot {
@@ -85,11 +85,10 @@ export class Fleet {
       sabotage,
     };
     const log = openSync(join(home, `${name}.log`), 'a');
-    const child = fork(join(__dirname, 'engine-process.js'), [JSON.stringify(settings)], {
+    const child = forkInSpareTime(join(__dirname, 'engine-process.js'), [JSON.stringify(settings)], {
       stdio: ['ignore', log, log, 'ipc'],
     });
     closeSync(log);
-    yieldToOthers(child);
     slot.child = child;
     child.on('message', (news: News) => {
       if (news.kind === 'ready') {
@@ -155,39 +154,5 @@ export class Fleet {
   abandon(): void {
     this.stopping = true;
     for (const { child } of this.slots) child?.kill('SIGKILL');
-  }
-}
-
-/** Loses to whatever else wants the processor, and still comes up within seconds. */
-const STARTING = 10;
-/** Whoever lowers the priority of a process may raise it again only with the rights of root; elsewhere it stays as it is. */
-const mayRaise = process.platform === 'linux' && process.getuid?.() === 0;
-
-/**
- * A process that starts takes a core for a second. In the field that is a core of its own; here it would be one of those whose
- * times are measured.
- */
-function yieldToOthers({ pid }: ChildProcess): void {
-  if (mayRaise && pid !== undefined) setPriority(pid, STARTING);
-}
-
-/** Each of its threads has taken the priority from the one that started it. */
-function standAlongside({ pid }: ChildProcess): void {
-  if (!mayRaise) return;
-  for (const thread of threadsOf(pid)) {
-    try {
-      setPriority(Number(thread), 0);
-    } catch {
-      // It has ended meanwhile.
-    }
-  }
-}
-
-/** None of a process that was killed while it told that it is ready. */
-function threadsOf(pid: number | undefined): string[] {
-  try {
-    return readdirSync(`/proc/${pid}/task`);
-  } catch {
-    return [];
   }
 }
