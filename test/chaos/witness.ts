@@ -1,8 +1,7 @@
-import { fdatasync, openSync, write } from 'node:fs';
+import { openSync, write } from 'node:fs';
 import { promisify } from 'node:util';
 
 const writeTo = promisify(write);
-const sync = promisify(fdatasync);
 
 /** One execution of a call: which run called it, which step of the run it is, and the name of this very execution. */
 export interface Token {
@@ -51,7 +50,10 @@ export type WitnessLine = { readonly at: number } & (
 
 type WitnessRecord = WitnessLine extends infer Line ? (Line extends unknown ? Omit<Line, 'at'> : never) : never;
 
-/** A file to which one process appends what happens in it. What is awaited survives the process and the machine. */
+/**
+ * A file to which one process appends what happens in it. What is awaited survives the process. It is not brought to the disk:
+ * processes are killed here, never the machine, and the log of the database would have to wait for that disk.
+ */
 export class Witness {
   private readonly file: number;
   private waiting: {
@@ -66,7 +68,7 @@ export class Witness {
   }
 
   /**
-   * Resolves when the line is on the disk. Lines that come up at the same time share the way there.
+   * Resolves when the line is written. Lines that come up at the same time share the way there.
    *
    * @param at when it happened; default: now.
    */
@@ -84,7 +86,6 @@ export class Witness {
       const lines = this.waiting.splice(0);
       try {
         await writeTo(this.file, lines.map(({ text }) => text).join(''));
-        await sync(this.file);
         for (const { written } of lines) written();
       } catch (error) {
         for (const { failed } of lines) failed(error);
