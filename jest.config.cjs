@@ -43,7 +43,5 @@ module.exports = {
   globalSetup: '<rootDir>/test/support/global-setup.mjs',
   globalTeardown: '<rootDir>/test/support/global-teardown.mjs',
   testTimeout: 30_000,
-  // One more than the cores of the machine that this is tested on: with two, a fifth of its time went by in waiting for
-  // periods and for processes.
-  maxWorkers: 3,
+  maxWorkers: 2,
 };

@@ -59,7 +59,7 @@ export { DeployChecks } from './runtime/rehearsal/deploy-checks.service.js';
 export type { DeployReport, DivergentRun, UncheckedRun } from './runtime/rehearsal/deploy-report.js';
 export { prepareDatabase } from './prepare-database.js';
 export type { PrepareDatabaseOptions } from './prepare-database.js';
-export type { SchemaLevels } from './persistence/migrating/migrate.js';
+export type { SchemaLevels } from './persistence/migrating/schema-levels.js';
 export { EmbeddedPostgres } from './persistence/embedded-postgres/embedded-postgres.js';
 export type { EmbeddedConnection, EmbeddedPostgresOptions } from './persistence/embedded-postgres/embedded-postgres.js';
 export {

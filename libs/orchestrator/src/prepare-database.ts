@@ -1,6 +1,6 @@
 import { migrations } from '../../../migrations/index.js';
 import { DEFAULT_OPTIONS, type EmbeddedDatabaseOptions, type ServerDatabaseOptions } from './orchestrator.options.js';
-import type { SchemaLevels } from './persistence/migrating/migrate.js';
+import type { SchemaLevels } from './persistence/migrating/schema-levels.js';
 import { openMigrated } from './persistence/open-data-source.js';
 import { entities } from './records/entities.js';
 

@@ -199,7 +199,7 @@ describe('background tasks', () => {
 
     it('are written by that one alone, when the first lives on', async () => {
       const { process, id } = await begun('act');
-      await process.fence();
+      await process.die(); // or it would take it over itself, under its new name
       const second = await relay.start('second');
       const outcome = second.get(BackgroundTasks).handle(id).result({ timeout: '10s' });
       expect(await outcome).toBe('act(1) by second');

@@ -142,7 +142,8 @@ describe('runs that somebody deletes', () => {
     });
     const result = flowRuns.result(suspended, { timeout: '10s' });
     expect(await flowRuns.deleteMany([told!.id, suspended])).toMatchObject({ deleted: [told!.id, suspended] });
-    await expect(result).rejects.toMatchObject({ code: 'FLOW_RUN_NOT_FOUND' });
+    // What waits is ended first: whoever waits for it may come to see that.
+    await expect(result).rejects.toMatchObject({ code: expect.stringMatching(/^(RUN_CANCELLED|FLOW_RUN_NOT_FOUND)$/) });
     await expect(worker.control.resume(suspended)).rejects.toMatchObject({ code: 'FLOW_RUN_NOT_FOUND' });
     await teller.control.cancel(other!.id); // whose hook comes after any that somebody had owed before
     await waitFor(() => Told.cancelled.includes(other!.id));

@@ -9,7 +9,8 @@ import { connectionSettingsOf, safeAddress, type ConnectionSettings } from './co
 import { hasCluster } from './embedded-postgres/cluster-home.js';
 import { EmbeddedPostgres } from './embedded-postgres/embedded-postgres.js';
 import { EmbeddedPostgresNotCreatedError } from './embedded-postgres/errors.js';
-import { migrate, refuseOldSchema, type SchemaLevels } from './migrating/migrate.js';
+import { migrate, refuseOldSchema } from './migrating/migrate.js';
+import type { SchemaLevels } from './migrating/schema-levels.js';
 import { MIGRATIONS_TABLE } from './migrating/schema-state.js';
 import { checkedSchemaName } from './migrating/schema-name.js';
 import { OrchestratorDataSource } from './orchestrator-data-source.js';

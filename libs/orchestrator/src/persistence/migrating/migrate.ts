@@ -2,6 +2,7 @@ import type { Client } from 'pg';
 import type { DataSource } from 'typeorm';
 import { SchemaNotMigratedError, SchemaPermissionError } from '../connection/database-errors.js';
 import { errorCode, SqlState } from '../connection/postgres-errors.js';
+import type { SchemaLevels } from './schema-levels.js';
 import { appliedMigrations, CODE_LEVEL, usableLevel } from './schema-state.js';
 
 /** Partitions exist at least this far ahead; a process that runs on keeps it so (`Housekeeping`). */
@@ -15,12 +16,6 @@ const LOCK_TIMEOUT = '3s';
 
 /** Each takes the server a second to notice. */
 const MAX_DEADLOCKS = 5;
-
-/** From which level to which a schema was brought: the same where there was nothing to do, from 0 where there was none. */
-export interface SchemaLevels {
-  readonly from: number;
-  readonly to: number;
-}
 
 /**
  * Brings the schema up to this code, once, however many processes start together: whoever holds the advisory lock

@@ -71,15 +71,19 @@ export class Loops implements OnApplicationBootstrap, BeforeApplicationShutdown 
    * Starts a loop, within some tenths of a second, and watches it from now on.
    *
    * @param key what it is called in events and statuses.
-   * @param behindMs how late it has to be to be behind, where that is not the usual: of one that takes its time.
+   * @param special how late it has to be to be behind, and when its first round begins, where that is not the usual.
    */
-  start(key: string, loop: WakeableLoop, behindMs = BEHIND_MS): void {
-    const afterMs = FIRST_ROUNDS_APART_MS * this.watched.size;
+  start(
+    key: string,
+    loop: WakeableLoop,
+    special: { readonly behindMs?: number; readonly firstAfterMs?: number } = {},
+  ): void {
+    const { behindMs = BEHIND_MS, firstAfterMs = FIRST_ROUNDS_APART_MS * this.watched.size } = special;
     const one: Watched = { key, loop, behindMs, behindSince: null, judged: null };
     this.watched.set(key, one);
     loop.onRound = () => this.judge(one);
     this.shared.share(loop);
-    loop.start(afterMs);
+    loop.start(firstAfterMs);
   }
 
   /** How the loops of this process keep up, by name. Which loops of others are behind, `whyNotRunning` tells. */

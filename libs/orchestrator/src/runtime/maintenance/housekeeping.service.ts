@@ -38,7 +38,7 @@ export class Housekeeping implements OnApplicationBootstrap {
   ) {}
 
   onApplicationBootstrap(): void {
-    if (this.services.has('housekeeping')) this.loops.start('housekeeping', this.loop, BEHIND_MS);
+    if (this.services.has('housekeeping')) this.loops.start('housekeeping', this.loop, { behindMs: BEHIND_MS });
   }
 
   stop(): Promise<void> {

@@ -37,7 +37,7 @@ export class RunHeartbeats implements OnApplicationBootstrap {
   ) {}
 
   onApplicationBootstrap(): void {
-    this.loops.start('heartbeats', this.loop);
+    this.loops.start('heartbeats', this.loop, { firstAfterMs: 0 }); // before anything runs, so that the first ones come after a while
   }
 
   stop(): Promise<void> {

@@ -57,7 +57,7 @@ export class Retention implements OnApplicationBootstrap {
 
   onApplicationBootstrap(): void {
     // Also where everything is kept: somebody who deleted runs may have died before nothing was left of them.
-    if (this.services.has('retention')) this.loops.start('retention', this.loop, EVERY_MS);
+    if (this.services.has('retention')) this.loops.start('retention', this.loop, { behindMs: EVERY_MS });
   }
 
   stop(): Promise<void> {
