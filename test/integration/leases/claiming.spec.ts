@@ -4,6 +4,8 @@ import {
   type ClaimedFlowRun,
 } from '../../../libs/orchestrator/src/records/flow-runs/flow-run-claims.repository.js';
 import { FlowRunsRepository } from '../../../libs/orchestrator/src/records/flow-runs/flow-runs.repository.js';
+import { ProcessLease } from '../../../libs/orchestrator/src/runtime/leases/process-lease.service.js';
+import { Notifier } from '../../../libs/orchestrator/src/runtime/notifications/notifier.service.js';
 import { RunClaimer } from '../../../libs/orchestrator/src/runtime/recovery/run-claimer.service.js';
 import { RunObserver } from '../../../libs/orchestrator/src/runtime/control/run-observer.service.js';
 import { Sweeper } from '../../../libs/orchestrator/src/runtime/recovery/sweeper.service.js';
@@ -220,6 +222,24 @@ describe('runs that wait for a process', () => {
     gate.open();
     await later.result();
     expect(performance.now() - since).toBeLessThan(3_000); // by itself it would look after five seconds
+  });
+
+  it('wake nobody who executes none that wait', async () => {
+    const heard = new Map<string, string[]>();
+    const hearing = async (name: string, options: Parameters<Relay['start']>[2]): Promise<RelayProcess> => {
+      const process = await relay.start(name, undefined, options);
+      const said: string[] = [];
+      heard.set(name, said);
+      process.get(ProcessLease).listen({ notified: (payload) => payload !== null && said.push(payload) });
+      return process;
+    };
+    await hearing('works', {});
+    const asks = await hearing('asks', { worker: false });
+    const { id } = await asks.get(Flows).enqueue(Stage, 'play');
+    asks.get(Notifier).notify('hooks');
+    const haveHeard = (): boolean => [...heard.values()].every((said) => said.includes('hooks'));
+    await waitFor(haveHeard); // the server tells everybody in the order in which it was told
+    expect(Object.fromEntries(heard)).toEqual({ works: [`due:${id}`, 'hooks'], asks: ['hooks'] });
   });
 
   it('are left to others by a process that executes none that wait', async () => {

@@ -6,6 +6,11 @@ export function channelOf(quotedSchema: string): string {
   return `nestor_${quotedSchema.slice(1, -1)}`;
 }
 
+/** Where those hear of waiting runs who take such: a process that takes none is not woken for each of them. */
+export function channelOfDue(quotedSchema: string): string {
+  return `${channelOf(quotedSchema)}:due`; // the name of a schema has no colon, and leaves room for this
+}
+
 const PROCESS_CHANNEL = 'nestor_process_';
 
 /** Where a process hears of what concerns it alone, and wakes nobody else. */

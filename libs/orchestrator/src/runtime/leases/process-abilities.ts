@@ -36,6 +36,11 @@ export class ProcessAbilities {
     this.isDone = true;
   }
 
+  /** Whether it takes waiting runs, or will once its flows are registered. */
+  get takesRuns(): boolean {
+    return this.serves.limit > 0;
+  }
+
   /** Where it takes waiting runs from. */
   get serves(): ServedLanes {
     if (!this.worker || this.isDone) return { limit: 0, unqueued: false, pools: [] };

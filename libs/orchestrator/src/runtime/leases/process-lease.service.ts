@@ -2,7 +2,7 @@ import { hostname } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { Inject, Injectable, Logger, type OnApplicationBootstrap, type OnModuleInit } from '@nestjs/common';
 import { DataSource } from 'typeorm';
-import { channelOf, channelOfProcess } from '../../persistence/channels.js';
+import { channelOf, channelOfDue, channelOfProcess } from '../../persistence/channels.js';
 import { newId } from '../../persistence/ids.js';
 import type { OrchestratorDataSource } from '../../persistence/orchestrator-data-source.js';
 import { schemaOf } from '../../persistence/schema-of.js';
@@ -228,7 +228,11 @@ export class ProcessLease implements OnModuleInit, OnApplicationBootstrap {
       connection: { ...(this.dataSource as OrchestratorDataSource).session },
       processId,
       statements: leaseStatements(schema, this.settings.app, DEATH_RULES),
-      channels: [channelOf(schema), channelOfProcess(processId)],
+      channels: [
+        channelOf(schema),
+        channelOfProcess(processId),
+        ...(this.abilities.takesRuns ? [channelOfDue(schema)] : []),
+      ],
       heartbeatMs: HEARTBEAT_MS,
       leaseMs: DEATH_RULES.leaseMs,
       maxStallMs: this.settings.maxStallMs,

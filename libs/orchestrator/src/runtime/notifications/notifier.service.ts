@@ -1,6 +1,6 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { DataSource } from 'typeorm';
-import { channelOf, channelOfProcess } from '../../persistence/channels.js';
+import { channelOf, channelOfDue, channelOfProcess } from '../../persistence/channels.js';
 import { schemaOf } from '../../persistence/schema-of.js';
 import { ORCHESTRATOR_DATA_SOURCE } from '../../persistence/tokens.js';
 import { preparedStatement, Transactions, type Hint } from '../../persistence/transactions.js';
@@ -67,7 +67,7 @@ export class Notifier {
   ) {}
 
   notify(topic: Topic): void {
-    this.add(channelOf(schemaOf(this.dataSource)), topic);
+    this.add(this.channelOf(topic), topic);
   }
 
   /** Tells one process alone, so that no other is woken. */
@@ -85,7 +85,12 @@ export class Notifier {
 
   /** The same as a statement, for whoever can have it sent right behind what it tells of: see `Transactions.single`. */
   hintOf(topic: Topic): Hint {
-    return (tx) => tx.query(NOTIFY, [channelOf(schemaOf(this.dataSource)), topic]);
+    return (tx) => tx.query(NOTIFY, [this.channelOf(topic), topic]);
+  }
+
+  private channelOf(topic: Topic): string {
+    const schema = schemaOf(this.dataSource);
+    return topic === 'due' || topic.startsWith('due:') ? channelOfDue(schema) : channelOf(schema);
   }
 
   private async send(): Promise<void> {
