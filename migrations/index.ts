@@ -19,6 +19,7 @@ import { Retention1765411200000 } from './0019-retention.js';
 import { Infrastructure1765497600000 } from './0020-infrastructure.js';
 import { NamedClaims1765584000000 } from './0021-named-claims.js';
 import { PromptHandOvers1765670400000 } from './0022-prompt-hand-overs.js';
+import { PromptClaims1765756800000 } from './0023-prompt-claims.js';
 
 /** Every migration, oldest first. A list, not a glob: it works the same compiled, in tests and inside a bundle. */
 export const migrations = [
@@ -43,4 +44,5 @@ export const migrations = [
   Infrastructure1765497600000,
   NamedClaims1765584000000,
   PromptHandOvers1765670400000,
+  PromptClaims1765756800000,
 ] as const;

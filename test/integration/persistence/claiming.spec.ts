@@ -11,13 +11,18 @@ import {
 } from '@nestor/core';
 import type { TestDatabase } from '@nestor/testing';
 import { newId } from '../../../libs/orchestrator/src/persistence/ids.js';
+import type { Tx } from '../../../libs/orchestrator/src/persistence/transactions.js';
 import type { ClaimedFlowRun } from '../../../libs/orchestrator/src/records/flow-runs/flow-run-claims.repository.js';
+import type { HeldClaims } from '../../../libs/orchestrator/src/records/lease-check.js';
 import { testDatabase } from '../../support/database.js';
 import { Gate } from '../../support/gate.js';
 import { sql } from '../../support/sql.js';
 import { waitFor } from '../../support/wait-for.js';
-import { create, flowNamed, FlowRunStory } from './support/runs.js';
+import { create, flowNamed, FlowRunStory, save, TaskRunStory } from './support/runs.js';
 import { fenceOf, join, openStore, type Store } from './support/store.js';
+
+/** Those who are told of a run take it in an epoch that is left to chance. */
+const laterThan = (epoch: number): unknown => ({ asymmetricMatch: (other: unknown) => Number(other) > epoch });
 
 const idsOf = (claimed: readonly ClaimedFlowRun[]): string[] => claimed.map(({ created }) => created.id);
 
@@ -147,7 +152,7 @@ describe('runs that nobody executes', () => {
         const id = await runIn(due(1));
         await change(id, assignment);
         expect(await take(id, { buildId: 'b1' })).toEqual([id]);
-        expect(await leaseOf(id)).toEqual([processId, 1]);
+        expect(await leaseOf(id)).toEqual([processId, laterThan(0)]);
         await expectNoneClaimed(id, { buildId: 'b1', processId: await join(store) });
       });
     });
@@ -165,7 +170,7 @@ describe('runs that nobody executes', () => {
       const [earlier, id] = [await runIn(due(3_000)), await runIn(due(1))];
       const before = await store.flowRuns.load(id);
       expect(await claimNamed(id)).toEqual([id]);
-      expect(await leaseOf(id)).toEqual([processId, 1]);
+      expect(await leaseOf(id)).toEqual([processId, laterThan(0)]);
       expect(await store.flowRuns.load(id)).toEqual(before);
       expect(await claimNamed(id, { processId: await join(store) })).toEqual([]);
       expect(await claim()).toEqual([earlier]);
@@ -196,6 +201,40 @@ describe('runs that nobody executes', () => {
       expect(await claimNamed(id, { processId: await join(store) })).toEqual([]);
       gate.open();
       expect(await claiming).toEqual([id]);
+    });
+
+    describe('by their ids', () => {
+      const waitsForDisk = (work: (tx: Tx) => Promise<unknown>): Promise<boolean> =>
+        store.transactions.run(async (tx) => {
+          await work(tx);
+          const [row] = await tx.query<{ value: string }>(`select current_setting('synchronous_commit') as value`);
+          return row!.value === 'on';
+        });
+
+      it('are claimed without waiting for the disk: what is written under a claim is flushed together with it', async () => {
+        const id = await runIn(due(1));
+        expect(await waitsForDisk((tx) => store.claims.claimNamed(tx, request({}), newId()))).toBe(true);
+        expect(await waitsForDisk((tx) => store.claims.claimNamed(tx, request({}), id))).toBe(false);
+        expect(await waitsForDisk((tx) => store.claims.claimFree(tx, request({})))).toBe(true);
+      });
+
+      it('are claimed in an epoch that nobody gets again when a crash of the server has swallowed the claim', async () => {
+        const id = await runIn(due(1));
+        await claimNamed(id);
+        const [, swallowed] = await leaseOf(id);
+        const task = new TaskRunStory(id).enter(completed());
+        const stillWrites = (): Promise<HeldClaims> =>
+          save(store, [task], fenceOf(processId, { rootFlowRunId: id, epoch: swallowed }));
+        expect(await stillWrites()).toEqual([true]);
+
+        await change(id, 'process_id = null, lease_epoch = 0'); // as it is there again
+        expect(await stillWrites()).toEqual([false]);
+        const [, epoch] = [await claimNamed(id, { processId: await join(store) }), (await leaseOf(id))[1]];
+        expect(epoch).not.toBe(swallowed);
+        expect(await stillWrites()).toEqual([false]);
+        await change(id, 'process_id = null'); // it has ended there
+        expect(await stillWrites()).toEqual([false]);
+      });
     });
 
     it('are told with what was said of their states, if that is more than the time', async () => {

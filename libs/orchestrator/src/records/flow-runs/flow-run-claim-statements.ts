@@ -163,8 +163,8 @@ export const claimFreeFlowRuns = (schema: string): string => `
 
 /**
  * Takes the one run `$4`, which somebody has named, if it is one that {@link claimFreeFlowRuns} could take: the
- * other parameters as there. It is looked up by its key, instead of in the lane: see migration 0021. Rides
- * `flow_run_pkey`, in one partition.
+ * other parameters as there. It is looked up by its key, instead of in the lane, and the commit is not waited for to
+ * reach the disk: see migrations 0021 and 0023. Rides `flow_run_pkey`, in one partition.
  */
 export const claimNamedFlowRun = (schema: string): string => `
   select ${claimedSelection('c')}

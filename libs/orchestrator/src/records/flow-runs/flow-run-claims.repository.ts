@@ -154,7 +154,10 @@ export class FlowRunClaimsRepository {
     return this.claimedFrom(await tx.query<ClaimedRow>(this.freeStatement, parameters), tx);
   }
 
-  /** Takes that one run, if it is one that {@link claimFree} could take. */
+  /**
+   * Takes that one run, if it is one that {@link claimFree} could take. A crash of the server may swallow the claim as long as
+   * nothing of the run has been written under it: it waits again then.
+   */
   async claimNamed(
     tx: Tx,
     { processId, leadUs = 0, ...who }: Omit<ClaimRequest, 'limit'>,
