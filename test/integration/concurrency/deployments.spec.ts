@@ -256,4 +256,25 @@ describe('the limit of a deployment', () => {
     for (const number of [0, 1, 2]) tell(number);
     await Promise.all(ids.map((run) => runs.result(run)));
   }, 20_000);
+
+  it('that is raised lets those in who wait, also where whoever claims a run has noticed it first', async () => {
+    const id = await deploy(1);
+    const tell = untilTold();
+    const ids: string[] = [];
+    for (const number of [0, 1, 2]) ids.push(await enqueue(id, number));
+    await waitFor(async () => (await limits.find(`deployment:${id}`))?.waiting === 2);
+    const [first] = begun();
+    await sql(
+      database,
+      `do $$ begin
+         update nestor.deployment set concurrency_limit = 2 where id = '${id}';
+         perform nestor.fair_lock_limits(array['${id}'::uuid], array[null]);
+       end $$`,
+    );
+    await waitFor(() => begun().length === 2);
+    tell(first!);
+    await waitFor(() => begun().length === 3);
+    for (const number of begun().slice(1)) tell(number);
+    await Promise.all(ids.map((run) => runs.result(run)));
+  }, 20_000);
 });

@@ -172,11 +172,12 @@ export class RunSlotsRepository {
 
   /**
    * Ends claims of runs that have ended or are gone without letting go of them: a process of an earlier release knows nothing of
-   * slots. And lets limits follow deployments that were changed while runs wait for their slots.
+   * slots. And lets limits follow deployments that were changed while runs wait for their slots, and those in who have room by
+   * that: whoever claims a run brings its limits up to date as well, and hands nothing over.
    */
   async reconcile(limit: number): Promise<HandedClaim[]> {
     const changed = this.changed();
-    const [ended, , handed] = await this.transactions.together<unknown[]>([
+    const [ended] = await this.transactions.together<unknown[]>([
       (tx) =>
         tx.query(
           `with over as materialized (${this.leftover()} limit $1)
@@ -186,32 +187,25 @@ export class RunSlotsRepository {
       (tx) => tx.query(`select ${this.schema}.concurrency_lock(array(${changed}))`),
       (tx) =>
         tx.query(
-          `with changed as materialized (
-             update ${this.schema}.concurrency_limit l
-                set "limit" = coalesce(d.concurrency_limit, l."limit"), active = d.concurrency_limit is not null, updated = now()
-               from (select c.id, d.concurrency_limit
-                       from (${changed}) as c
-                       join ${this.schema}.concurrency_limit l on l.id = c.id
-                       left join ${this.schema}.deployment d on l.name = 'deployment:' || d.id) as d
-              where d.id = l.id
-             returning l.id)
-           select id from changed`,
+          `update ${this.schema}.concurrency_limit l
+              set "limit" = coalesce(d.concurrency_limit, l."limit"), active = d.concurrency_limit is not null, updated = now()
+             from (select c.id, d.concurrency_limit
+                     from (${changed}) as c
+                     join ${this.schema}.concurrency_limit l on l.id = c.id
+                     left join ${this.schema}.deployment d on l.name = 'deployment:' || d.id) as d
+            where d.id = l.id`,
         ),
     ]);
-    const ids = ((handed ?? []) as { id: string }[]).map(({ id }) => id);
-    const settled =
-      ids.length === 0
-        ? []
-        : await this.transactions.single((tx) =>
-            tx.query<HandedClaim>(`select ${HANDED} from ${this.schema}.concurrency_settle($1, 0)`, [ids]),
-          );
+    const settled = await this.transactions.single((tx) =>
+      tx.query<HandedClaim>(`select ${HANDED} from ${this.schema}.concurrency_settle(array(${this.withLines()}), 0)`),
+    );
     return [...((ended ?? []) as HandedClaim[]), ...settled];
   }
 
   /** Whether there is something to {@link reconcile}: most of the time there is not, and nothing is locked then. */
   async isAmiss(): Promise<boolean> {
     const rows = await this.dataSource.query<{ amiss: boolean }[]>(
-      `select exists (${this.leftover()}) or exists (${this.changed()}) as amiss`,
+      `select exists (${this.leftover()}) or exists (${this.changed()}) or exists (${this.heldUp()}) as amiss`,
     );
     return rows[0]?.amiss ?? false;
   }
@@ -223,6 +217,7 @@ export class RunSlotsRepository {
       { text: this.readyStatement(), parameters: [limit], finds: 'rows' },
       { text: this.leftover(), parameters: [], finds: 'rows' },
       { text: this.changed(), parameters: [], finds: 'rows' },
+      { text: this.heldUp(), parameters: [], finds: 'rows' },
     ];
   }
 
@@ -267,5 +262,19 @@ export class RunSlotsRepository {
         left join ${this.schema}.deployment d on l.name = 'deployment:' || d.id
        where starts_with(l.name, 'deployment:') and l.active
          and d.concurrency_limit is distinct from l."limit"`;
+  }
+
+  /** Runs that stand in line although there are slots for them: whoever gives slots back hands them over, so a limit was raised. */
+  private heldUp(): string {
+    return `select r.claim_id from ${this.schema}.concurrency_ready(array(${this.withLines()}), clock_timestamp()) as r`;
+  }
+
+  /** Limits of runs for which any wait. Rides `concurrency_waiter_pkey`. */
+  private withLines(): string {
+    return `
+      select l.id
+        from ${this.schema}.concurrency_limit l
+       where (starts_with(l.name, 'deployment:') or starts_with(l.name, 'fairness:'))
+         and exists (select from ${this.schema}.concurrency_waiter w where w.limit_id = l.id)`;
   }
 }
