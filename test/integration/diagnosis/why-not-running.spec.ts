@@ -159,6 +159,27 @@ describe('why a run is not running', () => {
     expect(await reasonsOf(stranger, queued)).toMatchObject([{ code: 'FLOW_NOT_REGISTERED', data: { flow: 'play' } }]);
   });
 
+  it('is that its pool is of a type that none of those serves who serve the pool', async () => {
+    const client = await startClient();
+    await client.get(WorkPools).create(pool, { type: 'nest-process' });
+    const worker = await relay.start('worker', undefined, { worker: { pools: [pool] } });
+    await waitFor(async () => (await client.get(WorkPools).workers(pool)).length === 1);
+    const id = await enqueue(client, { workPool: pool });
+    expect(await reasonsOf(client, id)).toMatchObject([
+      {
+        ...{ code: 'NO_WORKER', blocks: true, data: { pool, queue: 'default' } },
+        message: expect.stringContaining('which is of type "nest-process"') as string,
+      },
+    ]);
+    // One with older code does not say which type it serves: it counts as able.
+    await sql(database, `update nestor.process set serves = serves #- '{pools,0,type}' where id = $1`, [
+      worker.processId,
+    ]);
+    expect(await reasonsOf(client, id)).toMatchObject([
+      { code: 'DUE', data: { processes: [{ id: worker.processId }] } },
+    ]);
+  });
+
   it('is that all who could take it are busy, and which runs go first', async () => {
     const worker = await relay.start('worker', (stage) => (stage.script = () => gate.pass()), { worker: { limit: 1 } });
     await enqueue(worker);

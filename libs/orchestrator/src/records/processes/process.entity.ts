@@ -10,6 +10,8 @@ export interface ServedLanes {
   readonly unqueued: boolean;
   readonly pools: readonly {
     readonly name: string;
+    /** Which workers it has for it: a pool of another type gives it no runs. Left out by processes with older code. */
+    readonly type?: string;
     /** `null`: all. */
     readonly queueNames: readonly string[] | null;
     readonly limit: number;

@@ -19,7 +19,8 @@ export async function ableProcesses({ row, queue, pool, processes }: ExaminedRun
   const { pinnedBuildId, runCount } = row;
   const isFree = pinnedBuildId === null || runCount === 0;
   const ofBuild = withFlow.filter(({ buildId }) => isFree || buildId === pinnedBuildId);
-  const lane = row.workQueueId === null ? null : { pool: pool?.name ?? '', queue: queue?.name ?? '' };
+  const { name = '', type = '' } = pool ?? {};
+  const lane = row.workQueueId === null ? null : { pool: name, type, queue: queue?.name ?? '' };
   const serving = ofBuild.flatMap((process) => {
     const limit = limitIn(process, lane);
     return limit === null ? [] : { process, limit };
@@ -31,11 +32,12 @@ export async function ableProcesses({ row, queue, pool, processes }: ExaminedRun
 /** How many runs a process takes from somewhere at a time; `null` when it takes none from there. */
 function limitIn(
   { serves }: LiveProcess,
-  lane: { readonly pool: string; readonly queue: string } | null,
+  lane: { readonly pool: string; readonly type: string; readonly queue: string } | null,
 ): number | null {
   if (serves === null) return Infinity;
   if (lane === null) return serves.unqueued ? serves.limit : null;
-  const served = serves.pools.find(({ name }) => name === lane.pool);
+  // Again, one with older code does not say with which workers it serves a pool: it counts as able.
+  const served = serves.pools.find(({ name, type = lane.type }) => name === lane.pool && type === lane.type);
   const isServed = served && (served.queueNames?.includes(lane.queue) ?? true);
   return isServed ? served.limit : null;
 }

@@ -48,7 +48,10 @@ export class ProcessAbilities {
     return {
       limit,
       unqueued,
-      pools: pools.map(({ name, queueNames, limit: own }) => ({ name, queueNames, limit: Math.min(own, limit) })),
+      pools: pools.map(({ name, type, queueNames, limit: own }) => ({
+        ...{ name, type, queueNames },
+        limit: Math.min(own, limit),
+      })),
     };
   }
 }

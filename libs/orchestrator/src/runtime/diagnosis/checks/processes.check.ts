@@ -37,7 +37,7 @@ export const processes: RunCheck = ofWaiting(async (run) => {
 
 function placeOf({ queue, pool }: ExaminedRun): { pool: string | null; queue: string | null; place: string } {
   if (!queue || !pool) return { pool: null, queue: null, place: 'of no queue (option `worker.unqueued`)' };
-  const place = `from queue "${queue.name}" of work pool "${pool.name}" (option \`worker.pools\`)`;
+  const place = `from queue "${queue.name}" of work pool "${pool.name}", which is of type "${pool.type}" (option \`worker.pools\`)`;
   return { pool: pool.name, queue: queue.name, place };
 }
 
