@@ -1,7 +1,7 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
-/** How far an epoch may be from the one before it. */
-const STEPS = 100_000;
+/** How far an epoch is from the one before it: always further than by all the other claims, a step each, that a run can see. */
+const NEXT_EPOCH = 'r.lease_epoch + 1000 + floor(random() * 99000)::integer';
 
 /**
  * A run that is taken by its id begins without having waited for the disk.
@@ -17,12 +17,8 @@ export class PromptClaims1765756800000 implements MigrationInterface {
 
   async up(runner: QueryRunner): Promise<void> {
     const schema = quotedSchema(runner);
-    await runner.query(
-      claimNamed(schema, {
-        nextEpoch: `r.lease_epoch + 1 + floor(random() * ${STEPS})::integer`,
-        unflushed: `perform set_config('synchronous_commit', 'off', true);`,
-      }),
-    );
+    const unflushed = `perform set_config('synchronous_commit', 'off', true);`;
+    await runner.query(claimNamed(schema, { nextEpoch: NEXT_EPOCH, unflushed }));
     await runner.query(`update ${schema}.schema_info set level = level + 1`);
   }
 

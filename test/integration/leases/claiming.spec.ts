@@ -6,6 +6,8 @@ import {
 import { FlowRunsRepository } from '../../../libs/orchestrator/src/records/flow-runs/flow-runs.repository.js';
 import { ProcessLease } from '../../../libs/orchestrator/src/runtime/leases/process-lease.service.js';
 import { Notifier } from '../../../libs/orchestrator/src/runtime/notifications/notifier.service.js';
+import { Lanes } from '../../../libs/orchestrator/src/runtime/workers/lanes.service.js';
+import { BatchWriter } from '../../../libs/orchestrator/src/runtime/transitions/batch-writer.service.js';
 import { RunClaimer } from '../../../libs/orchestrator/src/runtime/recovery/run-claimer.service.js';
 import { RunObserver } from '../../../libs/orchestrator/src/runtime/control/run-observer.service.js';
 import { Sweeper } from '../../../libs/orchestrator/src/runtime/recovery/sweeper.service.js';
@@ -223,6 +225,53 @@ describe('runs that wait for a process', () => {
     await later.result();
     expect(performance.now() - since).toBeLessThan(3_000); // by itself it would look after five seconds
   });
+
+  it.each([
+    ['takes them anew', false],
+    ['takes them anew, though the answer gets lost the first time', true],
+  ])(
+    'have room once in a process that %s before it notices that a crash has swallowed its claim',
+    async (_, isLost) => {
+      const asking = await relay.start('asking', undefined, { worker: false });
+      const again = new Gate();
+      const one = await relay.start(
+        'one',
+        (stage) => (stage.script = () => (stage.performed.push('attempt') === 1 ? gate.pass() : again.pass())),
+        { worker: { limit: 2 } },
+      );
+      const unwritten = new Gate();
+      const writer = one.get(BatchWriter);
+      const write = writer.write.bind(writer);
+      jest.spyOn(writer, 'write').mockImplementationOnce(async (...args) => {
+        await unwritten.pass();
+        return write(...args);
+      });
+      const run = await asking.get(Flows).enqueue(Stage, 'play');
+      await gate.reached;
+      await unwritten.reached;
+      // As it is there again: it waits, and its next epoch is another one than that of the claim.
+      await sql(database, 'update nestor.flow_run set process_id = null, lease_epoch = lease_epoch + 1 where id = $1', [
+        run.id,
+      ]);
+      if (isLost) {
+        const claims = one.get(FlowRunClaimsRepository);
+        const claim = claims.claimFree.bind(claims);
+        jest.spyOn(claims, 'claimFree').mockImplementationOnce(async (...args) => {
+          await claim(...args);
+          throw new Error('The answer got lost.');
+        });
+      }
+      one.get(RunClaimer).wake();
+      await again.reached;
+      unwritten.open();
+      again.open();
+      await run.result();
+      gate.open();
+      await waitFor(() => one.get(RunClaimer).size === 0);
+      expect(one.stage.performed).toEqual(['attempt', 'attempt']);
+      expect(one.get(Lanes).free!.room).toBe(2);
+    },
+  );
 
   it('wake nobody who executes none that wait', async () => {
     const heard = new Map<string, string[]>();

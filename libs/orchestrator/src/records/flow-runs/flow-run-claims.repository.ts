@@ -93,7 +93,7 @@ export interface NextRun {
 }
 
 /** A run and the epoch under which it is held. */
-interface HeldFlowRun {
+export interface HeldFlowRun {
   readonly id: string;
   readonly leaseEpoch: number;
 }

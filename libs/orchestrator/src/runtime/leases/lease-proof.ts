@@ -4,7 +4,7 @@ const SAFE_FOR_NS = BigInt(DEATH_RULES.hintMs) * 1_000_000n;
 
 /**
  * Whether nobody else can have taken over what this process executes: the database took a heartbeat of it that is younger
- * than any by which a process counts as dead.
+ * than any by which a process counts as dead. Claims that a crash of the server swallows are another matter: see migration 0023.
  *
  * A process that was stopped for long, or whose machine stood still, does not know that it was. What it goes on with may be
  * done, and recorded, elsewhere by then; what it writes is refused, but what it does is done. So the first thing it needs is

@@ -2,7 +2,11 @@ import { AsyncResource } from 'node:async_hooks';
 import { msBetween } from '@nestor/core';
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { Transactions } from '../../persistence/transactions.js';
-import { FlowRunClaimsRepository, type ClaimedFlowRun } from '../../records/flow-runs/flow-run-claims.repository.js';
+import {
+  FlowRunClaimsRepository,
+  type ClaimedFlowRun,
+  type HeldFlowRun,
+} from '../../records/flow-runs/flow-run-claims.repository.js';
 import { RunSlots } from '../concurrency/run-slots.service.js';
 import { ActiveFlowRuns } from '../engine/active-flow-runs.js';
 import { ProcessLease } from '../leases/process-lease.service.js';
@@ -71,7 +75,7 @@ export class ClaimedRuns {
   /** Lets go of runs that were claimed by a statement whose answer got lost: whoever looks next takes them. */
   async releaseStrays(processId: string): Promise<void> {
     const claimed = await this.claims.claimedBy(processId);
-    const strays = claimed.filter(({ id }) => !this.held.has(id) && !this.activeRuns.find(id));
+    const strays = claimed.filter((one) => !this.isInHand(one));
     if (strays.length > 0) await this.transactions.single((tx) => this.claims.release(tx, processId, strays));
   }
 
@@ -87,6 +91,12 @@ export class ClaimedRuns {
     await this.release(waiting.map(({ claimed }) => claimed));
   }
 
+  /** Whether it is known here under that very claim: what is left of an earlier one does not count. */
+  private isInHand({ id, leaseEpoch }: HeldFlowRun): boolean {
+    const epochs = [this.held.get(id)?.claimed.leaseEpoch, this.activeRuns.find(id)?.live.lease.epoch];
+    return epochs.includes(leaseEpoch);
+  }
+
   /** Has runs executed that were claimed under that id; those that are early once they are due. */
   private async hold(claimed: readonly ClaimedFlowRun[], lane: Lane, processId: string): Promise<void> {
     // Under another id by now, this process has none of them any more; and one that stops begins nothing.
@@ -97,6 +107,8 @@ export class ClaimedRuns {
     for (const run of claimed) {
       if (without.has(run.created.id)) continue;
       const one: Held = { claimed: run, lane, processId, callOff: null };
+      const lost = this.held.get(run.created.id); // taken from this process, which has not noticed yet, and taken anew by it
+      if (lost) this.letGo(lost);
       this.held.set(run.created.id, one);
       this.once?.take(run.created.id);
       lane.size += 1;

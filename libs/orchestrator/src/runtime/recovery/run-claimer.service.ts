@@ -68,6 +68,7 @@ export class RunClaimer implements OnApplicationBootstrap {
 
   /** Takes a run right away that has just been created, in no queue; looks for no others before they are due. */
   takeNamed(flowRunId: string): void {
+    if (!this.lanes.free) return; // it is for others
     this.byName.add(flowRunId);
     this.loop.wake();
   }
