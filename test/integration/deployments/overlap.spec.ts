@@ -1,5 +1,5 @@
 import { Injectable, type INestApplicationContext } from '@nestjs/common';
-import { Deployments, Flow, FlowRuns, type ScheduleOverlap } from '@nestor/orchestrator';
+import { Deployments, Flow, FlowRuns, WorkPools, type ScheduleOverlap } from '@nestor/orchestrator';
 import type { TestDatabase } from '@nestor/testing';
 import { startApp } from '../../support/app.js';
 import { testDatabase } from '../../support/database.js';
@@ -49,12 +49,16 @@ describe('runs of a schedule that are due while another one goes on', () => {
 
   let names = 0;
   /** A deployment of which three runs wait for days to come, under a schedule that says so. */
-  const made = async (overlap: ScheduleOverlap): Promise<{ id: string; runs: [string, string, string] }> => {
+  const made = async (
+    overlap: ScheduleOverlap,
+    workPool?: string,
+  ): Promise<{ id: string; runs: [string, string, string] }> => {
     for (const gate of gates()) gate.open();
     await waitFor(() => running() === 0);
     for (const app of apps) Object.assign(app.get(Reports), { most: 0 });
     const schedules = [{ cron: '0 2 * * *', overlap }];
-    const { id } = await deployments.save(Reports, 'write', { name: `d${(names += 1)}`, schedules });
+    const pooled = workPool === undefined ? {} : { workPool };
+    const { id } = await deployments.save(Reports, 'write', { name: `d${(names += 1)}`, schedules, ...pooled });
     const runs = await waitFor(async () => {
       const waiting = await waitingRunsOf(database, id);
       return waiting.length === 3 ? waiting : null;
@@ -108,6 +112,22 @@ describe('runs of a schedule that are due while another one goes on', () => {
     await comesDue(runs[2]);
     await becomes(runs[2], 'Running');
     expect(running()).toBe(1);
+    await deployments.delete(id);
+  });
+
+  it('take no room in their pool when they are skipped', async () => {
+    await apps[0]!.get(WorkPools).create('tight', { concurrencyLimit: 2 });
+    const worker = { pools: ['tight'], unqueued: false };
+    apps.push(await startApp({ url: database.url, providers: [Reports], app: 'reports', worker }));
+    const { id, runs } = await made('skip', 'tight');
+    await comesDue(runs[0]);
+    await becomes(runs[0], 'Running');
+    await comesDue(runs[1], runs[2]);
+    await becomes(runs[1], 'Skipped');
+    await becomes(runs[2], 'Skipped');
+    const asked = await deployments.run(id);
+    await becomes(asked.id, 'Running');
+    expect(running()).toBe(2);
     await deployments.delete(id);
   });
 

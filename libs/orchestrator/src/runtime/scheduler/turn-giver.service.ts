@@ -13,6 +13,7 @@ import { Loops } from '../loops/loops.service.js';
 import { WakeableLoop, type NextRound, type Rest } from '../loops/wakeable-loop.js';
 import { ScheduledRuns } from '../scheduling/scheduled-runs.service.js';
 import { DatabaseClock } from '../transitions/database-clock.js';
+import { RunClosing } from '../transitions/run-closing.service.js';
 import { StoredRuns } from '../transitions/stored-runs.service.js';
 import { ScheduleNews } from './schedule-news.service.js';
 import { decideTurns, type Turns } from './turns.js';
@@ -43,6 +44,7 @@ export class TurnGiver implements OnApplicationBootstrap {
     private readonly turns: ScheduleTurnsRepository,
     private readonly transactions: Transactions,
     private readonly storedRuns: StoredRuns,
+    private readonly closing: RunClosing,
     private readonly control: RunControl,
     private readonly runs: ScheduledRuns,
     private readonly engine: OrchestratorEngine,
@@ -114,15 +116,13 @@ export class TurnGiver implements OnApplicationBootstrap {
   private async skip({ skipped, blocker }: Turns): Promise<void> {
     const why = blocker ? ` Run "${blocker.name}" of its schedule goes on.` : '';
     const state = cancelled({ name: 'Skipped', message: `It was skipped.${why}` });
-    await Promise.all(
-      skipped.map((run) =>
-        this.storedRuns.proposeOnce(
-          run.id,
-          ({ row }) => row.awaitsTurn && row.stateType === StateType.Scheduled,
-          state,
-        ),
-      ),
+    const ended = await this.storedRuns.proposeOnceForAll(
+      skipped.map((run) => run.id),
+      ({ row }) => row.awaitsTurn && row.stateType === StateType.Scheduled,
+      () => state,
     );
+    // Until then they are held by this process, and take room in their pool.
+    await this.closing.closeWithin(ended);
   }
 
   private async end(runId: string, { blocker }: Turns): Promise<void> {

@@ -104,16 +104,17 @@ export class StoredRuns {
     return written ? (answer.state?.type ?? null) : null;
   }
 
-  /** The same for many runs, on what one statement finds of them: what is written is told by the runs alone. */
+  /** The same for many runs, on what one statement finds of them; gives those that entered a state. */
   async proposeOnceForAll(
     flowRunIds: readonly string[],
     isStill: (found: LoadedFlowRun) => boolean,
     proposed: (found: LoadedFlowRun) => ProposedState,
     policy: Policy<FlowRun> = flowRunPolicy,
-  ): Promise<void> {
-    if (flowRunIds.length === 0) return;
+  ): Promise<readonly string[]> {
+    if (flowRunIds.length === 0) return [];
     const found = (await this.flowRuns.loadRows(flowRunIds)).filter(isStill);
-    await this.proposeEach(found, proposed, policy);
+    const outcomes = await this.proposeEach(found, proposed, policy);
+    return [...outcomes].flatMap(([id, outcome]) => (outcome === 'moved' ? [id] : []));
   }
 
   /** Creates a run that nobody executes yet: whoever claims it does. Durable when this resolves. */
