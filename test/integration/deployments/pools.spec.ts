@@ -1,10 +1,13 @@
 import { Injectable, type INestApplicationContext, type Type } from '@nestjs/common';
 import { Deployments, Flow, FlowRuns, WorkPools, type DeploymentOptions } from '@nestor/orchestrator';
 import type { TestDatabase } from '@nestor/testing';
+import { newId } from '../../../libs/orchestrator/src/persistence/ids.js';
+import { Foreman } from '../../../libs/orchestrator/src/runtime/maintenance/foreman.service.js';
 import { startApp } from '../../support/app.js';
 import { testDatabase } from '../../support/database.js';
+import { sql } from '../../support/sql.js';
 import { waitFor } from '../../support/wait-for.js';
-import { runsOf } from './support/deployed.js';
+import { runsOf, waitingRunsOf } from './support/deployed.js';
 
 function reports(...deployments: DeploymentOptions[]): Type {
   @Injectable()
@@ -79,6 +82,96 @@ describe('deployments in work pools', () => {
     });
     await expect(right.get(Deployments).run('report/y', { jobVariables: { memory: 'much' } })).rejects.toMatchObject({
       code: 'INVALID_JOB_VARIABLES',
+    });
+  });
+
+  describe('whose place is removed', () => {
+    let provider: Type;
+    let deployments: Deployments;
+    let pools: WorkPools;
+    let app: INestApplicationContext;
+    let pool: string;
+    let count = 0;
+    beforeEach(async () => {
+      pool = `removed-${(count += 1)}`;
+      provider = reports();
+      app = await start({ providers: [provider], app: pool, worker: false });
+      deployments = app.get(Deployments);
+      pools = app.get(WorkPools);
+      await pools.create(pool);
+    });
+
+    const save = (schedules: { interval: '1h' }[] = [{ interval: '1h' }]) =>
+      deployments.save(provider as never, 'write' as never, {
+        name: pool,
+        workPool: { name: pool, queue: 'nightly' },
+        schedules,
+      });
+    const placeOf = async (id: string): Promise<unknown> => {
+      const { workPoolName, workQueueName } = await deployments.get(id);
+      return { workPoolName, workQueueName };
+    };
+    /** Where the runs that wait do so, each place once. */
+    const queuesOf = (id: string): Promise<unknown[]> =>
+      sql(
+        database,
+        `select distinct work_queue_id as id, work_queue_name as name from nestor.flow_run
+          where deployment_id = $1 and state_type = 'SCHEDULED'`,
+        [id],
+      );
+    const queue = async (name: string): Promise<unknown> => ({ id: (await pools.getQueue(pool, name)).id, name });
+    const scheduled = (id: string) => waitFor(async () => (await waitingRunsOf(database, id)).length >= 3);
+
+    it('have the runs that come later wait with those that are there, in the default queue of the pool', async () => {
+      const { id } = await save();
+      await scheduled(id);
+      await deployments.run(id);
+      expect(await queuesOf(id)).toEqual([await queue('nightly')]);
+      await pools.deleteQueue(pool, 'nightly');
+      expect(await placeOf(id)).toEqual({ workPoolName: pool, workQueueName: 'default' });
+      await deployments.run(id);
+      await deployments.pause(id);
+      await deployments.resume(id); // its schedule makes its runs anew
+      await scheduled(id);
+      expect(await queuesOf(id)).toEqual([await queue('default')]);
+    });
+
+    it('get their queue again where somebody names it, at once, and by an earlier version', async () => {
+      const { id } = await save();
+      await pools.deleteQueue(pool, 'nightly');
+      await save();
+      await deployments.run(id);
+      expect(await queuesOf(id)).toEqual([await queue('nightly')]);
+      await pools.deleteQueue(pool, 'nightly');
+      await deployments.rollBack(id, 1);
+      expect(await placeOf(id)).toEqual({ workPoolName: pool, workQueueName: 'nightly' });
+      await deployments.run(id);
+      expect(await queuesOf(id)).toEqual(expect.arrayContaining([await queue('default'), await queue('nightly')]));
+    });
+
+    it('have their runs wait in no pool when theirs is removed, until they are put into one again', async () => {
+      const { id } = await save();
+      await pools.delete(pool);
+      expect(await placeOf(id)).toEqual({ workPoolName: null, workQueueName: null });
+      await scheduled(id);
+      await deployments.run(id);
+      expect(await queuesOf(id)).toEqual([{ id: null, name: null }]);
+      await expect(deployments.rollBack(id, 1)).rejects.toMatchObject({ code: 'WORK_POOL_NOT_FOUND' });
+      await pools.create(pool);
+      await deployments.rollBack(id, 1);
+      expect(await placeOf(id)).toEqual({ workPoolName: pool, workQueueName: 'nightly' });
+      await deployments.run(id);
+      expect(await queuesOf(id)).toContainEqual(await queue('nightly'));
+    });
+
+    it('take in those of their runs that were in a queue which is gone', async () => {
+      const { id } = await save([]);
+      await deployments.run(id);
+      // As that of a run whose queue was removed while it was executed, and that is to be executed again.
+      await sql(database, 'update nestor.flow_run set work_queue_id = $2 where deployment_id = $1', [id, newId()]);
+      app.get(Foreman).wake();
+      const place = await queue('nightly');
+      await waitFor(async () => JSON.stringify(await queuesOf(id)) === JSON.stringify([place]));
     });
   });
 });

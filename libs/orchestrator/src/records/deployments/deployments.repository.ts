@@ -109,6 +109,37 @@ export class DeploymentsRepository {
     );
   }
 
+  /**
+   * Has deployments whose runs wait in queues that are about to go have them wait elsewhere. Locks the deployments, then their
+   * schedules, like whoever changes a deployment: runs that are made of a schedule at this moment are there when this resolves,
+   * and later ones wait where they are to. Rides `deployment_work_queue_idx`.
+   *
+   * @param to another queue of the pool; `null`: in no pool.
+   */
+  async leaveQueues(
+    tx: Tx,
+    queueIds: readonly string[],
+    to: { readonly id: string; readonly name: string } | null,
+  ): Promise<void> {
+    const rows = await tx.query<{ id: string }>(
+      `select id from ${this.schema}.deployment where work_queue_id = any($1::uuid[]) order by id for update`,
+      [queueIds],
+    );
+    if (rows.length === 0) return;
+    const ids = rows.map(({ id }) => id);
+    await tx.query(
+      `select id from ${this.schema}.deployment_schedule where deployment_id = any($1::uuid[]) order by id for update`,
+      [ids],
+    );
+    await tx.query(
+      `update ${this.schema}.deployment
+          set work_pool_name = case when $2::uuid is not null then work_pool_name end, work_queue_id = $2::uuid,
+              work_queue_name = $3, updated = clock_timestamp()
+        where id = any($1::uuid[])`,
+      [ids, to?.id ?? null, to?.name ?? null],
+    );
+  }
+
   /** Pauses a deployment that is locked for that reason; `null` lets it go on. */
   async setPaused(tx: Tx, id: string, reason: DeploymentEntity['pausedReason']): Promise<void> {
     await tx.query(

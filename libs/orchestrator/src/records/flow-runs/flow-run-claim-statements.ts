@@ -348,14 +348,21 @@ export const misplacedFlowRuns = (schema: string): string => `
   ${goneQueues(schema)}
   select id from gone union all select l.id from ${schema}.fair_line l where ${isLineOfGoneQueue(schema)}`;
 
+/** Where a run goes on waiting whose queue is gone: where its deployment has its runs wait, if it has one, or in none. */
+const placeLeft = (schema: string): string => `(work_queue_id, work_queue_name) = (
+         select q.id, q.name
+           from ${schema}.deployment d
+           join ${schema}.work_queue q on q.id = d.work_queue_id
+          where d.id = r.deployment_id)`;
+
 /**
- * Runs that wait in queues that are gone wait on in none, and in no line: they were put there while the queue was removed. Rides
- * `flow_run_queued_idx`.
+ * Runs that wait in queues that are gone wait on where their deployments say, or in none, and in no line: they were put there
+ * while the queue was removed, or somebody executed them then. Rides `flow_run_queued_idx`.
  */
 export const freeMisplacedFlowRuns = (schema: string): string => `
   ${goneQueues(schema)}, freed as (
     update ${schema}.flow_run r
-       set work_queue_id = null, work_queue_name = null, updated = now()
+       set ${placeLeft(schema)}, updated = now()
       from gone
      where r.work_queue_id = gone.id and ${WAITING}
     returning 1
@@ -365,7 +372,7 @@ export const freeMisplacedFlowRuns = (schema: string): string => `
     returning l.id
   ), left_line as (
     update ${schema}.flow_run r
-       set work_queue_id = null, work_queue_name = null, fair_line_id = null, updated = now()
+       set ${placeLeft(schema)}, fair_line_id = null, updated = now()
       from line
      where r.fair_line_id = line.id and r.state_type = 'SCHEDULED' and r.process_id is null
     returning 1

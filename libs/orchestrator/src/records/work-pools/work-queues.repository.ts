@@ -23,6 +23,13 @@ interface NewWorkQueue {
 /** What may be changed of a queue. */
 type WorkQueueChanges = Partial<Pick<NewWorkQueue, 'description' | 'isPaused' | 'concurrencyLimit'>>;
 
+/** A pool that is locked. */
+export interface LockedPool {
+  readonly id: string;
+  readonly type: string;
+  readonly defaultQueueId: string;
+}
+
 /** A queue that came into another status. */
 export interface QueueTransition {
   readonly id: string;
@@ -46,12 +53,20 @@ export class WorkQueuesRepository {
    * Locks a pool, so that nobody else makes, moves or removes queues of it; `null` when there is none. Claims under a limit of
    * the pool wait as well, for as long as the transaction lasts.
    */
-  async lockPool(tx: Tx, poolName: string): Promise<{ readonly id: string; readonly type: string } | null> {
-    const [row] = await tx.query<{ id: string; type: string }>(
-      `select id, type from ${this.schema}.work_pool where name = $1 for no key update`,
+  async lockPool(tx: Tx, poolName: string): Promise<LockedPool | null> {
+    const [row] = await tx.query<LockedPool>(
+      `select id, type, default_queue_id as "defaultQueueId" from ${this.schema}.work_pool where name = $1 for no key update`,
       [poolName],
     );
     return row ?? null;
+  }
+
+  /** The ids of all queues of a pool. */
+  async idsOf(tx: Tx, poolId: string): Promise<string[]> {
+    const rows = await tx.query<{ id: string }>(`select id from ${this.schema}.work_queue where work_pool_id = $1`, [
+      poolId,
+    ]);
+    return rows.map(({ id }) => id);
   }
 
   /** The id of a queue of a pool; `null` when there is none of that name. */

@@ -1,10 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import type { DeploymentScheduleEntity } from '../../records/deployments/deployment-schedule.entity.js';
 import type { ScheduleConfiguration } from '../../records/deployments/deployment-rows.js';
+import { DEFAULT_QUEUE } from '../../records/work-pools/work-queues.repository.js';
 import { Payloads } from '../payloads/payloads.service.js';
 import type { FlowDefinition } from '../registry/definitions.js';
 import { ScheduledRuns } from '../scheduling/scheduled-runs.service.js';
-import { QueueIds } from '../work-pools/queue-ids.service.js';
+import type { WaitingPlace } from '../work-pools/queue-ids.service.js';
 import { WorkPools } from '../work-pools/work-pools.service.js';
 import { DeploymentParametersError, InvalidDeploymentError } from './deployment-errors.js';
 import { checkFairnessKey } from './deployment-fairness.js';
@@ -19,7 +20,6 @@ export class DeploymentForms {
   constructor(
     private readonly payloads: Payloads,
     private readonly runs: ScheduledRuns,
-    private readonly queueIds: QueueIds,
     private readonly pools: WorkPools,
   ) {}
 
@@ -46,7 +46,7 @@ export class DeploymentForms {
     const { encoded, sealed } = await this.kept(spec.parameters, deployment, 'parameters');
     const { workPool } = spec;
     if (workPool) await this.pools.checkJobVariables(workPool.name, spec.jobVariables);
-    const place = workPool && (await this.queueIds.placeIn(workPool.name, workPool.queue));
+    const place = workPool && (await this.placeIn(workPool.name, workPool.queue));
     return {
       name: spec.name,
       encoded,
@@ -71,6 +71,18 @@ export class DeploymentForms {
       },
       schedules: await Promise.all(spec.schedules.map((schedule) => this.desiredSchedule(schedule, deployment))),
     };
+  }
+
+  /**
+   * Where runs of a deployment wait. Looked up each time: runs can be moved that were put into a queue which is gone, but a
+   * deployment would go on putting them there.
+   *
+   * @param queue is made where the pool has none of that name. Default: the default queue.
+   * @throws {WorkPoolNotFoundError} when there is no such pool.
+   * @throws {InvalidWorkPoolError} when a queue cannot have that name.
+   */
+  async placeIn(pool: string, queue: string = DEFAULT_QUEUE): Promise<WaitingPlace> {
+    return { workQueueId: await this.pools.queueIdFor(pool, queue), workQueueName: queue };
   }
 
   /** Schedules as they are, in the form in which they are compared. */

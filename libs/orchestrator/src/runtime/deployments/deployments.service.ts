@@ -255,16 +255,21 @@ export class Deployments {
 
   /**
    * Puts the configuration of an earlier version in the place of the present one, schedules included, which makes a new version.
-   * What the code declares holds again when the application starts anew.
+   * What the code declares holds again when the application starts anew. A queue that was removed since is made again.
    *
    * @throws {DeploymentNotFoundError} when there is none, or no version of that number.
+   * @throws {WorkPoolNotFoundError} when its work pool was removed since.
    */
   async rollBack(nameOrId: string, number: number): Promise<SavedDeployment> {
     const row = await this.existing(nameOrId);
     const version: DeploymentVersionEntity | null = await this.repository.findVersion(row.id, number);
     if (!version) throw new DeploymentNotFoundError(`${nameOrId}, version ${number}`);
     const desired = await desiredOfVersion(row.name, version, row, (stored) => this.forms.opened(stored));
-    return this.writer.save(await this.flowOf(row), desired, { managed: row.managed, by: null });
+    const { workPoolName, workQueueName } = desired.configuration;
+    // By their names: a pool, or a queue, may have been removed since and made anew.
+    const place = workPoolName === null ? {} : await this.forms.placeIn(workPoolName, workQueueName ?? undefined);
+    const placed = { ...desired, configuration: { ...desired.configuration, ...place } };
+    return this.writer.save(await this.flowOf(row), placed, { managed: row.managed, by: null });
   }
 
   private async makeTimes(

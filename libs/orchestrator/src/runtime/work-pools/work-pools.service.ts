@@ -2,8 +2,13 @@ import { jobVariableProblems, jobVariables } from '@nestor/core';
 import { Injectable } from '@nestjs/common';
 import { newId } from '../../persistence/ids.js';
 import { Transactions, type Tx } from '../../persistence/transactions.js';
+import { DeploymentsRepository } from '../../records/deployments/deployments.repository.js';
 import { WorkPoolsRepository } from '../../records/work-pools/work-pools.repository.js';
-import { DEFAULT_QUEUE, WorkQueuesRepository } from '../../records/work-pools/work-queues.repository.js';
+import {
+  DEFAULT_QUEUE,
+  WorkQueuesRepository,
+  type LockedPool,
+} from '../../records/work-pools/work-queues.repository.js';
 import type { WorkQueueEntity } from '../../records/work-pools/work-queue.entity.js';
 import { WorkersRepository } from '../../records/work-pools/workers.repository.js';
 import { Notifier } from '../notifications/notifier.service.js';
@@ -43,6 +48,7 @@ export class WorkPools {
     private readonly pools: WorkPoolsRepository,
     private readonly workQueues: WorkQueuesRepository,
     private readonly workerRows: WorkersRepository,
+    private readonly deployments: DeploymentsRepository,
     private readonly statuses: PoolStatuses,
     private readonly transactions: Transactions,
     private readonly notifier: Notifier,
@@ -137,15 +143,16 @@ export class WorkPools {
 
   /**
    * Removes a pool with its queues; tells whether there was one. No run is lost: those that wait there wait on in no queue, where
-   * any process of the application executes them that has their flow.
+   * any process of the application executes them that has their flow; so do those that deployments of the pool make from now on.
    */
   async delete(name: string): Promise<boolean> {
     const deleted = await this.transactions.run(async (tx) => {
       // First the lock, then the look at what there is: a queue may be made at this moment.
       const pool = await this.workQueues.lockPool(tx, name);
       if (!pool) return false;
+      await this.deployments.leaveQueues(tx, await this.workQueues.idsOf(tx, pool.id), null);
       await this.pools.delete(tx, name);
-      await this.statuses.tellOfPool(tx, 'deleted', { ...pool, name });
+      await this.statuses.tellOfPool(tx, 'deleted', { id: pool.id, name, type: pool.type });
       return true;
     });
     this.announce();
@@ -232,7 +239,8 @@ export class WorkPools {
   }
 
   /**
-   * Removes a queue; runs that wait in it wait on in the default queue. Tells whether there was one.
+   * Removes a queue; runs that wait in it wait on in the default queue, and so do those that its deployments make from now on.
+   * Tells whether there was one.
    *
    * @throws {WorkPoolNotFoundError} when there is no such pool.
    * @throws {DefaultWorkQueueError} when it is the default queue.
@@ -240,9 +248,10 @@ export class WorkPools {
   async deleteQueue(pool: string, queue: string): Promise<boolean> {
     if (queue === DEFAULT_QUEUE) throw new DefaultWorkQueueError(pool);
     const deleted = await this.transactions.run(async (tx) => {
-      const { id: poolId } = await this.lockedPool(tx, pool);
+      const { id: poolId, defaultQueueId } = await this.lockedPool(tx, pool);
       const id = await this.workQueues.findId(tx, poolId, queue);
       if (id === null) return false;
+      await this.deployments.leaveQueues(tx, [id], { id: defaultQueueId, name: DEFAULT_QUEUE });
       await this.workQueues.delete(tx, poolId, id);
       await this.statuses.tellOfQueue(tx, 'deleted', { id, name: queue, poolId, poolName: pool });
       return true;
@@ -301,7 +310,7 @@ export class WorkPools {
     return created;
   }
 
-  private async lockedPool(tx: Tx, pool: string): Promise<{ readonly id: string; readonly type: string }> {
+  private async lockedPool(tx: Tx, pool: string): Promise<LockedPool> {
     const locked = await this.workQueues.lockPool(tx, pool);
     if (!locked) throw new WorkPoolNotFoundError(pool);
     return locked;
