@@ -170,6 +170,30 @@ describe('deployments that are declared in the code', () => {
     expect(on.paused).toBe(false);
   });
 
+  it('stay paused when somebody has paused them, also when the code does not have them for a while', async () => {
+    const flow = `${app}-flow`;
+    const pause = async (context: INestApplicationContext): Promise<DeploymentView> => {
+      await context.get(Deployments).pause(`${flow}/nightly`);
+      return context.get(Deployments).get(`${flow}/nightly`);
+    };
+    const { id } = await during(reports([NIGHTLY, { name: 'other' }], flow), pause);
+    const get = (context: INestApplicationContext): Promise<DeploymentView> => context.get(Deployments).get(id);
+    for (const declared of [[{ name: 'other' }], [NIGHTLY], [], [NIGHTLY, { name: 'other' }]]) {
+      const found = await during(reports(declared, flow), get);
+      expect(found).toMatchObject({ paused: true, pausedReason: 'asked' });
+    }
+    expect((await eventsOf(id)).map(({ event, payload }) => [event, payload.reason])).toEqual([
+      ['prefect.deployment.created', undefined],
+      ['prefect.deployment.updated', 'asked'],
+    ]);
+    // That of which somebody says so while the code does not have it is no different.
+    const none = reports([], flow);
+    await during(none, (context) => context.get(Deployments).resume(id));
+    expect(await during(none, get)).toMatchObject({ paused: true, pausedReason: 'removed' });
+    await during(none, pause);
+    expect(await during(reports([NIGHTLY], flow), get)).toMatchObject({ paused: true, pausedReason: 'asked' });
+  });
+
   it('leave those alone that were made by a call', async () => {
     const flow = `${app}-flow`;
     const provider = reports([], flow);

@@ -23,6 +23,19 @@ class Served {
   async served(): Promise<void> {}
 }
 
+/** The same with all of it in the pool, as a later release has it. */
+@Injectable()
+class Pooled {
+  @Flow({
+    name: 'served',
+    deployments: [
+      { name: 'hourly', workPool: 'pool', schedules: [{ interval: '1h' }] },
+      { name: 'off', workPool: 'pool', schedules: [{ interval: '1h' }] },
+    ],
+  })
+  async served(): Promise<void> {}
+}
+
 /** A process of the same application that has none of its flows. */
 @Injectable()
 class Stranger {}
@@ -120,6 +133,21 @@ describe('deployments whose processes pause them when they shut down', () => {
     await goesOn();
     await only.close();
     await goesOn();
+  });
+
+  it('go on when they come into a pool, whether or not the process takes runs of none', async () => {
+    for (const unqueued of [false, true]) {
+      const last = await start();
+      await goesOn();
+      await last.close();
+      await isAway();
+      const next = await start({ providers: [Pooled], worker: { pools: ['pool'], unqueued } });
+      await goesOn();
+      expect(await get('hourly')).toMatchObject({ workPoolName: 'pool' });
+      expect(await get('off')).toMatchObject({ paused: true, pausedReason: 'asked' });
+      await next.close();
+      await goesOn();
+    }
   });
 
   it('are not served by who only makes runs of them', async () => {

@@ -1,4 +1,5 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
+import type { DeploymentEntity } from '../../records/deployments/deployment.entity.js';
 import { DeploymentsRepository } from '../../records/deployments/deployments.repository.js';
 import { RunSituationsRepository } from '../../records/flow-runs/run-situations.repository.js';
 import { FlowsRepository } from '../../records/flows/flows.repository.js';
@@ -97,12 +98,17 @@ export class DeclaredDeployments {
     const flows = await this.flows.findByIds([...new Set(removed.map(({ flowId }) => flowId))]);
     for (const { id, flowId, name } of removed) {
       const flow = { id: flowId, name: flows.find((one) => one.id === flowId)?.name ?? flowId };
-      if (await this.writer.pause(flow, id, 'removed')) {
+      if (await this.writer.pause(flow, id, 'removed', isNotAskedFor)) {
         this.logger.warn(`Deployment "${flow.name}/${name}" is not in the code any more: it is paused.`);
       }
     }
     this.declared = isOpen ? declared : null;
   }
+}
+
+/** What somebody has paused stays so, also when it comes back: that is not for its having been removed. */
+async function isNotAskedFor(_: unknown, { pausedReason }: DeploymentEntity): Promise<boolean> {
+  return pausedReason !== 'asked';
 }
 
 /** Whether a process that has these flows may have that one; one that starts has not said yet. */

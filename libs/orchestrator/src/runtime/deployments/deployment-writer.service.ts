@@ -155,8 +155,10 @@ export class DeploymentWriter {
     const changes = changesOf(found, await this.forms.opened(found.parameters), desired);
     const rows = await this.schedules.lock(tx, found.id);
     const now = await this.schedules.now(tx, this.clock.leadUs);
-    // What went out of the code and comes back goes on; what somebody paused stays so, unless told otherwise.
-    const returns = managed && found.pausedReason === 'removed';
+    // What went out of the code and comes back goes on, and so does what nobody served and is served by a pool from now on; what
+    // somebody paused stays so, unless told otherwise.
+    const isPooled = found.pausedReason === 'away' && desired.configuration.workQueueId !== null;
+    const returns = isPooled || (managed && found.pausedReason === 'removed');
     const paused = desired.paused ?? (returns ? false : found.paused);
     // What the code says is paused is so for that reason, and does not go on because somebody is there.
     const isAsked = desired.paused === true && found.pausedReason === 'away';

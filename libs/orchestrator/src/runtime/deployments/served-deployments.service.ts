@@ -81,8 +81,12 @@ export class ServedDeployments {
       this.processes.describe(tx, { id: processId, buildId, flowIds, serves: NOTHING }),
     );
     for (const [flow, one] of await this.of({ away: false })) {
-      const paused = await this.writer.pause(flow, one.id, 'away', async (tx, { paused: isPaused }) => {
-        return !isPaused && !(await this.deployments.isServed(tx, app, one.flowId, processId, DEATH_RULES.leaseMs));
+      const paused = await this.writer.pause(flow, one.id, 'away', async (tx, { paused: isPaused, workQueueId }) => {
+        return (
+          !isPaused &&
+          workQueueId === null &&
+          !(await this.deployments.isServed(tx, app, one.flowId, processId, DEATH_RULES.leaseMs))
+        );
       });
       if (paused) this.logger.log(`Deployment "${flow.name}/${one.name}" is paused: nobody serves it any more.`);
     }
