@@ -2,7 +2,19 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Injectable } from '@nestjs/common';
-import { deployCheck, Flow, FlowRuns, Flows, OrchestratorModule, Task, type DeployReport } from '@nestor/orchestrator';
+import {
+  block,
+  Block,
+  Blocks,
+  deployCheck,
+  Deployments,
+  Flow,
+  FlowRuns,
+  Flows,
+  OrchestratorModule,
+  Task,
+  type DeployReport,
+} from '@nestor/orchestrator';
 import type { TestDatabase } from '@nestor/testing';
 import { Journal } from '../../../libs/orchestrator/src/runtime/transitions/journal.js';
 import { startApp, testModule } from '../../support/app.js';
@@ -50,6 +62,35 @@ function buildOf(code: Code, gate = new Gate(), performed: string[] = []) {
 class Elsewhere {
   @Flow({ name: 'elsewhere' })
   async play(): Promise<void> {}
+}
+
+@Block({ slug: 'till' })
+class Till {
+  place!: string;
+}
+
+/** A class in a certain build, of which a flow is given a block. */
+function branchOf(gate = new Gate()) {
+  @Injectable()
+  class Branch {
+    @Flow({ name: 'sell' })
+    async sell({ till }: { till: Till }): Promise<string> {
+      const sold = await this.sellAt(till.place);
+      await this.wait(till);
+      return sold;
+    }
+
+    @Task()
+    async sellAt(place: string): Promise<string> {
+      return `sold in ${place}`;
+    }
+
+    @Task()
+    async wait(_: Till): Promise<void> {
+      await gate.pass();
+    }
+  }
+  return Branch;
 }
 
 /** What the build does that is deployed. */
@@ -133,6 +174,35 @@ describe('a check before code is deployed', () => {
   it('finds which run nobody could go on with, because the flow is gone', async () => {
     const { id, report } = await check([Elsewhere]);
     expect(report).toMatchObject({ isSafe: false, unchecked: [{ flowRunId: id, code: 'FLOW_NOT_REGISTERED' }] });
+  });
+
+  it('gives code the blocks that its parameters refer to, and tells where one is missing', async () => {
+    const app = 'checked-blocks';
+    const gate = new Gate();
+    const Branch = branchOf(gate);
+    const old = await startApp({ url: database.url, app, buildId: 'A', providers: [Branch] });
+    try {
+      const blocks = old.get(Blocks);
+      await blocks.save('corner', Object.assign(new Till(), { place: 'Delft' }));
+      const { id } = await old.get(Deployments).save(Branch, 'sell', {
+        ...{ name: 'corner', parameters: { till: block(Till, 'corner') } },
+      });
+      const run = await old.get(Deployments).run(id);
+      await gate.reached;
+      await old.get(Journal).settled();
+      const module = testModule({ url: database.url, app, buildId: 'B', providers: [branchOf()] });
+      const quiet = { print: () => undefined, logger: false } as const;
+      expect(await deployCheck(module, quiet)).toMatchObject(clean);
+      await blocks.delete(Till, 'corner');
+      expect(await deployCheck(module, quiet)).toMatchObject({
+        ...{ isSafe: false, divergent: [], unchecked: [{ flowRunId: run.id, code: 'BLOCK_NOT_FOUND' }] },
+      });
+      gate.open();
+      expect(await run.result()).toBe('sold in Delft');
+    } finally {
+      gate.open();
+      await old.close();
+    }
   });
 
   it('refuses a schema that lacks migrations of the code', async () => {

@@ -8,6 +8,7 @@ import { OrchestratorEngine } from '../engine/orchestrator-engine.js';
 import { argumentsOf, callWithParameters } from '../engine/parameters.js';
 import { RunLease } from '../leases/run-lease.js';
 import { Payloads } from '../payloads/payloads.service.js';
+import { RunParameters } from '../references/run-parameters.service.js';
 import type { FlowDefinition, ProviderClass } from '../registry/definitions.js';
 import { FlowRegistry } from '../registry/flow-registry.js';
 import { FlowNotRegisteredError } from '../registry/registry-errors.js';
@@ -41,6 +42,7 @@ export class RunRecordings {
     private readonly flows: FlowsRepository,
     private readonly replays: Replays,
     private readonly payloads: Payloads,
+    private readonly parameters: RunParameters,
     private readonly journal: Journal,
     private readonly registry: FlowRegistry,
     private readonly engine: OrchestratorEngine,
@@ -84,12 +86,14 @@ export class RunRecordings {
 
   /**
    * Runs today's code of a flow with recorded outcomes alone: no task and no subflow is executed, no run is created, nothing is
-   * written. What the method does besides calling those is done.
+   * written. What the method does besides calling those is done. Blocks that its parameters refer to are loaded from this
+   * database.
    *
    * @param recording what {@link export} gave, also after a way through a file.
    * @param flow the class and the method, where the flow goes by another name today. Default: the flow of the recorded name.
    * @throws {FlowNotRegisteredError} when there is no such flow in this application.
    * @throws {InvalidRecordingError} when the recording is none.
+   * @throws {BlockNotFoundError} and the others as `Blocks.load` does, when a block is not to be had.
    */
   async replay(recording: RunRecording, flow?: readonly [ProviderClass, string]): Promise<ReplayReport> {
     if ((recording as { format?: unknown }).format !== 1)
@@ -97,6 +101,10 @@ export class RunRecordings {
     const definition = flow ? this.registry.getFlow(...flow) : this.flowNamed(recording.flow);
     const parameters = JSON.stringify(recording.parameters);
     const live = liveRunOf(recording, parameters, definition, this.registry.flowId(definition.name));
+    // As an attempt gets them: what is recorded of blocks is that they are referred to.
+    const given = (): Promise<Record<string, unknown>> =>
+      this.parameters.opened(this.payloads.decode(parameters) as Record<string, unknown>);
+    const opened = await given();
     const receiver = await definition.receiver(live);
     const ended = recording.calls.filter(({ outcome }) => outcome !== 'open').map((call) => callOf(call, live));
     const open = recording.calls.filter(({ outcome }) => outcome === 'open');
@@ -104,13 +112,10 @@ export class RunRecordings {
       {
         live,
         flowName: definition.name,
-        parameters: this.payloads.decode(parameters) as Record<string, unknown>,
+        parameters: opened,
         engine: this.engine,
         persistResults: true,
-        perform: async (within) => {
-          const args = argumentsOf(this.payloads.decode(parameters) as Record<string, unknown>);
-          return callWithParameters(definition, receiver, args, within);
-        },
+        perform: async (within) => callWithParameters(definition, receiver, argumentsOf(await given()), within),
       },
       {
         ended,
