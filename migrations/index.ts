@@ -20,6 +20,7 @@ import { Infrastructure1765497600000 } from './0020-infrastructure.js';
 import { NamedClaims1765584000000 } from './0021-named-claims.js';
 import { PromptHandOvers1765670400000 } from './0022-prompt-hand-overs.js';
 import { PromptClaims1765756800000 } from './0023-prompt-claims.js';
+import { LeasesFromTheGrant1765843200000 } from './0024-leases-from-the-grant.js';
 
 /** Every migration, oldest first. A list, not a glob: it works the same compiled, in tests and inside a bundle. */
 export const migrations = [
@@ -45,4 +46,5 @@ export const migrations = [
   NamedClaims1765584000000,
   PromptHandOvers1765670400000,
   PromptClaims1765756800000,
+  LeasesFromTheGrant1765843200000,
 ] as const;

@@ -5,7 +5,7 @@ import { SchemaTooNewError } from '../connection/database-errors.js';
  * The level of schema this code was written for. A migration that only adds raises it; one that takes away something
  * old code uses also raises what the schema demands of code (`schema_info.oldest_supported_code`).
  */
-export const CODE_LEVEL = 22;
+export const CODE_LEVEL = 23;
 
 /** The table in which TypeORM notes the migrations that have run. */
 export const MIGRATIONS_TABLE = 'migration';

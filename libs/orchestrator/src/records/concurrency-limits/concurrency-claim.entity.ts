@@ -47,10 +47,17 @@ export class ConcurrencyClaimEntity {
   @Column('uuid', { nullable: true })
   taskRunId!: string | null;
 
+  /** `null` while it waits: it ends with its process then. */
   @InstantColumn({ nullable: true, comment: 'When a claim under a lease ends that nobody renews.' })
   expiresAt!: Instant | null;
 
   /** What a foreign client says of itself. */
   @Column('jsonb', { nullable: true })
   holder!: Record<string, unknown> | null;
+
+  @Column('double precision', {
+    nullable: true,
+    comment: 'How long a claim under a lease holds from when it is granted, unless it is renewed.',
+  })
+  leaseMs!: number | null;
 }

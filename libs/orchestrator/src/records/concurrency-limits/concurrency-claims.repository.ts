@@ -25,7 +25,7 @@ interface SlotClaim {
   readonly processId: string | null;
   readonly flowRunId: string | null;
   readonly taskRunId: string | null;
-  /** When it ends unless it is renewed; `null`: it does not. */
+  /** How long after it is granted it ends unless it is renewed; `null`: it does not. */
   readonly leaseMs: number | null;
   readonly holder: Readonly<Record<string, unknown>> | null;
 }
@@ -80,7 +80,7 @@ export interface PolledClaim {
 
 /**
  * Who holds slots, and who waits for them. Every statement is one call of a function of the database, which locks the rows of the
- * limits in the order of their ids; see migration 0015.
+ * limits in the order of their ids; see migrations 0015, 0022 and 0024.
  */
 @Injectable()
 export class ConcurrencyClaimsRepository {

@@ -19,9 +19,9 @@ export interface ConcurrencyOptions extends RateLimitOptions {
    */
   readonly maxRetries?: number;
   /**
-   * A lease of their own for the slots, at least `1s`, which is renewed when three quarters of it are over: they are free
-   * that long after the event loop of the process stood still, or an operator took them away. Default: none; slots are held
-   * for as long as the process has its own lease.
+   * A lease of their own for the slots, at least `1s`, which begins when they are granted and is renewed when three quarters of it
+   * are over: they are free that long after the event loop of the process stood still, or an operator took them away. Default: none;
+   * slots are held for as long as the process has its own lease.
    */
   readonly leaseDuration?: Duration;
   /**

@@ -37,6 +37,9 @@ interface Asker {
 /** Those who were turned away together come back apart. */
 const WAIT_JITTER = 0.3;
 
+/** Of its lease, that much may be over unheard when the code begins; otherwise it is renewed first. */
+const MAX_UNHEARD = 0.1;
+
 const MAX_WARNINGS = 1_000;
 
 /**
@@ -93,6 +96,7 @@ export class Slots {
       asker.attempt?.assertLive();
       const { processId } = this.process;
       const claimId = newId();
+      const askedAt = performance.now();
       const answer = await this.ask(request, asker, claimId, processId);
       switch (answer.outcome) {
         case 'fenced':
@@ -114,6 +118,7 @@ export class Slots {
         default:
           if (!request.isSilent) this.warnOf(answer);
       }
+      if (!(await this.isStillHeld(request, claimId, askedAt))) continue;
       return this.take(request, asker, claimId, processId, answer);
     }
   }
@@ -138,6 +143,19 @@ export class Slots {
     if (end === 'stopped') throw new EngineStoppingError('concurrency()');
     attempt?.assertLive();
     throw timedOut(request);
+  }
+
+  /**
+   * Whether slots that were granted are not lost again. Their lease began with the grant, at an unknown time since they were asked
+   * for: where that is long ago it is renewed, because nobody else does so before the code begins.
+   */
+  private async isStillHeld({ leaseMs }: SlotRequest, claimId: string, askedAt: number): Promise<boolean> {
+    if (leaseMs === null || performance.now() - askedAt < leaseMs * MAX_UNHEARD) return true;
+    const isRenewed = await this.journal.patiently(() =>
+      this.transactions.single((tx) => this.claims.renew(tx, claimId, leaseMs)),
+    );
+    if (!isRenewed) await this.end(claimId);
+    return isRenewed;
   }
 
   private async take(
