@@ -1,6 +1,11 @@
+import { instantOfMs } from '@nestor/core';
 import { Injectable, type INestApplicationContext } from '@nestjs/common';
 import { Deployments, Flow, type ScheduleOptions } from '@nestor/orchestrator';
 import type { TestDatabase } from '@nestor/testing';
+import { DeploymentSchedulesRepository } from '../../../libs/orchestrator/src/records/deployments/deployment-schedules.repository.js';
+import { DeploymentsRepository } from '../../../libs/orchestrator/src/records/deployments/deployments.repository.js';
+import { Backfills } from '../../../libs/orchestrator/src/runtime/deployments/backfills.service.js';
+import { DeployedRuns } from '../../../libs/orchestrator/src/runtime/deployments/deployed-runs.service.js';
 import { startApp } from '../../support/app.js';
 import { testDatabase } from '../../support/database.js';
 import { Gate } from '../../support/gate.js';
@@ -16,7 +21,7 @@ class Reports {
   gate: Gate | null = null;
 
   @Flow({ name: 'report' })
-  async write(): Promise<void> {
+  async write(_of: { region?: string } = {}): Promise<void> {
     this.running += 1;
     this.most = Math.max(this.most, this.running);
     await this.gate?.pass();
@@ -98,6 +103,42 @@ describe('a range of the past that is filled in', () => {
     await deployments.backfill(id, { from: new Date(to.getTime() - 4 * DAY), to });
     await waitFor(async () => (await completed(id)).length === 4, 20_000);
     expect(reports.most).toBe(1);
+  });
+
+  it.each([
+    ['', undefined],
+    [', each in its line', { key: 'region' } as const],
+  ])('has its runs go on when the schedule is put aside for another one%s', async (_, fairness) => {
+    const reports = app.get(Reports);
+    const gate = (reports.gate = new Gate());
+    const save = (cron: string) =>
+      deployments.save(Reports, 'write', {
+        name: `d${names}`,
+        parameters: { region: 'north' },
+        schedules: [{ cron, overlap: 'skip' }],
+        ...(fairness && { fairness }),
+      });
+    names += 1;
+    const { id } = await save('0 2 * * *');
+    await deployments.backfill(id, { from: new Date(to.getTime() - 4 * DAY), to });
+    await gate.reached;
+    await save('0 3 * * *');
+    gate.open();
+    await waitFor(async () => (await completed(id)).length === 4, 15_000);
+    reports.gate = null;
+  });
+
+  it('has its runs go on when the schedule is put aside at the same moment', async () => {
+    const id = await made({ cron: '0 2 * * *', overlap: 'buffer_all' });
+    const deployment = await app.get(DeploymentsRepository).find(id);
+    const schedules = await app.get(DeploymentSchedulesRepository).of([id]);
+    const backfills = app.get(Backfills);
+    const range = { from: instantOfMs(to.getTime() - 2 * DAY), to: instantOfMs(to.getTime()) };
+    const times = backfills.timesOf(schedules, range, id);
+    const template = await app.get(DeployedRuns).templateOf(deployment!, 'report');
+    await deployments.save(Reports, 'write', { name: `d${names}`, schedules: [] });
+    await backfills.make(template, times, false);
+    await waitFor(async () => (await completed(id)).length === 2, 15_000);
   });
 
   it('is none without an end after its beginning, or with more times than one makes at once', async () => {

@@ -1,5 +1,5 @@
 import { Injectable, type INestApplicationContext } from '@nestjs/common';
-import { Deployments, Flow, FlowRuns, WorkPools, type ScheduleOverlap } from '@nestor/orchestrator';
+import { Deployments, Flow, FlowRuns, RunControl, WorkPools, type ScheduleOverlap } from '@nestor/orchestrator';
 import type { TestDatabase } from '@nestor/testing';
 import { startApp } from '../../support/app.js';
 import { testDatabase } from '../../support/database.js';
@@ -128,6 +128,20 @@ describe('runs of a schedule that are due while another one goes on', () => {
     const asked = await deployments.run(id);
     await becomes(asked.id, 'Running');
     expect(running()).toBe(2);
+    await deployments.delete(id);
+  });
+
+  it('go on at once when somebody retries them, and count as one that goes on', async () => {
+    const { id, runs } = await made('skip');
+    await comesDue(runs[0]);
+    await becomes(runs[0], 'Running');
+    await comesDue(runs[1]);
+    await becomes(runs[1], 'Skipped');
+    await apps[1]!.get(RunControl).retry(runs[1]);
+    await becomes(runs[1], 'Running');
+    expect(running()).toBe(2);
+    await comesDue(runs[2]);
+    await becomes(runs[2], 'Skipped');
     await deployments.delete(id);
   });
 

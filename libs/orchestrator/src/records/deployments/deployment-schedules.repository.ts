@@ -15,7 +15,7 @@ import {
   type SchedulePosition,
 } from './deployment-rows.js';
 import { DeploymentScheduleEntity } from './deployment-schedule.entity.js';
-import { deleteMadeRuns } from './made-runs-statements.js';
+import { deleteMadeRuns, releaseForsaken } from './made-runs-statements.js';
 import { columnsOf, selected } from './stored-columns.js';
 
 /** A schedule that is made. */
@@ -83,16 +83,22 @@ export class DeploymentSchedulesRepository {
     );
   }
 
-  /** Has it looked at right away which of the runs of these schedules has its turn. */
+  /**
+   * Has it looked at right away which of the runs of these schedules has its turn. Waits for whoever is deleting one of them:
+   * of those that are gone by then, the runs await no turn any more.
+   */
   async expectTurns(tx: Tx, ids: readonly string[]): Promise<void> {
     await tx.query(
       `update ${this.schema}.deployment_schedule set turn_at = least(turn_at, clock_timestamp()) where id = any($1::uuid[])`,
       [ids],
     );
+    await tx.query(releaseForsaken(this.schema), [ids]);
   }
 
+  /** Deletes schedules. Runs of theirs that are left await no turn any more: nobody would give them one. */
   async delete(tx: Tx, ids: readonly string[]): Promise<void> {
     await tx.query(`delete from ${this.schema}.deployment_schedule where id = any($1::uuid[])`, [ids]);
+    await tx.query(releaseForsaken(this.schema), [ids]);
   }
 
   /**

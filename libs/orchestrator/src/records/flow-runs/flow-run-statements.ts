@@ -104,7 +104,7 @@ export const moveRows = new RowSet<FlowRunMove>([
  * rows given are compared by hash tables, `(… in …) is true`: a batch may have many, and joins are planned for few.)
  *
  * A run that waits in the line of its key stays there while it only waits longer. One that is to go earlier, or has ended
- * and comes back, goes on without a turn: its line may sleep, or be gone.
+ * and comes back, goes on without a turn: its line may sleep, or be gone. So does one that awaited the turn of its schedule.
  */
 export const moveFlowRuns = (schema: string): string => `
   with ${leaseCheck(schema)}, move as materialized (
@@ -124,6 +124,7 @@ export const moveFlowRuns = (schema: string): string => `
            start_time = m.start_time, end_time = m.end_time, total_run_time_us = m.total_run_time_us,
            fair_line_id = case when m.state_type = 'SCHEDULED' and m.next_scheduled_start_time >= r.next_scheduled_start_time
                                then r.fair_line_id end,
+           awaits_turn = case when r.state_type = 'SCHEDULED' and m.state_type = 'SCHEDULED' then r.awaits_turn else false end,
            process_id = case when m.is_taken then $1::uuid when m.is_released then null else r.process_id end,
            lease_epoch = r.lease_epoch + case when r.state_id = m.state_id then 0 else m.epochs end
       from move m
