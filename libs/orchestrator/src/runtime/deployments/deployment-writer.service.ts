@@ -13,7 +13,13 @@ import { DatabaseClock } from '../transitions/database-clock.js';
 import { DeploymentEvents } from './deployment-events.js';
 import { DeploymentForms } from './deployment-forms.service.js';
 import { versionOf } from './deployment-version.js';
-import { changesOf, scheduleChanges, type DeployedFlow, type DesiredDeployment } from './desired-deployment.js';
+import {
+  changesOf,
+  hasSameTimes,
+  scheduleChanges,
+  type DeployedFlow,
+  type DesiredDeployment,
+} from './desired-deployment.js';
 
 /** Who wants something of a deployment. */
 interface Author {
@@ -182,7 +188,7 @@ export class DeploymentWriter {
   /** Makes the schedules what they are to be; tells whether any differed. */
   private async follow(
     tx: Tx,
-    { id: deploymentId, app }: DeploymentEntity,
+    { id: deploymentId, app, paused: wasPaused }: DeploymentEntity,
     rows: readonly DeploymentScheduleEntity[],
     desired: DesiredDeployment,
     concernsRuns: boolean,
@@ -195,10 +201,12 @@ export class DeploymentWriter {
     const anew = [...changed, ...(concernsRuns ? kept : switched)];
     for (const { known, desired: one } of anew) {
       const active = one.active ?? known.configuration.active;
+      const goesOn = known.configuration.active && !wasPaused && hasSameTimes(known, one);
+      const filledUntil = goesOn ? rows.find(({ id }) => id === known.id)?.filledUntil : null;
       await this.schedules.configure(tx, known.id, {
         ...one.configuration,
         active,
-        ...position(now, active && !paused),
+        ...position(now, active && !paused, filledUntil ?? now),
       });
       await this.schedules.takeBack(tx, [known.id], active ? now : null);
     }
@@ -227,7 +235,10 @@ export class DeploymentWriter {
   }
 }
 
-/** Where the scheduler begins: with times from now on. */
-function position(now: Instant, makesRuns: boolean): SchedulePosition {
-  return { filledUntil: now, fillAt: makesRuns ? now : null };
+/**
+ * Where the scheduler begins: with times from now on. Where it had not come that far, because nobody was there, it goes on from
+ * there: what becomes of those times is for the schedule to say.
+ */
+function position(now: Instant, makesRuns: boolean, filledUntil = now): SchedulePosition {
+  return { filledUntil: filledUntil < now ? filledUntil : now, fillAt: makesRuns ? now : null };
 }

@@ -112,6 +112,12 @@ export function scheduleChanges(known: readonly KnownSchedule[], desired: readon
   return { added, changed, kept, removed: left };
 }
 
+/** Whether the times of a schedule stay the same, whatever else of it changes. */
+export function hasSameTimes({ configuration: known }: KnownSchedule, { configuration }: DesiredSchedule): boolean {
+  const { schedule, startsAt, endsAt } = configuration;
+  return isSame([known.schedule, known.startsAt, known.endsAt], [schedule, startsAt, endsAt]);
+}
+
 function contentOf({ configuration, encoded }: KnownSchedule | DesiredSchedule): string | null {
   const { parameters: _, slug: __, active: ___, ...content } = configuration as ScheduleConfiguration;
   return canonicalText({ ...content, encoded });
