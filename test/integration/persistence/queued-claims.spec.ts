@@ -217,6 +217,32 @@ describe('runs in the queues of a pool', () => {
     for (const id of [later, limited]) expect(await store.flowRuns.find(id)).toMatchObject({ processId: null });
   });
 
+  it('are not claimed ahead of their time while they wait for calls to stop: another call may put them off', async () => {
+    const quiet = await runIn('high', -8_000);
+    await sql(database, `insert into nestor.run_key (flow_id, key, flow_run_id) values ($1, 'nestor:debounce:a', $2)`, [
+      ...[flowId, quiet],
+    ]);
+    const shared = await runIn('high', -9_000);
+    await sql(database, `insert into nestor.run_key (flow_id, key, flow_run_id) values ($1, 'nestor:throttle:a', $2)`, [
+      ...[flowId, shared],
+    ]);
+    const served = { poolName, poolType: 'nest', queueNames: null };
+    const who = { app: 'test', flowIds: [flowId] };
+    const prefetchUs = 10_000_000;
+    const nextMs = async (): Promise<number> => (await store.claims.nextQueued(who, served, false, prefetchUs)).ms!;
+    expect(await nextMs()).toBeLessThanOrEqual(9_000); // the other one, ahead of its time
+    expect(await store.claims.areSomeAwaitingQuiet(who, served, prefetchUs)).toBe(true);
+    expect(await claim({ prefetchUs })).toEqual([shared]);
+    // Nobody is told to look for it before it is due, which is so much later than for all others.
+    expect(await nextMs()).toBeGreaterThan(16_000);
+    expect(await nextMs()).toBeLessThanOrEqual(18_000);
+    expect(await nextDue()).toBeLessThanOrEqual(8_000);
+    await change(quiet, 'next_scheduled_start_time = now()');
+    expect(await nextMs()).toBeLessThanOrEqual(10_000);
+    expect(await store.claims.areSomeAwaitingQuiet(who, served, prefetchUs)).toBe(false);
+    expect(await claim({ prefetchUs })).toEqual([quiet]);
+  });
+
   it('wait on in the default queue when their queue is removed, and in none when the pool is', async () => {
     const id = await runIn('high');
     await store.transactions.run((tx) => queues.delete(tx, poolId, queueIds.get('high')!));

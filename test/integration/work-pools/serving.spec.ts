@@ -227,6 +227,23 @@ describe('processes that serve work pools', () => {
     for (const id of [soon, later]) await client.control.cancel(id);
   });
 
+  it.each([
+    ['one after another', {}],
+    ['in turn', { fairnessKey: 'a' }],
+  ])('do not take what waits for calls to stop ahead of its time, where runs are taken %s', async (_, fairness) => {
+    const client = await startClient();
+    const worker = await startWorker('worker', (stage) => (stage.script = async (text) => text), { prefetch: '4m' });
+    const debounce = { key: pool, for: '3m' } as const;
+    await worker.result(await enqueue(client, fairness)); // from here on runs are taken like this
+    const id = await enqueue(client, { debounce }, 'n');
+    await worker.result(await enqueue(client, fairness)); // somebody has looked at what waits with it
+    expect(await enqueue(client, { debounce }, 'nest')).toBe(id);
+    expect(await flowRunOf(database, id)).toMatchObject({ state_type: 'SCHEDULED', process_id: null });
+    await sql(database, 'update nestor.flow_run set next_scheduled_start_time = now() where id = $1', [id]);
+    worker.get(RunClaimer).wake();
+    expect(await worker.result(id)).toBe('nest');
+  });
+
   it('begin what they took ahead of its time when it is due, and not before', async () => {
     const client = await startClient();
     let begun = 0;

@@ -34,6 +34,15 @@ const executable = (app: string, flowIds: string, buildId: string): string =>
   `r.root_flow_run_id = r.id and r.app = ${app} and r.flow_id = any(${flowIds}::uuid[])
            and (r.pinned_build_id is null or r.pinned_build_id = ${buildId} or r.run_count = 0)`;
 
+/**
+ * Whether a run waits for calls to stop (`SharingOptions.debounce`): as long as it is not due another call may put it off, and change what
+ * it is called with. One look at the index, whatever is estimated: a plan that reads all such keys at once would be slow.
+ * Rides `run_key_flow_run_idx`.
+ */
+const awaitsQuiet = (schema: string): string => `
+           (select k.flow_id from ${schema}.run_key k
+             where k.flow_run_id = r.id and k.key like 'nestor:debounce:%' limit 1) is not null`;
+
 /** The priorities that runs in a lane have, in order: one look at the index for each. */
 const prioritiesOf = (schema: string, lane: string): string => `
       with recursive step(priority) as (
@@ -194,11 +203,12 @@ export const lockLimitedPool = (schema: string): string => `
 /**
  * Takes up to `$4` due runs for the process `$1` from the queues `$8` (`null`: all) of the pool `$6` of the type `$7`, and never
  * more than pool and queue have room for: of the application `$2`, of the flows `$3`, by priority of the queue, then of the run,
- * then the oldest first. Of queues without a limit also those that are due within `$9` microseconds. `$5`: see
- * `DatabaseClock.leadUs`; `$10`: its build, `$11`: the flows whose runs are pinned to that.
+ * then the oldest first. Of queues without a limit also those that are due within `$9` microseconds, unless they wait for calls to
+ * stop. `$5`: see `DatabaseClock.leadUs`; `$10`: its build, `$11`: the flows whose runs are pinned to that.
  *
- * Rides `work_pool_name_key`, `flow_run_queued_idx`, and `flow_run_occupying_idx` where something is limited. A queue is
- * looked at when those before it gave too little, so that no more is locked than is taken.
+ * Rides `work_pool_name_key`, `flow_run_queued_idx`, and `flow_run_occupying_idx` where something is limited;
+ * `run_key_flow_run_idx` for what is not due. A queue is looked at when those before it gave too little, so that no more is locked
+ * than is taken.
  */
 export const claimQueuedFlowRuns = (schema: string): string => `
   with ${me(schema)}, pool as materialized (
@@ -220,13 +230,35 @@ export const claimQueuedFlowRuns = (schema: string): string => `
       from (
         select d.id, q.is_limited
           from (select * from queue order by priority) as q
-         cross join lateral (${dueIn(schema, queueLane('q.id'), executable('$2', '$3', '$10'), {
+         cross join lateral (${dueIn(schema, queueLane('q.id'), takenBy(schema), {
            until: dueBy('$5::bigint + case when q.is_limited then 0 else $9::bigint end'),
            limit: 'q.room',
          })}) as d
          limit (select room from pool)) as t
      where not ${areLinesAwake(schema, '$2', dueBy('$5'))}
   ), ${claimed(schema, { buildId: '$10', pinnedFlowIds: '$11' })}`;
+
+/** What may be taken that is due by then: of what is not due yet, nothing that waits for calls to stop. */
+const takenBy = (schema: string): string =>
+  `${executable('$2', '$3', '$10')} and (r.next_scheduled_start_time <= ${dueBy('$5')} or not ${awaitsQuiet(schema)})`;
+
+/**
+ * Whether runs of the pool `$4` of the type `$5` wait for calls to stop and are due within `$3` microseconds, and not yet: of the
+ * application `$1`. `$2`: see `DatabaseClock.leadUs`; `$6`: of these queues, `null`: of all. Rides `flow_run_queued_idx`, and
+ * `run_key_flow_run_idx` for each run that is due by then.
+ */
+export const quietAwaitingFlowRuns = (schema: string): string => `
+  select exists (
+    select from ${schema}.work_pool p
+      join ${schema}.work_queue q on q.work_pool_id = p.id
+     cross join lateral (${prioritiesOf(schema, queueLane('q.id'))}) as lane
+     cross join lateral (
+       select r.id from ${schema}.flow_run r
+        where ${queueLane('q.id')} and r.priority = lane.priority and r.app = $1
+          and r.next_scheduled_start_time > ${dueBy('$2')} and r.next_scheduled_start_time <= ${dueBy('$2::bigint + $3::bigint')}
+          and ${awaitsQuiet(schema)}
+        limit 1) as one
+     where p.name = $4 and p.type = $5 and ($6::text[] is null or q.name = any($6::text[]))) as "areSome"`;
 
 /** The earliest run in a lane, whether due or not; what of it is none that can be taken is passed over. */
 const earliestIn = (schema: string, lane: string, which: string): string => `
@@ -253,9 +285,12 @@ export const nextFreeFlowRun = (schema: string): string => `
     from (${earliestIn(schema, freeLane('$1'), executable('$1', '$2', '$4'))}
            union all ${nextLine(schema, { app: '$1', lane: `''`, flowIds: '$2' })}) as e(next_scheduled_start_time)`;
 
+const askedFor = `${executable('$1', '$2', '$7')} and not ($8 and r.auto_scheduled)`;
+
 /**
  * The same for {@link claimQueuedFlowRuns} and {@link takeQueuedFlowRuns}, if there is room for it. For room somebody else
- * makes, the process that makes it gives a hint. `$8`: only those that somebody asked for, and that have no keys.
+ * makes, the process that makes it gives a hint. `$8`: only those that somebody asked for, and that have no keys. `$9`: those
+ * that wait for calls to stop are told of so many microseconds later, for whoever takes all others so much ahead of their time.
  */
 export const nextQueuedFlowRun = (schema: string): string => `
   select ${msUntil('min(e.next_scheduled_start_time)', '$3')} as ms,
@@ -263,7 +298,11 @@ export const nextQueuedFlowRun = (schema: string): string => `
     from ${schema}.work_pool p
     join ${schema}.work_queue q on q.work_pool_id = p.id
    cross join lateral (
-     ${earliestIn(schema, queueLane('q.id'), `${executable('$1', '$2', '$7')} and not ($8 and r.auto_scheduled)`)}
+     ${earliestIn(schema, queueLane('q.id'), `${askedFor} and ($9::bigint = 0 or not ${awaitsQuiet(schema)})`)}
+      union all
+     select a.next_scheduled_start_time + $9::bigint * interval '1 microsecond'
+       from (${earliestIn(schema, queueLane('q.id'), askedFor)}) as a
+      where $9::bigint > 0
       union all
      select l.* from (${nextLine(schema, { app: '$1', lane: 'q.id::text', flowIds: '$2' })}) as l where not $8) as e(next_scheduled_start_time)
    where p.name = $4 and p.type = $5 and not p.is_paused and not q.is_paused

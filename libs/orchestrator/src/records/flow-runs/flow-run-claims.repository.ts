@@ -18,6 +18,7 @@ import {
   misplacedFlowRuns,
   nextFreeFlowRun,
   nextQueuedFlowRun,
+  quietAwaitingFlowRuns,
   releaseFlowRuns,
   statesOfFlowRuns,
   stuckFlowRuns,
@@ -125,6 +126,7 @@ export class FlowRunClaimsRepository {
   private readonly statesStatement: PreparedStatement;
   private readonly nextFreeStatement: PreparedStatement;
   private readonly nextQueuedStatement: PreparedStatement;
+  private readonly quietStatement: PreparedStatement;
   private readonly schema: string;
 
   constructor(
@@ -142,6 +144,7 @@ export class FlowRunClaimsRepository {
     this.statesStatement = preparedStatement('states_of_flow_runs', statesOfFlowRuns(this.schema));
     this.nextFreeStatement = preparedStatement('next_free_flow_run', nextFreeFlowRun(this.schema));
     this.nextQueuedStatement = preparedStatement('next_queued_flow_run', nextQueuedFlowRun(this.schema));
+    this.quietStatement = preparedStatement('quiet_awaiting_flow_runs', quietAwaitingFlowRuns(this.schema));
   }
 
   /**
@@ -178,7 +181,10 @@ export class FlowRunClaimsRepository {
     return this.taken(processId, this.freeInTurnStatement, parameters);
   }
 
-  /** {@link claimQueued} where runs wait in lines of keys: see {@link claimFreeInTurn}. */
+  /**
+   * {@link claimQueued} where runs wait in lines of keys: see {@link claimFreeInTurn}. What waits for calls to stop is taken ahead of
+   * its time like all others: see {@link areSomeAwaitingQuiet}.
+   */
   claimQueuedInTurn(
     { processId, limit, leadUs = 0, ...who }: ClaimRequest,
     { poolName, poolType, queueNames }: ServedQueues,
@@ -223,7 +229,7 @@ export class FlowRunClaimsRepository {
    * whoever else claims at the same moment. None when the process is fenced, and none where runs wait in lines: see
    * {@link claimQueuedInTurn}.
    *
-   * @param prefetchUs how long before its time a run may be taken.
+   * @param prefetchUs how long before its time a run may be taken, unless it waits for calls to stop.
    */
   async claimQueued(
     { processId, limit, leadUs = 0, ...who }: ClaimRequest,
@@ -288,13 +294,16 @@ export class FlowRunClaimsRepository {
    * When the next run of queues is due that could be taken.
    *
    * @param askedForOnly leaves out what schedules have made, and what has a key.
+   * @param prefetchUs how long before its time a run may be taken: those that may not, because they wait for calls to stop,
+   * are told of so much later.
    */
   nextQueued(
     { app, flowIds, buildId = null, leadUs = 0 }: Executable,
     { poolName, poolType, queueNames }: ServedQueues,
     askedForOnly = false,
+    prefetchUs = 0,
   ): Promise<NextRun> {
-    const parameters = [app, flowIds, leadUs, poolName, poolType, queueNames, buildId, askedForOnly];
+    const parameters = [app, flowIds, leadUs, poolName, poolType, queueNames, buildId, askedForOnly, prefetchUs];
     return this.next(this.nextQueuedStatement, parameters);
   }
 
@@ -310,10 +319,23 @@ export class FlowRunClaimsRepository {
     prefetchMs: number,
   ): Look {
     return {
-      text: `select next.ms - $9::float8 as ms from (${nextQueuedFlowRun(this.schema)}) as next`,
-      parameters: [app, flowIds, leadUs, poolName, poolType, queueNames, buildId, false, prefetchMs],
+      text: `select next.ms - $9::bigint / 1000.0 as ms from (${nextQueuedFlowRun(this.schema)}) as next`,
+      parameters: [app, flowIds, leadUs, poolName, poolType, queueNames, buildId, false, prefetchMs * 1_000],
       finds: 'ms',
     };
+  }
+
+  /** Whether runs wait in queues for calls to stop that are due within so many microseconds, and not yet. */
+  async areSomeAwaitingQuiet(
+    { app, leadUs = 0 }: Pick<Executable, 'app' | 'leadUs'>,
+    { poolName, poolType, queueNames }: ServedQueues,
+    withinUs: number,
+  ): Promise<boolean> {
+    const parameters = [app, leadUs, withinUs, poolName, poolType, queueNames];
+    const rows = await this.transactions.single((tx) =>
+      tx.query<{ areSome: boolean }>(this.quietStatement, parameters),
+    );
+    return rows[0]?.areSome ?? false;
   }
 
   private async next(statement: PreparedStatement, parameters: readonly unknown[]): Promise<NextRun> {

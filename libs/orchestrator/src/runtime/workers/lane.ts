@@ -102,6 +102,9 @@ export class FreeLane extends Lane {
 
 /** Runs of the queues of a pool. */
 export class PoolLane extends Lane {
+  /** Whether some waited for calls to stop, when runs were last to be taken in turn. */
+  private awaitsQuiet = false;
+
   constructor(
     override readonly execute: Lane['execute'],
     private readonly claims: FlowRunClaimsRepository,
@@ -116,17 +119,25 @@ export class PoolLane extends Lane {
     return this.claims.claimQueued({ ...claimant, limit }, this.queues, this.prefetchMs * 1_000);
   }
 
-  protected claimInTurn(claimant: Claimant, limit: number): Promise<ClaimedFlowRun[]> {
-    return this.claims.claimQueuedInTurn({ ...claimant, limit }, this.queues, this.prefetchMs * 1_000);
+  protected async claimInTurn(claimant: Claimant, limit: number): Promise<ClaimedFlowRun[]> {
+    const { claims, queues, prefetchMs } = this;
+    this.awaitsQuiet = prefetchMs > 0 && (await claims.areSomeAwaitingQuiet(claimant, queues, prefetchMs * 1_000));
+    return claims.claimQueuedInTurn({ ...claimant, limit }, queues, this.aheadMs * 1_000);
   }
 
   protected async next(claimant: Claimant): Promise<NextRun> {
-    const { ms, inTurn } = await this.claims.nextQueued(claimant, this.queues);
-    return { ms: ms === null ? null : ms - this.prefetchMs, inTurn };
+    const { aheadMs } = this;
+    const { ms, inTurn } = await this.claims.nextQueued(claimant, this.queues, false, aheadMs * 1_000);
+    return { ms: ms === null ? null : ms - aheadMs, inTurn };
   }
 
   look(claimant: Claimant): Look {
-    return this.claims.lookForQueued(claimant, this.queues, this.prefetchMs);
+    return this.claims.lookForQueued(claimant, this.queues, this.aheadMs);
+  }
+
+  /** In turn, what waits for calls to stop is not told apart: all wait for their times as long as there is such a run. */
+  private get aheadMs(): number {
+    return this.takesInTurn && this.awaitsQuiet ? 0 : this.prefetchMs;
   }
 
   /**

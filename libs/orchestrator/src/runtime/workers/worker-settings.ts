@@ -40,7 +40,8 @@ export interface WorkerOptions {
   readonly limit?: number;
   /**
    * How long before its time a run of a pool may be taken, to begin on time to the millisecond, where nothing of the pool and its
-   * queues is limited; from 0 to `5m`. Default 0.
+   * queues is limited; from 0 to `5m`. One that is debounced waits for its time, and where runs have keys of fairness so do all others of
+   * its pool meanwhile. Default 0.
    */
   readonly prefetch?: Duration;
   /**
