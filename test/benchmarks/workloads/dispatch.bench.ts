@@ -19,7 +19,8 @@ const WARM_UP_RUNS = 3_000;
 
 export const dispatch: Workload = {
   name: 'dispatch',
-  about: 'n runs, one at a time: from enqueueing in one process to the start of the body in another, both warm and idle',
+  about:
+    'n runs, one at a time: from enqueueing in one process to the start of the body in another, both warm and idle',
   defaultN: 200,
   measure: (server, { n }) =>
     server.withDatabase((url) =>

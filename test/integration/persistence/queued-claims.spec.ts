@@ -74,9 +74,9 @@ describe('runs in the queues of a pool', () => {
     );
     return claimed.map(({ created }) => created.id);
   };
-  const nextDue = async (only: readonly string[] | null = null): Promise<number | null> => {
+  const nextDue = async (only: readonly string[] | null = null, prefetchUs = 0): Promise<number | null> => {
     const served = { poolName, poolType: 'nest', queueNames: only };
-    return (await store.claims.nextQueued({ app: 'test', flowIds: [flowId] }, served)).ms;
+    return (await store.claims.nextQueued({ app: 'test', flowIds: [flowId] }, served, false, prefetchUs)).ms;
   };
   const letGo = async (id: string, by = processId): Promise<void> => {
     const { leaseEpoch } = (await store.flowRuns.find(id))!;
@@ -215,6 +215,11 @@ describe('runs in the queues of a pool', () => {
     expect(ms).toBeGreaterThan(7_000);
     expect(ms).toBeLessThanOrEqual(9_000);
     for (const id of [later, limited]) expect(await store.flowRuns.find(id)).toMatchObject({ processId: null });
+    // Whoever claims ahead of their time subtracts that: what is limited is told of so much later, and nobody looks for it before.
+    const ahead = await nextDue(null, 10_000_000);
+    expect(ahead).toBeGreaterThan(9_000);
+    expect(ahead).toBeLessThanOrEqual(11_000);
+    expect(await nextDue(['low'], 10_000_000)).toBeGreaterThan(17_000);
   });
 
   it('are not claimed ahead of their time while they wait for calls to stop: another call may put them off', async () => {
@@ -229,7 +234,7 @@ describe('runs in the queues of a pool', () => {
     const served = { poolName, poolType: 'nest', queueNames: null };
     const who = { app: 'test', flowIds: [flowId] };
     const prefetchUs = 10_000_000;
-    const nextMs = async (): Promise<number> => (await store.claims.nextQueued(who, served, false, prefetchUs)).ms!;
+    const nextMs = (): Promise<number | null> => nextDue(null, prefetchUs);
     expect(await nextMs()).toBeLessThanOrEqual(9_000); // the other one, ahead of its time
     expect(await store.claims.areSomeAwaitingQuiet(who, served, prefetchUs)).toBe(true);
     expect(await claim({ prefetchUs })).toEqual([shared]);

@@ -289,8 +289,9 @@ const askedFor = `${executable('$1', '$2', '$7')} and not ($8 and r.auto_schedul
 
 /**
  * The same for {@link claimQueuedFlowRuns} and {@link takeQueuedFlowRuns}, if there is room for it. For room somebody else
- * makes, the process that makes it gives a hint. `$8`: only those that somebody asked for, and that have no keys. `$9`: those
- * that wait for calls to stop are told of so many microseconds later, for whoever takes all others so much ahead of their time.
+ * makes, the process that makes it gives a hint. `$8`: only those that somebody asked for, and that have no keys. `$9`: for
+ * whoever takes runs so many microseconds ahead of their time; those that are not taken so are told of so much later: where
+ * something is limited, with keys, and those that wait for calls to stop.
  */
 export const nextQueuedFlowRun = (schema: string): string => `
   select ${msUntil('min(e.next_scheduled_start_time)', '$3')} as ms,
@@ -298,13 +299,17 @@ export const nextQueuedFlowRun = (schema: string): string => `
     from ${schema}.work_pool p
     join ${schema}.work_queue q on q.work_pool_id = p.id
    cross join lateral (
-     ${earliestIn(schema, queueLane('q.id'), `${askedFor} and ($9::bigint = 0 or not ${awaitsQuiet(schema)})`)}
+     select a.next_scheduled_start_time
+       from (${earliestIn(schema, queueLane('q.id'), `${askedFor} and ($9::bigint = 0 or not ${awaitsQuiet(schema)})`)}) as a
+      where $9::bigint = 0 or p.concurrency_limit is null and q.concurrency_limit is null
       union all
-     select a.next_scheduled_start_time + $9::bigint * interval '1 microsecond'
-       from (${earliestIn(schema, queueLane('q.id'), askedFor)}) as a
+     select later.at + $9::bigint * interval '1 microsecond'
+       from (${earliestIn(schema, queueLane('q.id'), askedFor)}) as later(at)
       where $9::bigint > 0
       union all
-     select l.* from (${nextLine(schema, { app: '$1', lane: 'q.id::text', flowIds: '$2' })}) as l where not $8) as e(next_scheduled_start_time)
+     select l.at + $9::bigint * interval '1 microsecond'
+       from (${nextLine(schema, { app: '$1', lane: 'q.id::text', flowIds: '$2' })}) as l(at)
+      where not $8) as e(next_scheduled_start_time)
    where p.name = $4 and p.type = $5 and not p.is_paused and not q.is_paused
      and ($6::text[] is null or q.name = any($6::text[]))
      and (p.concurrency_limit is null or p.concurrency_limit >
